@@ -1,0 +1,43 @@
+/**
+ * Bundles every program into dist/: `node src/main/build.js`.
+ *
+ * Bundles, because npm ignores a published package's `overrides` (client-node would get an undici that does not
+ * load on Node 20) and because linking a thousand small files is most of what krt's start would cost.
+ */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { programs } from './programs.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Builds all programs whose entry exists; rejects when one does not compile. */
+export const build = async () => {
+  const { build: bundle } = await import('esbuild');
+  const entryPoints = Object.fromEntries(
+    Object.entries(programs).filter(([, entry]) => existsSync(join(root, entry))),
+  );
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  await bundle({
+    absWorkingDir: root,
+    entryPoints,
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    mainFields: ['module', 'main'],
+    minifySyntax: true,
+    minifyWhitespace: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'none',
+    logLevel: 'warning',
+    external: ['dtrace-provider', 'source-map-support'],
+    // CommonJS dependencies inside an ES module bundle still call require for node's own modules.
+    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
+  });
+};
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build();
