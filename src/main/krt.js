@@ -17,7 +17,12 @@ const newest = (folder) =>
     .reduce((latest, entry) => Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs), 0);
 
 const isCheckout = existsSync(join(root, 'streams'));
-if (isCheckout && (!existsSync(bundle) || newest(join(root, 'src')) > statSync(bundle).mtimeMs || newest(join(root, 'streams')) > statSync(bundle).mtimeMs)) {
+if (
+  isCheckout &&
+  (!existsSync(bundle) ||
+    newest(join(root, 'src')) > statSync(bundle).mtimeMs ||
+    newest(join(root, 'streams')) > statSync(bundle).mtimeMs)
+) {
   const { build } = await import('./build.js');
   await build();
 }
