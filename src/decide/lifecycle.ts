@@ -213,6 +213,9 @@ export const boundedMessage = (text: string): string => {
   return `${new TextDecoder().decode(bytes.subarray(0, MAX_MESSAGE_BYTES - 4), { stream: true })}…`;
 };
 
+const duration = ({ startTime }: RunStatus, at: Micros): Pick<RunStatus, 'duration'> =>
+  startTime === undefined ? {} : { duration: formatDuration((at - startTime) / 1000) };
+
 const end = (
   status: RunStatus,
   phase: TerminalPhase,
@@ -223,7 +226,7 @@ const end = (
   const { nextAttemptTime: _due, ...rest } = status;
   const wasRunning = rest.conditions?.some(({ type, status: s }) => type === 'Running' && s === 'True');
   return withClaims(
-    { ...rest, phase, completionTime: at, message: boundedMessage(message) },
+    { ...rest, ...duration(rest, at), phase, completionTime: at, message: boundedMessage(message) },
     at,
     ...(wasRunning ? [claim('Running', 'False', reason, '')] : []),
     claim('Completed', phase === 'Succeeded' ? 'True' : 'False', reason, boundedMessage(message)),
@@ -301,6 +304,7 @@ const retrying = (
   const waiting = withClaims(
     {
       ...unassigned(status),
+      ...duration(status, at),
       nextAttemptTime: due,
       message: boundedMessage(`attempt ${attempt} ended with ${reason}: ${message}`),
       attemptHistory: [...(status.attemptHistory ?? []), past].slice(-MAX_HISTORY),

@@ -130,6 +130,8 @@ export const RunStatus = t.partial({
   startTime: Instant,
   completionTime: Instant,
   nextAttemptTime: Instant,
+  /** How long the last ended attempt took, for the Duration column. */
+  duration: t.string,
   exitCode: t.number,
   outputs: t.record(t.string, t.string),
   artifactRefs: t.array(ArtifactRef),

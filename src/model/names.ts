@@ -1,0 +1,31 @@
+/** Names that users and other programs see on objects (contract, "Names"). */
+
+/** Label with the Runtime's name, for people. */
+export const RUNTIME_LABEL = 'runtime';
+/** Label with the Runtime's name, what the operator selects by. */
+export const RUNTIME_KEY = 'kruntimes.io/runtime';
+/** Label with the hash of what the pod was made from. */
+export const REVISION_KEY = 'kruntimes.io/revision';
+/** Annotation prefix: capacity of the pod per logical resource. */
+export const CAPACITY_PREFIX = 'kruntimes.io/capacity.';
+/** Annotation: since when the pod takes no more Runs, because it is to go. RFC 3339. */
+export const CORDONED_KEY = 'kruntimes.io/cordoned-since';
+/** Pod condition, also a readiness gate: runtimed has a session and a healthy Runtime Server. */
+export const RUNTIMED_READY = 'kruntimes.io/RuntimedReady';
+/** Finalizer of Runs with stored artifacts. */
+export const ARTIFACT_FINALIZER = 'kruntimes.io/artifact-cleanup';
+/** Name of the injected container. */
+export const RUNTIMED_CONTAINER = 'runtimed';
+/** Name the template's first container must have. */
+export const RUNTIME_CONTAINER = 'runtime';
+/** Volumes that are ours; user entries of the same name are replaced. */
+export const WORKSPACE_VOLUME = 'workspace';
+export const ARTIFACT_VOLUME = 'artifact-store';
+/** Where both containers see the workspace. */
+export const WORKSPACE_PATH = '/workspace';
+/** Audience of the token that runtimed proves its pod with. */
+export const SESSION_AUDIENCE = 'kruntimes-sessions';
+/** ServiceAccount of pods whose template names none, and name of the Role and RoleBinding for runtimed. */
+export const RUNTIMED_ACCOUNT = 'kruntimes-runtimed';
+/** Field manager of the operator's apply patches. */
+export const FIELD_MANAGER = 'kruntimes-controller';
