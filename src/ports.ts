@@ -74,7 +74,8 @@ export type KubePort = Readonly<{
     page?: Readonly<{ limit?: number; continue?: string; resourceVersion?: string }>,
   ) => Effect<ListPage>;
   /**
-   * Frames from `resourceVersion` on; completes when the server closes the stream. A failure is one Left (`Gone` for
+   * Frames from `resourceVersion` on; completes when the server closes the stream. Once the server has accepted the
+   * watch, a first BOOKMARK repeats the version asked for, so that a quiet watch is known to be open. A failure is one Left (`Gone` for
    * 410, in whichever form it came) and then completion. Silence longer than `idleMs` (bookmarks count as sound) is a
    * Left `Timeout`.
    */
