@@ -1,0 +1,14 @@
+/** Files that are there whole or not at all, readable by their owner alone. */
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+let serial = 0;
+
+/** Writes beside and renames; folders on the way are made 0700. */
+export const writeFileAtomically = (path: string, content: string | Uint8Array, mode = 0o600): void => {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  serial += 1;
+  const beside = `${path}.${process.pid}.${serial}.tmp`;
+  writeFileSync(beside, content, { mode });
+  renameSync(beside, path);
+};
