@@ -97,8 +97,13 @@ const DownwardItem = t.intersection([
   t.type({ path: t.string }),
   t.partial({ fieldRef: FieldSelector, resourceFieldRef: ResourceSelector, mode: t.number }),
 ]);
-const ConfigMapSource = t.partial({ name: t.string, items: t.array(Item), optional: t.boolean });
-const DownwardSource = t.partial({ items: t.array(DownwardItem) });
+const ConfigMapSource = t.partial({
+  name: t.string,
+  items: t.array(Item),
+  optional: t.boolean,
+  defaultMode: t.number,
+});
+const DownwardSource = t.partial({ items: t.array(DownwardItem), defaultMode: t.number });
 
 /** One entry of a projected volume's `sources`. */
 export const ProjectedSource = t.partial({
@@ -119,9 +124,14 @@ export const Volume = t.intersection([
     emptyDir: t.UnknownRecord,
     hostPath: t.intersection([t.type({ path: t.string }), t.partial({ type: t.string })]),
     configMap: ConfigMapSource,
-    secret: t.partial({ secretName: t.string, items: t.array(Item), optional: t.boolean }),
+    secret: t.partial({
+      secretName: t.string,
+      items: t.array(Item),
+      optional: t.boolean,
+      defaultMode: t.number,
+    }),
     downwardAPI: DownwardSource,
-    projected: t.partial({ sources: t.array(ProjectedSource) }),
+    projected: t.partial({ sources: t.array(ProjectedSource), defaultMode: t.number }),
     persistentVolumeClaim: t.type({ claimName: t.string }),
   }),
 ]);

@@ -2,7 +2,7 @@
  * What the kubelet knows of one container, and how each happening changes it. Pure.
  */
 import type { Container, Pod, WrittenContainerStatus } from './pod.js';
-import { isSidecar } from './pod.js';
+import { isFinished, isSidecar } from './pod.js';
 import { afterAnswer, firstProbeState, type ProbeKind, type ProbeState, probeOf } from './probe-state.js';
 
 /** One finished life of a container. Instants are epoch milliseconds. */
@@ -221,6 +221,7 @@ export const recovered = (
   if (terminated !== undefined) {
     const end = endedFrom(terminated, nowMs);
     const isInit = isInitContainer(pod, container);
+    if (isFinished(pod)) return { ...base, state: { kind: 'Ended', ended: end } };
     // Init containers run again: what they prepared may not have outlived the kubelet.
     if (isInit && end.exitCode === 0) return base;
     if (!isRestarted(pod, container, isInit, end.exitCode))

@@ -56,7 +56,12 @@ const stateStatus = (record: ContainerRecord, isHeldBack: boolean): unknown => {
   return { waiting: { reason, ...(state.message === undefined ? {} : { message: state.message }) } };
 };
 
-const containerStatus = (container: Container, record: ContainerRecord, isHeldBack: boolean): unknown => {
+const containerStatus = (
+  container: Container,
+  record: ContainerRecord,
+  isInit: boolean,
+  isHeldBack: boolean,
+): unknown => {
   const id = containerID(record);
   return {
     name: container.name,
@@ -65,7 +70,7 @@ const containerStatus = (container: Container, record: ContainerRecord, isHeldBa
     ...(id === undefined || id === '' ? {} : { containerID: id }),
     restartCount: record.restarts,
     started: hasStarted(record),
-    ready: isReady(record),
+    ready: isReady(record) || (isInit && record.state.kind === 'Ended' && record.state.ended.exitCode === 0),
     state: stateStatus(record, isHeldBack),
     lastState: record.last === undefined ? {} : { terminated: endedStatus(record.last) },
   };
@@ -173,10 +178,12 @@ export const podStatus = (world: PodWorld, ip: string, nowMs: number): PodStatus
     ['ContainersReady', containersReady],
     ['Ready', readyVerdict(pod, containersReady)],
   ];
-  const statuses = (list: ReadonlyArray<Container>, isHeldBack: boolean): ReadonlyArray<unknown> =>
+  const statuses = (list: ReadonlyArray<Container>, isInit: boolean): ReadonlyArray<unknown> =>
     list.flatMap((container) => {
       const record = containers.get(container.name);
-      return record === undefined ? [] : [containerStatus(container, record, isHeldBack)];
+      return record === undefined
+        ? []
+        : [containerStatus(container, record, isInit, !isInit && initialized.status === 'False')];
     });
   const inits = pod.spec.initContainers ?? [];
   return {
@@ -190,7 +197,7 @@ export const podStatus = (world: PodWorld, ip: string, nowMs: number): PodStatus
     podIP: ip,
     podIPs: [{ ip }],
     startTime: pod.status?.startTime ?? timeText(nowMs),
-    ...(inits.length === 0 ? {} : { initContainerStatuses: statuses(inits, false) }),
-    containerStatuses: statuses(pod.spec.containers, initialized.status === 'False'),
+    ...(inits.length === 0 ? {} : { initContainerStatuses: statuses(inits, true) }),
+    containerStatuses: statuses(pod.spec.containers, false),
   };
 };

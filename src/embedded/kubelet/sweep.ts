@@ -12,7 +12,7 @@ export const MARKER = 'KRT_POD';
 
 /** What a process must carry to be ended. */
 export type Mark = Readonly<{
-  /** Start of the marker's value; ends with `/` unless it names one container. */
+  /** The marker's value, or, when it ends with `/`, the start of it. What is below it in the path belongs to it. */
   prefix: string;
   /** Also processes of which some variable's value starts with this folder. */
   folder?: string;
@@ -20,10 +20,12 @@ export type Mark = Readonly<{
 
 /** Whether an environment (as in /proc: NUL-separated) carries the mark. */
 export const carriesMark = (environ: string, mark: Mark): boolean => {
-  const isExact = !mark.prefix.endsWith('/');
-  const needle = `\0${MARKER}=${mark.prefix}${isExact ? '\0' : ''}`;
   const text = `\0${environ}\0`;
-  return text.includes(needle) || (mark.folder !== undefined && text.includes(`=${mark.folder}/`));
+  const marker = `\0${MARKER}=${mark.prefix}`;
+  const isMarked = mark.prefix.endsWith('/')
+    ? text.includes(marker)
+    : text.includes(`${marker}\0`) || text.includes(`${marker}/`);
+  return isMarked || (mark.folder !== undefined && text.includes(`=${mark.folder}/`));
 };
 
 /** Process ids that carry the mark; empty where there is no /proc. Costs about 4 ms per 300 processes. */
