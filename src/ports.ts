@@ -75,9 +75,9 @@ export type KubePort = Readonly<{
   ) => Effect<ListPage>;
   /**
    * Frames from `resourceVersion` on; completes when the server closes the stream. Once the server has accepted the
-   * watch, a first BOOKMARK repeats the version asked for, so that a quiet watch is known to be open. A failure is one Left (`Gone` for
-   * 410, in whichever form it came) and then completion. Silence longer than `idleMs` (bookmarks count as sound) is a
-   * Left `Timeout`.
+   * watch, a first BOOKMARK repeats the version asked for, so that a quiet watch is known to be open. A failure is one
+   * Left (`Gone` for 410, in whichever form it came) and then completion. Silence longer than `idleMs` (bookmarks
+   * count as sound) is a Left `Timeout`.
    */
   watch: (
     resource: Resource,

@@ -9,9 +9,8 @@ import { delimiter, dirname, resolve } from 'node:path';
 
 import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
-
+import { failedPaths } from '../../model/decode-paths.js';
 import type { ClusterError } from './cluster.js';
-import { failedPaths } from './decode-paths.js';
 
 /** Where to read: some files, of which missing ones are passed over while one is there, or text. */
 export type KubeconfigSource =
