@@ -1,0 +1,80 @@
+/**
+ * Named pipes for children's output. Node's own pipes are socket pairs, on which `echo > /dev/stderr` fails.
+ *
+ * Node can not make a FIFO, mkfifo(1) can, and many at once at the price of one. So a stock of them is kept. Each is
+ * used for one pipe: opened at both ends and unlinked at once, so that no later pipe can be mixed up with it.
+ */
+import { execFile, execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** File descriptors of the two ends. The read end does not block; the write end does, unless asked otherwise. */
+export type Pipe = Readonly<{ readFd: number; writeFd: number }>;
+
+/** How many FIFOs one mkfifo makes: three per process, a batch lasts for 21. */
+const batchSize = 64;
+const low = 24;
+
+export class FifoStock {
+  readonly #folder: string;
+  #made: string[] = [];
+  #next = 0;
+  #refilling = false;
+
+  /** @param folder exists, belongs to this stock alone and is 0700. */
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#made = this.#names();
+    execFileSync('mkfifo', this.#arguments(this.#made));
+  }
+
+  #names(): string[] {
+    const first = this.#next;
+    this.#next += batchSize;
+    return Array.from({ length: batchSize }, (_, at) => join(this.#folder, String(first + at)));
+  }
+
+  #arguments(names: readonly string[]): string[] {
+    return ['-m', '600', ...names];
+  }
+
+  #take(): string {
+    const name = this.#made.pop();
+    if (this.#made.length < low) this.#refill();
+    if (name !== undefined) return name;
+    const [first = '', ...rest] = this.#names();
+    execFileSync('mkfifo', this.#arguments([first, ...rest]));
+    this.#made = rest;
+    return first;
+  }
+
+  #refill(): void {
+    if (this.#refilling) return;
+    this.#refilling = true;
+    const names = this.#names();
+    execFile('mkfifo', this.#arguments(names), (error) => {
+      this.#refilling = false;
+      // On failure the next take makes them itself and throws.
+      if (error === null) this.#made.push(...names);
+    });
+  }
+
+  /**
+   * A new pipe. Both ends are close-on-exec; hand them to a child through `stdio`.
+   *
+   * @throws Error when the folder is gone or file descriptors have run out; nothing stays open then.
+   */
+  open({ nonBlockingWrite = false }: Readonly<{ nonBlockingWrite?: boolean }> = {}): Pipe {
+    const name = this.#take();
+    const readFd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const writeFd = openSync(name, constants.O_WRONLY | (nonBlockingWrite ? constants.O_NONBLOCK : 0));
+      return { readFd, writeFd };
+    } catch (error) {
+      closeSync(readFd);
+      throw error;
+    } finally {
+      unlinkSync(name);
+    }
+  }
+}

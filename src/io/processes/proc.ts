@@ -1,0 +1,63 @@
+/**
+ * What Linux's /proc says about processes. Every function is one or two small reads; a process that went in the
+ * meantime, or that belongs to somebody else, is simply not there. Without a /proc (macOS) nothing is found.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+
+export type ProcessFact = Readonly<{ pid: number; parent: number; group: number; session: number }>;
+
+const readProc = (path: string): Buffer | undefined => {
+  try {
+    return readFileSync(`/proc/${path}`);
+  } catch {
+    return undefined;
+  }
+};
+
+/** Is there a /proc as Linux has it? */
+export const hasProc = (): boolean => readProc('self/stat') !== undefined;
+
+/** All process ids; empty without /proc. */
+export const processIds = (): readonly number[] => {
+  try {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  } catch {
+    return [];
+  }
+};
+
+/**
+ * The process id given out last, by the kernel's own count (the last field of /proc/loadavg); undefined where a
+ * sandbox does not say. Ids rise until they wrap, so "none since" means that nothing was forked since.
+ */
+export const lastProcessId = (): number | undefined => {
+  const last = Number(readProc('loadavg')?.toString('latin1').trim().split(' ').at(-1));
+  return Number.isInteger(last) && last > 0 ? last : undefined;
+};
+
+/** A living process; zombies are over and not reported. */
+export const processFact = (pid: number): ProcessFact | undefined => {
+  // "pid (any name, even with ) in it) S ppid pgrp session ..."
+  const stat = readProc(`${pid}/stat`)?.toString('latin1');
+  const [state, parent, group, session] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+  return state === undefined || state === 'Z' || state === 'X'
+    ? undefined
+    : { pid, parent: Number(parent), group: Number(group), session: Number(session) };
+};
+
+/** Was the process started with this environment entry? What it changed since is not seen, what it inherited is. */
+export const hasEnvironEntry = (pid: number, entry: string): boolean => {
+  const environ = readProc(`${pid}/environ`);
+  if (environ === undefined) return false;
+  const wanted = Buffer.from(`${entry}\0`);
+  const at = environ.indexOf(wanted);
+  return at === 0 || (at > 0 && environ.indexOf(Buffer.concat([Buffer.of(0), wanted])) >= 0);
+};
+
+/** The hard limit on realtime CPU time (RLIMIT_RTTIME) in microseconds; undefined when unlimited. */
+export const realtimeLimit = (pid: number): number | undefined => {
+  const line = /^Max realtime timeout +\S+ +(\d+)/m.exec(readProc(`${pid}/limits`)?.toString('latin1') ?? '');
+  return line?.[1] === undefined ? undefined : Number(line[1]);
+};

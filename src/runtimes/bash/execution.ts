@@ -1,0 +1,185 @@
+/**
+ * One execution from its start to its end.
+ *
+ * The order of the end is fixed: the leader exits; every survivor of its tree is killed; what is left in the pipes is
+ * read; only then it has exited. An ending that was asked for gives the whole tree, not only the leader, its grace.
+ */
+import { once } from 'node:events';
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import { constants } from 'node:os';
+
+import { killTree, signalTree, treeGone } from '../../io/processes/kill-tree.js';
+import { EndCause, type Exited, OutputStream } from '../../proto/gen/executor.js';
+import { KeptOutput, type OutputBounds } from './kept-output.js';
+import type { Launched } from './launch.js';
+
+export type ExecutionSettings = Readonly<{
+  bounds: OutputBounds;
+  /** From SIGTERM to SIGKILL, milliseconds. */
+  graceMs: number;
+  /** Backstop, milliseconds; 0 for none. */
+  timeoutMs: number;
+}>;
+
+/** Where a thing happened in time: wall clock, microseconds since the epoch. */
+export type Timed<A> = Readonly<{ timeMicros: number; value: A }>;
+
+export const nowMicros = (): number => Math.round((performance.timeOrigin + performance.now()) * 1_000);
+
+/** For how long the pipes may stay open after the tree is dead: something out of reach holds them. Milliseconds. */
+const drainMs = 100;
+
+/** Node fires a longer timer at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/** All pipes are read into this; `append` copies before the next read. */
+const readBuffer = Buffer.allocUnsafeSlow(65_536);
+
+const readInto = (fd: number, kept: KeptOutput, onBytes: () => void): Socket => {
+  const options: SocketConstructorOpts & Readonly<{ onread: OnReadOpts }> = {
+    fd,
+    readable: true,
+    writable: false,
+    onread: {
+      buffer: readBuffer,
+      callback: (count) => {
+        kept.append(readBuffer.subarray(0, count));
+        onBytes();
+        return true;
+      },
+    },
+  };
+  const socket = new Socket(options);
+  // A broken pipe ends like any other.
+  socket.on('error', () => undefined).resume();
+  return socket;
+};
+
+const closed = async (sockets: readonly Socket[]): Promise<void> => {
+  await Promise.all(sockets.map((socket) => (socket.closed ? undefined : once(socket, 'close'))));
+};
+
+export class Execution {
+  readonly id: string;
+  readonly stdout: KeptOutput;
+  readonly stderr: KeptOutput;
+  readonly started: Timed<{ pid: number }> | undefined;
+  /** Resolves when it has exited. */
+  readonly ended: Promise<void>;
+  #exited: Timed<Exited> | undefined;
+  readonly #launched: Launched | undefined;
+  readonly #settings: ExecutionSettings;
+  readonly #onNews: (execution: Execution) => void;
+  #leaderIsGone = false;
+  #cause: EndCause | undefined;
+  #graceEndsAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(
+    id: string,
+    launched: Launched | undefined,
+    settings: ExecutionSettings,
+    onNews: (execution: Execution) => void,
+  ) {
+    this.id = id;
+    this.#launched = launched;
+    this.#settings = settings;
+    this.#onNews = onNews;
+    this.stdout = new KeptOutput(settings.bounds);
+    this.stderr = new KeptOutput(settings.bounds);
+    this.started = launched && { timeMicros: nowMicros(), value: { pid: launched.tree.signs.leader } };
+    this.ended = launched === undefined ? Promise.resolve() : this.#follow(launched);
+  }
+
+  /** Follows a process that has just been started. `onNews` is called after every change, from now on. */
+  static of(
+    id: string,
+    launched: Launched,
+    settings: ExecutionSettings,
+    onNews: (execution: Execution) => void,
+  ): Execution {
+    return new Execution(id, launched, settings, onNews);
+  }
+
+  /** An execution whose process could not be started: over from the beginning, with a code as a shell would give. */
+  static notStarted(id: string, code: number, errorMessage: string, settings: ExecutionSettings): Execution {
+    const execution = new Execution(id, undefined, settings, () => undefined);
+    execution.#exit(code, 0, EndCause.END_CAUSE_NOT_STARTED, errorMessage);
+    return execution;
+  }
+
+  /** The end, once there is one. */
+  get exited(): Timed<Exited> | undefined {
+    return this.#exited;
+  }
+
+  output(stream: OutputStream.OUTPUT_STREAM_STDOUT | OutputStream.OUTPUT_STREAM_STDERR): KeptOutput {
+    return stream === OutputStream.OUTPUT_STREAM_STDOUT ? this.stdout : this.stderr;
+  }
+
+  /** Asks the whole tree to end, and makes it so after the grace. Does nothing when it is ending already. */
+  end(cause: EndCause.END_CAUSE_CANCELLED | EndCause.END_CAUSE_TIMEOUT): void {
+    if (this.#launched === undefined || this.#leaderIsGone || this.#cause !== undefined) return;
+    const { tree } = this.#launched;
+    const { graceMs } = this.#settings;
+    this.#cause = cause;
+    this.#graceEndsAt = performance.now() + graceMs;
+    clearTimeout(this.#timer);
+    signalTree(tree, 'SIGTERM');
+    this.#timer = setTimeout(() => void killTree(tree), graceMs);
+  }
+
+  /** Kills the whole tree now. */
+  async kill(): Promise<void> {
+    if (this.#launched === undefined || this.#exited !== undefined) return;
+    this.#cause ??= EndCause.END_CAUSE_CANCELLED;
+    this.#graceEndsAt = 0;
+    await killTree(this.#launched.tree);
+  }
+
+  async #follow({ child, tree, stdoutFd, stderrFd }: Launched): Promise<void> {
+    const news = (): void => this.#onNews(this);
+    const pipes = [readInto(stdoutFd, this.stdout, news), readInto(stderrFd, this.stderr, news)];
+    const { timeoutMs } = this.#settings;
+    if (timeoutMs > 0)
+      this.#timer = setTimeout(
+        () => this.end(EndCause.END_CAUSE_TIMEOUT),
+        Math.min(timeoutMs, longestTimerMs),
+      );
+
+    const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+      child.once('exit', (...how) => resolve(how));
+    });
+    this.#leaderIsGone = true;
+    if (this.#cause !== undefined) await treeGone(tree, this.#graceEndsAt - performance.now());
+    clearTimeout(this.#timer);
+    await killTree(tree);
+
+    const tooLong = setTimeout(() => {
+      for (const pipe of pipes) pipe.destroy();
+    }, drainMs);
+    await closed(pipes);
+    clearTimeout(tooLong);
+    this.stdout.trim();
+    this.stderr.trim();
+    const number = signal === null ? 0 : constants.signals[signal];
+    this.#exit(code ?? 128 + number, number, this.#cause ?? EndCause.END_CAUSE_EXITED, '');
+    news();
+  }
+
+  #exit(code: number, signal: number, cause: EndCause, errorMessage: string): void {
+    this.#exited = {
+      timeMicros: nowMicros(),
+      value: {
+        code,
+        signal,
+        cause,
+        errorMessage,
+        stdoutBytes: this.stdout.total,
+        stderrBytes: this.stderr.total,
+        stdoutDropped: this.stdout.dropped,
+        stderrDropped: this.stderr.dropped,
+      },
+    };
+  }
+}

@@ -1,0 +1,64 @@
+/** The text a warm shell is given to become an execution. All of it is quoted here, and nowhere else. */
+import type { Plan } from './plan.js';
+
+/** A word that bash reads back byte for byte. */
+export const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+
+const words = (list: readonly string[]): string => list.map(quote).join(' ');
+
+/**
+ * Ends in the command's own process, or with what a user of a shell expects: 127 and "command not found", 126 for a
+ * file that can not be executed.
+ */
+const execCommand = ([command, ...args]: readonly [string, ...string[]]): string => {
+  const exec = `exec -- ${words([command, ...args])}`;
+  return command.includes('/')
+    ? exec
+    : `type -P -- ${quote(command)} >/dev/null || { printf 'bash: %s: command not found\\n' ${quote(command)} >&2; exit 127; }; ${exec}`;
+};
+
+/** Text for `bash -c` or a warm shell; empty when the warm shell just goes on to its script. */
+export const planText = (plan: Plan, bash: string): string => {
+  switch (plan.kind) {
+    case 'WarmScript':
+      return `set -- ${words(plan.args)}`;
+    case 'BashScript':
+      return `exec -a bash -- ${words([bash, plan.name, ...plan.args])}`;
+    case 'CommandLine':
+      return `exec -a bash -- ${words([bash, '-c', plan.line])}`;
+    case 'Command':
+      return execCommand(plan.argv);
+    case 'Interpreter':
+      return `[[ -x ${quote(plan.interpreter)} ]] || { printf 'bash: %s: %s: bad interpreter: No such file or directory\\n' ${words([plan.name, plan.interpreter])} >&2; exit 126; }; exec -- ${words(plan.argv)}`;
+  }
+};
+
+export type Prelude = Readonly<{
+  bash: string;
+  cwd: string;
+  env: Readonly<Record<string, string>>;
+  plan: Plan;
+  /** See TreeSigns. */
+  realtimeLimit: number;
+}>;
+
+/**
+ * What a warm shell reads as its start-up file.
+ *
+ * One group in braces: of a text that is cut off, when the server dies while writing, nothing is executed. Afterwards
+ * the shell is as if it had been started in `cwd` with this environment: no trace of its waiting (fd 3, BASH_ENV,
+ * OLDPWD, the seconds it waited, `$_`).
+ */
+export const prelude = ({ bash, cwd, env, plan, realtimeLimit }: Prelude): string =>
+  [
+    '{',
+    'exec 3<&-;',
+    `cd -P -- ${quote(cwd)} || exit 126;`,
+    'unset -v BASH_ENV OLDPWD; declare -x OLDPWD;',
+    `ulimit -R ${realtimeLimit} 2>/dev/null;`,
+    ...Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)};`),
+    `${planText(plan, bash)};`,
+    'SECONDS=0;',
+    `: ${quote(bash)};`,
+    '}\n',
+  ].join('\n');
