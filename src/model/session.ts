@@ -1,0 +1,25 @@
+/** What the operator knows of a session with one pod's runtimed. */
+import type { ObjectKey, PodUid, RunUid } from './ids.js';
+
+/** One attempt of one Run. */
+export type AttemptRef = Readonly<{ runName: string; runUid: RunUid; attempt: number }>;
+
+/** An open session. */
+export type Session = Readonly<{
+  podUid: PodUid;
+  podKey: ObjectKey;
+  /** Attempts the pod held when the session opened. */
+  held: ReadonlyArray<AttemptRef>;
+  /** The Runtime Server answers. */
+  healthy: boolean;
+  /** Why not, if it does not. */
+  healthMessage: string;
+  draining: boolean;
+}>;
+
+/** What happens on sessions. */
+export type SessionEvent =
+  | Readonly<{ kind: 'Opened'; session: Session }>
+  | Readonly<{ kind: 'Changed'; podUid: PodUid; healthy: boolean; healthMessage: string; draining: boolean }>
+  | Readonly<{ kind: 'Refused'; podUid: PodUid; attempt: AttemptRef; reason: string; message: string }>
+  | Readonly<{ kind: 'Closed'; podUid: PodUid; why: string }>;
