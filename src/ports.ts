@@ -8,7 +8,9 @@ import type { Either } from 'fp-ts/lib/Either.js';
 import type { Observable } from 'rxjs';
 
 import type { EffectError } from './model/effect-error.js';
+import type { PodUid } from './model/ids.js';
 import type { Resource } from './model/resource.js';
+import type { AttemptRef, SessionEvent } from './model/session.js';
 
 /** One call: one item, then complete. Never errors; a failure is a Left. */
 export type Effect<A> = Observable<Either<EffectError, A>>;
@@ -88,4 +90,13 @@ export type KubePort = Readonly<{
   replace: (resource: Resource, ref: ObjectRef, body: unknown, options?: WriteOptions) => Effect<unknown>;
   patch: (resource: Resource, ref: ObjectRef, patch: Patch, options?: WriteOptions) => Effect<unknown>;
   delete: (resource: Resource, ref: ObjectRef, options?: DeleteOptions) => Effect<unknown>;
+}>;
+
+/** The operator's side of all sessions. Sends go to an open session or nowhere: false says there is none. */
+export type SessionPort = Readonly<{
+  events$: Observable<SessionEvent>;
+  /** `run` is the Run as JSON, empty when the pod is to read it from the API. */
+  assign: (pod: PodUid, attempt: AttemptRef, run: Uint8Array) => boolean;
+  cancel: (pod: PodUid, attempt: AttemptRef, reason: 'Cancelled' | 'Timeout') => boolean;
+  drain: (pod: PodUid) => boolean;
 }>;

@@ -9,7 +9,8 @@ import { phaseOf } from './lifecycle.js';
 /** A waiting Run is ended by us; an assigned one by its pod, which alone knows whether it ended by itself. */
 const cancel = (run: RunRecord): ReadonlyArray<Command> => {
   if (!run.cancelRequested || isTerminal(run.status.phase)) return [];
-  if (phaseOf(run.status) === 'Pending') return [{ kind: 'AdvanceRun', run, step: { kind: 'CancelledWaiting' } }];
+  if (phaseOf(run.status) === 'Pending')
+    return [{ kind: 'AdvanceRun', run, step: { kind: 'CancelledWaiting' } }];
   const podUid = run.status.assignedPodUID as PodUid | undefined;
   return podUid === undefined ? [] : [{ kind: 'SignalCancel', run, podUid, reason: 'Cancelled' }];
 };

@@ -10,7 +10,10 @@ import type { TimedMachine } from './timed-machine.js';
 
 /** When the Run is to be deleted, milliseconds since the epoch; undefined: never, or it is being deleted already. */
 export const expiryMs = (run: RunRecord): number | undefined =>
-  run.ttlSeconds === undefined || run.deleting || !isTerminal(run.status.phase) || run.status.completionTime === undefined
+  run.ttlSeconds === undefined ||
+  run.deleting ||
+  !isTerminal(run.status.phase) ||
+  run.status.completionTime === undefined
     ? undefined
     : toMillis(run.status.completionTime) + run.ttlSeconds * 1000;
 

@@ -34,7 +34,11 @@ const lose = (run: RunRecord, reason: LossReason): Command => {
   const message = `pod ${run.status.assignedPod ?? '?'} ${WORDS[reason]}`;
   return phaseOf(run.status) === 'Scheduled'
     ? { kind: 'AdvanceRun', run, step: { kind: 'Returned', reason, message } }
-    : { kind: 'AdvanceRun', run, step: { kind: 'AttemptEnded', result: { kind: 'Failed', reason, message } } };
+    : {
+        kind: 'AdvanceRun',
+        run,
+        step: { kind: 'AttemptEnded', result: { kind: 'Failed', reason, message } },
+      };
 };
 
 /**

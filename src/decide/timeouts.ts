@@ -50,7 +50,10 @@ export const timeouts = (world: World): TimedMachine<WorldChange, Command> => {
       if (at === undefined) {
         due.remove(change.key);
         overdue.remove(change.key);
-      } else if (overdue.get(change.key) === undefined || (change.before && deadlineMs(change.before) !== at)) {
+      } else if (
+        overdue.get(change.key) === undefined ||
+        (change.before && deadlineMs(change.before) !== at)
+      ) {
         overdue.remove(change.key);
         due.set(change.key, at);
       }

@@ -23,8 +23,20 @@ export type World = Readonly<{
 /** One object, or one session, as it was and as it is. */
 export type WorldChange =
   | Readonly<{ kind: 'Run'; key: ObjectKey; before: RunRecord | undefined; after: RunRecord | undefined }>
-  | Readonly<{ kind: 'Runtime'; key: ObjectKey; before: RuntimeRecord | undefined; after: RuntimeRecord | undefined }>
+  | Readonly<{
+      kind: 'Runtime';
+      key: ObjectKey;
+      before: RuntimeRecord | undefined;
+      after: RuntimeRecord | undefined;
+    }>
   | Readonly<{ kind: 'Pod'; key: ObjectKey; before: PodRecord | undefined; after: PodRecord | undefined }>
   | Readonly<{ kind: 'Session'; key: PodUid; before: Session | undefined; after: Session | undefined }>
   /** The pod did not take an assignment. */
-  | Readonly<{ kind: 'Refused'; key: ObjectKey; podUid: PodUid; attempt: number; reason: string; message: string }>;
+  | Readonly<{
+      kind: 'Refused';
+      key: ObjectKey;
+      podUid: PodUid;
+      attempt: number;
+      reason: string;
+      message: string;
+    }>;

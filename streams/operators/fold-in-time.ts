@@ -6,7 +6,13 @@
  * subscription. Outputs of one input are emitted before the next input is taken, also when an output leads back to an
  * input (re-entrant emissions queue up instead of growing the stack).
  */
-import { asyncScheduler, Observable, type OperatorFunction, type SchedulerLike, type Subscription } from 'rxjs';
+import {
+  asyncScheduler,
+  Observable,
+  type OperatorFunction,
+  type SchedulerLike,
+  type Subscription,
+} from 'rxjs';
 
 import type { TimedMachine } from '../../src/decide/timed-machine.js';
 

@@ -1,0 +1,234 @@
+/**
+ * The Pod of a Runtime: its template with what kruntimes adds, and the hash that says when pods must be replaced.
+ *
+ * The template's own fields are kept as they are. Added: the runtimed container, the workspace volume in both, the
+ * tokens in runtimed alone, labels, annotations and the readiness gate. User entries with our names are replaced.
+ */
+import { createHash } from 'node:crypto';
+
+import {
+  CAPACITY_PREFIX,
+  REVISION_KEY,
+  RUNTIME_KEY,
+  RUNTIME_LABEL,
+  RUNTIMED_CONTAINER,
+  RUNTIMED_READY,
+  SESSION_AUDIENCE,
+  WORKSPACE_PATH,
+  WORKSPACE_VOLUME,
+} from '../model/names.js';
+import type { Container, RuntimeSpec } from '../model/runtime.js';
+import { podCapacity, serverPort } from '../model/runtime.js';
+import type { RuntimeRecord } from '../model/runtime-record.js';
+import { accountOf } from './grants.js';
+
+/** What every pod is told of the operator. */
+export type PodSettings = Readonly<{
+  /** Image of runtimed where the Runtime names none. */
+  daemonImage: string;
+  /** `https://host:port` of the operator's session server. */
+  operatorUrl: string;
+  /** PEM text of the CA that signs its certificate. */
+  operatorCa: string;
+}>;
+
+const SESSION_VOLUME = 'kruntimes-session';
+const API_VOLUME = 'kruntimes-api';
+const SESSION_PATH = '/var/run/secrets/kruntimes.io/session';
+const API_PATH = '/var/run/secrets/kruntimes.io/api';
+/** Seconds a projected token lives; the kubelet renews it at 80 %. 600 is the API's minimum. */
+const TOKEN_SECONDS = 3600;
+const OUR_VOLUMES = new Set([WORKSPACE_VOLUME, 'artifact-store', SESSION_VOLUME, API_VOLUME]);
+
+/** JSON with sorted keys, so that equal specs have equal hashes. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_key, v: unknown) =>
+    typeof v === 'object' && v !== null && !Array.isArray(v)
+      ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : v,
+  );
+
+const imageOf = (spec: RuntimeSpec, settings: PodSettings): string =>
+  spec.daemonImage || settings.daemonImage;
+
+/**
+ * Ten hex digits over everything a pod is made from, the operator's address and CA included: a pod that was told others
+ * could never open a session again.
+ */
+export const revisionOf = (spec: RuntimeSpec, settings: PodSettings): string =>
+  createHash('sha256')
+    .update(
+      canonical({
+        template: spec.template,
+        port: serverPort(spec),
+        capacity: podCapacity(spec),
+        workspace: spec.workspace,
+        artifactStore: spec.artifactStore,
+        daemonImage: imageOf(spec, settings),
+        operatorUrl: settings.operatorUrl,
+        operatorCa: settings.operatorCa,
+      }),
+    )
+    .digest('hex')
+    .slice(0, 10);
+
+const literal = (name: string, value: string) => ({ name, value });
+const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+
+/** The user's entries less those whose names are ours, then ours. */
+const merged = <A extends Readonly<{ name: string }>>(
+  theirs: ReadonlyArray<A> | undefined,
+  ours: ReadonlyArray<A>,
+) => {
+  const names = new Set(ours.map(({ name }) => name));
+  return [...(theirs ?? []).filter(({ name }) => !names.has(name)), ...ours];
+};
+
+const workspaceMount = { name: WORKSPACE_VOLUME, mountPath: WORKSPACE_PATH };
+
+const runtimeContainer = (container: Container, port: number) => ({
+  ...container,
+  env: merged(container.env, [
+    literal('KRUNTIME_LISTEN_ADDRESS', `127.0.0.1:${port}`),
+    literal('KRUNTIME_WORK_DIR', WORKSPACE_PATH),
+  ]),
+  volumeMounts: merged(
+    container.volumeMounts?.filter(({ name }) => !OUR_VOLUMES.has(name)),
+    [workspaceMount],
+  ),
+});
+
+const probe = (path: string) => ({ httpGet: { path, port: 9094 }, periodSeconds: 5, timeoutSeconds: 5 });
+
+const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
+  name: RUNTIMED_CONTAINER,
+  image: imageOf(runtime.spec, settings),
+  imagePullPolicy: 'IfNotPresent',
+  env: [
+    literal('KRUNTIME_RUNTIME', runtime.name),
+    literal('KRUNTIME_CAPACITY', JSON.stringify(podCapacity(runtime.spec))),
+    literal('KRUNTIME_WORK_DIR', WORKSPACE_PATH),
+    literal('KRUNTIME_SERVER_ADDRESS', `127.0.0.1:${serverPort(runtime.spec)}`),
+    literal('KRUNTIME_LOGS_ADDRESS', '127.0.0.1:9093'),
+    literal('KRUNTIME_PROBES_ADDRESS', '0.0.0.0:9094'),
+    literal('KRUNTIME_METRICS_ADDRESS', '0.0.0.0:9090'),
+    literal('KRUNTIME_OPERATOR_URL', settings.operatorUrl),
+    literal('KRUNTIME_OPERATOR_CA', settings.operatorCa),
+    literal('KRUNTIME_SESSION_TOKEN_FILE', `${SESSION_PATH}/token`),
+    literal('KRUNTIME_SERVICE_ACCOUNT_DIR', API_PATH),
+    field('KRUNTIME_POD_NAME', 'metadata.name'),
+    field('KRUNTIME_POD_NAMESPACE', 'metadata.namespace'),
+    field('KRUNTIME_POD_UID', 'metadata.uid'),
+  ],
+  ports: [
+    { name: 'krt-probes', containerPort: 9094 },
+    { name: 'krt-metrics', containerPort: 9090 },
+  ],
+  readinessProbe: probe('/readyz'),
+  livenessProbe: { ...probe('/healthz'), failureThreshold: 6 },
+  resources: { requests: { cpu: '20m', memory: '64Mi' } },
+  securityContext: {
+    runAsNonRoot: true,
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+    seccompProfile: { type: 'RuntimeDefault' },
+  },
+  volumeMounts: [
+    workspaceMount,
+    { name: SESSION_VOLUME, mountPath: SESSION_PATH, readOnly: true },
+    { name: API_VOLUME, mountPath: API_PATH, readOnly: true },
+  ],
+});
+
+const volumes = (runtime: RuntimeRecord) => [
+  ...(runtime.spec.template.spec.volumes ?? []).filter(({ name }) => !OUR_VOLUMES.has(name)),
+  { name: WORKSPACE_VOLUME, ...(runtime.spec.workspace ?? { emptyDir: {} }) },
+  {
+    name: SESSION_VOLUME,
+    projected: {
+      defaultMode: 0o440,
+      sources: [
+        {
+          serviceAccountToken: {
+            path: 'token',
+            audience: SESSION_AUDIENCE,
+            expirationSeconds: TOKEN_SECONDS,
+          },
+        },
+      ],
+    },
+  },
+  {
+    name: API_VOLUME,
+    projected: {
+      defaultMode: 0o440,
+      sources: [
+        { serviceAccountToken: { path: 'token', expirationSeconds: TOKEN_SECONDS } },
+        { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+        { downwardAPI: { items: [{ path: 'namespace', fieldRef: { fieldPath: 'metadata.namespace' } }] } },
+      ],
+    },
+  },
+];
+
+/** The Pod to create. `name` is chosen by the decision, so that its appearance in the cache can be awaited. */
+export const podOf = (
+  runtime: RuntimeRecord,
+  name: string,
+  revision: string,
+  settings: PodSettings,
+): unknown => {
+  const { template } = runtime.spec;
+  const [first, ...others] = template.spec.containers;
+  const podSpec: Readonly<Record<string, unknown>> = template.spec;
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name,
+      namespace: runtime.namespace,
+      labels: {
+        ...template.metadata?.labels,
+        [RUNTIME_LABEL]: runtime.name,
+        [RUNTIME_KEY]: runtime.name,
+        [REVISION_KEY]: revision,
+      },
+      annotations: {
+        ...template.metadata?.annotations,
+        ...Object.fromEntries(
+          Object.entries(podCapacity(runtime.spec)).map(([resource, amount]) => [
+            `${CAPACITY_PREFIX}${resource}`,
+            String(amount),
+          ]),
+        ),
+      },
+      ownerReferences: [
+        {
+          apiVersion: 'kruntimes.io/v1alpha1',
+          kind: 'Runtime',
+          name: runtime.name,
+          uid: runtime.uid,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+      ],
+    },
+    spec: {
+      automountServiceAccountToken: false,
+      ...podSpec,
+      serviceAccountName: accountOf(template),
+      securityContext: { fsGroup: 65532, ...(podSpec.securityContext as object | undefined) },
+      readinessGates: [
+        ...((podSpec.readinessGates as ReadonlyArray<unknown> | undefined) ?? []),
+        { conditionType: RUNTIMED_READY },
+      ],
+      containers: [
+        ...(first ? [runtimeContainer(first, serverPort(runtime.spec))] : []),
+        ...others.filter(({ name: other }) => other !== RUNTIMED_CONTAINER),
+        runtimedContainer(runtime, settings),
+      ],
+      volumes: volumes(runtime),
+    },
+  };
+};

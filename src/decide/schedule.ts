@@ -1,0 +1,152 @@
+/**
+ * Scheduling: what does this change let us place, and who has to be told why it waits?
+ *
+ * Feeds the placement index and turns its placements into commands; keeps two deadline queues, one for the times of
+ * retries, one for explanations. A Run that is placed within `EXPLAIN_AFTER_MS` is never told that it waits: only one
+ * that has to wait costs a write, and another only when the reason changes.
+ */
+import type { Command } from '../model/command.js';
+import { conditionOf } from '../model/conditions.js';
+import type { ObjectKey, PodUid } from '../model/ids.js';
+import type { Outcome } from '../model/outcome.js';
+import type { RunRecord } from '../model/run-record.js';
+import { toMillis } from '../model/time.js';
+import type { World, WorldChange } from '../model/world.js';
+import { deadlines } from './deadlines.js';
+import { phaseOf } from './lifecycle.js';
+import { placementIndex, type Slot } from './placement.js';
+import { earliest, type TimedMachine } from './timed-machine.js';
+
+/** How long a Run waits in silence, milliseconds; explanations are written in batches at multiples of it. */
+export const EXPLAIN_AFTER_MS = 250;
+/** After a refused write the Run waits for its newer version; should that have been missed, this long. */
+export const STALE_MS = 1000;
+
+/** What scheduling looks at: changes of the world, and what became of its own commands. */
+export type ScheduleInput =
+  | Readonly<{ kind: 'Change'; change: WorldChange }>
+  | Readonly<{ kind: 'Outcome'; outcome: Outcome }>;
+
+/** The pod with this UID as placement sees it; undefined when it is gone. */
+const slotOf = (world: World, uid: PodUid): Slot | undefined => {
+  const pod = world.podByUid(uid);
+  if (pod === undefined) return undefined;
+  const session = world.sessions.get(uid);
+  return {
+    uid,
+    name: pod.name,
+    runtime: pod.runtime,
+    capacity: pod.capacity,
+    schedulable:
+      session !== undefined &&
+      session.healthy &&
+      !session.draining &&
+      !pod.terminating &&
+      !pod.finished &&
+      pod.cordonedSince === undefined,
+  };
+};
+
+const writtenReason = (run: RunRecord): string | undefined => {
+  const condition = conditionOf(run.status.conditions, 'Scheduled');
+  return condition?.status === 'False' ? condition.reason : undefined;
+};
+
+/** The machine behind `streams/pipelines/schedule.ts`. */
+export const schedule = (world: World): TimedMachine<ScheduleInput, Command> => {
+  const index = placementIndex();
+  const returning = deadlines<ObjectKey>();
+  const explaining = deadlines<ObjectKey>();
+  const poolReasons = new Map<ObjectKey, string>();
+
+  const explainLater = (key: ObjectKey, nowMs: number): void => {
+    if (explaining.get(key) === undefined)
+      explaining.set(key, Math.ceil((nowMs + EXPLAIN_AFTER_MS) / EXPLAIN_AFTER_MS) * EXPLAIN_AFTER_MS);
+  };
+
+  const onRun = (key: ObjectKey, run: RunRecord | undefined, nowMs: number): void => {
+    index.setRun(key, run, nowMs);
+    const dueMs =
+      run?.status.nextAttemptTime === undefined ? undefined : toMillis(run.status.nextAttemptTime);
+    if (run && phaseOf(run.status) === 'Pending' && dueMs !== undefined && dueMs > nowMs)
+      returning.set(key, dueMs);
+    else returning.remove(key);
+    if (!run || !index.isWaiting(key)) explaining.remove(key);
+    else if (writtenReason(run) !== index.poolReason(run.runtime)) explainLater(key, nowMs);
+  };
+
+  /** When the pool's reason turns, everyone who was told the old one is told the new. */
+  const onPool = (runtime: ObjectKey, nowMs: number): void => {
+    const reason = index.poolReason(runtime);
+    if (poolReasons.get(runtime) === reason) return;
+    poolReasons.set(runtime, reason);
+    for (const key of index.waitingOf(runtime)) explainLater(key, nowMs);
+  };
+
+  const onPod = (uid: PodUid, runtime: ObjectKey | undefined, nowMs: number): void => {
+    index.setPod(uid, slotOf(world, uid));
+    if (runtime !== undefined) onPool(runtime, nowMs);
+  };
+
+  const onChange = (change: WorldChange, nowMs: number): void => {
+    switch (change.kind) {
+      case 'Run':
+        return onRun(change.key, change.after, nowMs);
+      case 'Runtime':
+        index.setRuntime(change.key, change.after !== undefined && !change.after.deleting);
+        return onPool(change.key, nowMs);
+      case 'Pod':
+        if (change.before && change.before.uid !== change.after?.uid)
+          onPod(change.before.uid, change.before.runtime, nowMs);
+        if (change.after) onPod(change.after.uid, change.after.runtime, nowMs);
+        return;
+      case 'Session':
+        return onPod(change.key, world.podByUid(change.key)?.runtime, nowMs);
+      case 'Refused':
+        return;
+      default:
+        return change satisfies never;
+    }
+  };
+
+  const onOutcome = (outcome: Outcome, nowMs: number): void => {
+    const { command } = outcome;
+    if (command.kind !== 'AdvanceRun' || command.step.kind !== 'Assigned') return;
+    const { key, resourceVersion } = command.run;
+    if (outcome.kind === 'Done') return index.confirm(key);
+    const current = world.runs.get(key);
+    if (current?.resourceVersion !== resourceVersion) return index.release(key, current, nowMs);
+    // The cache is still at the version that was refused: placing it again would be refused again.
+    index.release(key, undefined, nowMs);
+    returning.set(key, nowMs + STALE_MS);
+  };
+
+  const placed = (): ReadonlyArray<Command> =>
+    index.place().map(({ run, pod }) => {
+      explaining.remove(run.key);
+      return { kind: 'AdvanceRun', run, step: { kind: 'Assigned', pod: pod.name, podUid: pod.uid } };
+    });
+
+  const explained = (nowMs: number): ReadonlyArray<Command> =>
+    index
+      .explain(explaining.takeDue(nowMs))
+      .filter(({ run, reason }) => writtenReason(run) !== reason)
+      .map(({ run, reason, message }) => ({
+        kind: 'AdvanceRun',
+        run,
+        step: { kind: 'Waited', reason, message },
+      }));
+
+  return {
+    apply: (input, nowMs) => {
+      if (input.kind === 'Change') onChange(input.change, nowMs);
+      else onOutcome(input.outcome, nowMs);
+      return placed();
+    },
+    dueMs: () => earliest(returning.nextMs(), explaining.nextMs()),
+    wake: (nowMs) => {
+      for (const key of returning.takeDue(nowMs)) onRun(key, world.runs.get(key), nowMs);
+      return [...placed(), ...explained(nowMs)];
+    },
+  };
+};
