@@ -38,8 +38,7 @@ const slotOf = (world: World, uid: PodUid): Slot | undefined => {
     runtime: pod.runtime,
     capacity: pod.capacity,
     schedulable:
-      session !== undefined &&
-      session.healthy &&
+      session?.healthy === true &&
       !session.draining &&
       !pod.terminating &&
       !pod.finished &&

@@ -26,7 +26,6 @@ export type Command =
   | Readonly<{ kind: 'SignalCancel'; run: RunRecord; podUid: PodUid; reason: 'Cancelled' | 'Timeout' }>
   /** Push an assignment that is already durable down the pod's session again. */
   | Readonly<{ kind: 'SignalAssign'; run: RunRecord; podUid: PodUid }>
-  | Readonly<{ kind: 'SignalDrain'; pod: PodRecord }>
   | Readonly<{ kind: 'DeleteRun'; run: RunRecord }>
   | Readonly<{ kind: 'CreatePod'; runtime: RuntimeRecord; name: string; revision: string }>
   | Readonly<{ kind: 'DeletePod'; pod: PodRecord; reason: string }>
@@ -67,7 +66,6 @@ export const commandKey = (command: Command): string => {
     case 'SignalCancel':
     case 'SignalAssign':
       return `signal ${command.run.key}`;
-    case 'SignalDrain':
     case 'DeletePod':
     case 'CordonPod':
     case 'PatchPodReady':

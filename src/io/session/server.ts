@@ -1,0 +1,245 @@
+/**
+ * The operator's end of the sessions: a gRPC server that knows who calls, turns calls into session events, and sends.
+ *
+ * Guarantees: one session per pod, a newer call replaces the older; identity comes from the token, never from Hello;
+ * while `isAccepting` says no, every call is refused with UNAVAILABLE; three missed beats end a session. Every Opened is
+ * followed by exactly one Closed.
+ */
+import { type Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import * as E from 'fp-ts/lib/Either.js';
+import { Subject } from 'rxjs';
+
+import type { EffectError } from '../../model/effect-error.js';
+import { objectKey, type PodUid, RunUid } from '../../model/ids.js';
+import type { AttemptRef, SessionEvent } from '../../model/session.js';
+import type { SessionPort } from '../../ports.js';
+import type {
+  AttemptRef as AttemptMessage,
+  FromOperator,
+  FromRuntimed,
+  Hello,
+} from '../../proto/gen/session.js';
+import { SessionsService } from '../../proto/gen/session.js';
+import { type Address, grpcTarget } from '../address.js';
+
+/** The pod a token stands for. */
+export type PodIdentity = Readonly<{ namespace: string; podName: string; podUid: PodUid }>;
+
+/** Settings of the session server. */
+export type SessionServerOptions = Readonly<{
+  address: Address;
+  /** PEM texts. */
+  certificate: string;
+  privateKey: string;
+  /** Who holds this token. Forbidden and Unauthorized refuse the caller, other errors ask it to come back. */
+  authenticate: (token: string) => Promise<E.Either<EffectError, PodIdentity>>;
+  /** Whether this operator leads and its caches are full. */
+  isAccepting: () => boolean;
+  /** Longest silence of either side between messages; three of them end a session. Default 2 s. */
+  beatIntervalMs?: number;
+}>;
+
+/** A listening session server. */
+export type SessionServer = Readonly<{
+  port: SessionPort;
+  /** TCP port it listens on; 0 on a unix socket. */
+  tcpPort: number;
+  /** Ends every session, for an operator that no longer leads. Callers may dial again. */
+  closeSessions: (why: string) => void;
+  close: () => Promise<void>;
+}>;
+
+type Call = ServerDuplexStream<FromRuntimed, FromOperator>;
+type Open = { readonly call: Call; readonly identity: PodIdentity; heardMs: number };
+
+const beat = { healthy: false, healthMessage: '', draining: false };
+const BEAT: FromOperator = { message: { $case: 'beat', value: beat } };
+
+const bearer = (metadata: Metadata): string | undefined => {
+  const [header] = metadata.get('authorization');
+  return typeof header === 'string' && header.startsWith('Bearer ') ? header.slice(7) : undefined;
+};
+
+const refuse = (call: Call, code: status, details: string): void => {
+  call.emit('error', { code, details });
+};
+
+const attemptOf = ({ runName, runUid, attempt }: AttemptMessage): AttemptRef | undefined => {
+  const uid = RunUid.decode(runUid);
+  return E.isRight(uid) && Number.isInteger(attempt) && attempt > 0
+    ? { runName, runUid: uid.right, attempt }
+    : undefined;
+};
+
+const attemptMessage = ({ runName, runUid, attempt }: AttemptRef): AttemptMessage => ({
+  runName,
+  runUid,
+  attempt,
+});
+
+/** Starts listening. */
+export const serveSessions = async ({
+  address,
+  certificate,
+  privateKey,
+  authenticate,
+  isAccepting,
+  beatIntervalMs = 2000,
+}: SessionServerOptions): Promise<SessionServer> => {
+  const events = new Subject<SessionEvent>();
+  const open = new Map<PodUid, Open>();
+
+  const closed = (podUid: PodUid, call: Call, why: string): void => {
+    if (open.get(podUid)?.call !== call) return;
+    open.delete(podUid);
+    events.next({ kind: 'Closed', podUid, why });
+  };
+
+  const opened = (call: Call, identity: PodIdentity, hello: Hello): void => {
+    const { podUid } = identity;
+    const older = open.get(podUid);
+    if (older) {
+      closed(podUid, older.call, 'replaced by a newer session');
+      refuse(older.call, status.ABORTED, 'a newer session of this pod has opened');
+    }
+    open.set(podUid, { call, identity, heardMs: Date.now() });
+    call.write({ message: { $case: 'welcome', value: { beatIntervalMillis: beatIntervalMs } } });
+    events.next({
+      kind: 'Opened',
+      session: {
+        podUid,
+        podKey: objectKey(identity.namespace, identity.podName),
+        held: hello.held.flatMap((attempt) => attemptOf(attempt) ?? []),
+        healthy: hello.healthy,
+        healthMessage: hello.healthMessage,
+        draining: hello.draining,
+      },
+    });
+  };
+
+  const onMessage = (call: Call, identity: PodIdentity, { message }: FromRuntimed): void => {
+    const { podUid } = identity;
+    const session = open.get(podUid);
+    if (message?.$case === 'hello') {
+      if (session?.call === call) return;
+      if (message.value.podUid !== podUid)
+        return refuse(
+          call,
+          status.PERMISSION_DENIED,
+          `the token belongs to pod ${identity.podName}, not to the one in Hello`,
+        );
+      if (!isAccepting()) return refuse(call, status.UNAVAILABLE, 'this operator does not lead; dial again');
+      return opened(call, identity, message.value);
+    }
+    if (session?.call !== call)
+      return refuse(call, status.FAILED_PRECONDITION, 'the first message must be Hello');
+    session.heardMs = Date.now();
+    if (message?.$case === 'beat') {
+      const { healthy, healthMessage, draining } = message.value;
+      events.next({ kind: 'Changed', podUid, healthy, healthMessage, draining });
+    } else if (message?.$case === 'refused') {
+      const attempt = message.value.attempt && attemptOf(message.value.attempt);
+      const { reason, message: text } = message.value;
+      if (attempt)
+        events.next({ kind: 'Refused', podUid, attempt, reason: reason || 'Refused', message: text });
+    }
+  };
+
+  const connect = (call: Call): void => {
+    if (!isAccepting()) return refuse(call, status.UNAVAILABLE, 'this operator does not lead; dial again');
+    const token = bearer(call.metadata);
+    if (token === undefined) return refuse(call, status.UNAUTHENTICATED, 'the call carries no bearer token');
+    const early: FromRuntimed[] = [];
+    let identity: PodIdentity | undefined;
+    call.on('data', (message: FromRuntimed) => {
+      if (identity) onMessage(call, identity, message);
+      else if (early.push(message) > 16)
+        refuse(call, status.RESOURCE_EXHAUSTED, 'too many messages before authentication');
+    });
+    const over = (why: string) => (): void => {
+      if (identity) closed(identity.podUid, call, why);
+    };
+    call.on('error', over('the connection failed'));
+    call.on('cancelled', over('the connection was lost'));
+    call.on('end', () => {
+      over('runtimed ended it')();
+      call.end();
+    });
+    authenticate(token).then(
+      (answer) => {
+        if (call.cancelled || call.destroyed) return;
+        if (E.isLeft(answer)) {
+          const { kind, message } = answer.left;
+          const isRefusal = kind === 'Unauthorized' || kind === 'Forbidden' || kind === 'Invalid';
+          return refuse(call, isRefusal ? status.UNAUTHENTICATED : status.UNAVAILABLE, message);
+        }
+        identity = answer.right;
+        for (const message of early) onMessage(call, identity, message);
+      },
+      () => refuse(call, status.UNAVAILABLE, 'the token could not be reviewed'),
+    );
+  };
+
+  const server = new Server({
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 5000,
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.max_receive_message_length': 4 * 1024 * 1024,
+  });
+  server.addService(SessionsService, { connect });
+  const credentials = ServerCredentials.createSsl(null, [
+    { cert_chain: Buffer.from(certificate), private_key: Buffer.from(privateKey) },
+  ]);
+  const tcpPort = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(grpcTarget(address), credentials, (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    ),
+  );
+
+  // One timer for all sessions: a beat to each, and an end to those that are silent.
+  const beats = setInterval(() => {
+    const oldest = Date.now() - 3 * beatIntervalMs;
+    for (const [podUid, { call, heardMs }] of open) {
+      if (heardMs >= oldest) call.write(BEAT);
+      else {
+        closed(podUid, call, 'three beats were missed');
+        refuse(call, status.DEADLINE_EXCEEDED, 'three beats were missed');
+      }
+    }
+  }, beatIntervalMs);
+
+  const closeSessions = (why: string): void => {
+    for (const [podUid, { call }] of open) {
+      closed(podUid, call, why);
+      refuse(call, status.UNAVAILABLE, why);
+    }
+  };
+
+  const send = (pod: PodUid, message: FromOperator): boolean =>
+    open.get(pod)?.call.write(message) !== undefined;
+
+  return {
+    port: {
+      events$: events.asObservable(),
+      assign: (pod, attempt, run) =>
+        send(pod, {
+          message: { $case: 'assign', value: { attempt: attemptMessage(attempt), run: Buffer.from(run) } },
+        }),
+      cancel: (pod, attempt, reason) =>
+        send(pod, { message: { $case: 'cancel', value: { attempt: attemptMessage(attempt), reason } } }),
+      drain: (pod) => send(pod, { message: { $case: 'drain', value: {} } }),
+    },
+    tcpPort,
+    closeSessions,
+    close: () =>
+      new Promise((resolve) => {
+        clearInterval(beats);
+        closeSessions('the operator is stopping');
+        const force = setTimeout(() => server.forceShutdown(), 500);
+        server.tryShutdown(() => {
+          clearTimeout(force);
+          resolve();
+        });
+      }),
+  };
+};

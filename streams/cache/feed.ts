@@ -1,0 +1,38 @@
+/** Feed: what an informer's events mean for the world. */
+import { map, type Observable, scan } from 'rxjs';
+
+import type { ObjectKey } from '../../src/model/ids.js';
+import type { InformerEvent } from '../watch/informer-events.js';
+import { applyEvent, type Cache, type Change, emptyCache } from './apply-event.js';
+
+/** One step of a kind's cache. */
+export type Fed<A> = Readonly<{
+  /** What the event was, where somebody should hear of it. */
+  news: Extract<InformerEvent<A>, { kind: 'Rejected' | 'Disconnected' | 'Connected' }> | undefined;
+  isSynced: boolean;
+  changes: ReadonlyArray<Change<A>>;
+}>;
+
+type Step<A> = Readonly<{
+  cache: Cache<A>;
+  changes: ReadonlyArray<Change<A>>;
+  event: InformerEvent<A> | undefined;
+}>;
+
+const newsOf = <A>(event: InformerEvent<A> | undefined): Fed<A>['news'] =>
+  event?.kind === 'Rejected' || event?.kind === 'Disconnected' || event?.kind === 'Connected'
+    ? event
+    : undefined;
+
+/** Events in, changes out; whether the first list is complete with each. */
+export const feedOf = <A extends Readonly<{ key: ObjectKey }>>(
+  events$: Observable<InformerEvent<A>>,
+): Observable<Fed<A>> =>
+  events$.pipe(
+    scan<InformerEvent<A>, Step<A>>(({ cache }, event) => ({ ...applyEvent(cache, event), event }), {
+      cache: emptyCache<A>(),
+      changes: [],
+      event: undefined,
+    }),
+    map(({ cache, changes, event }) => ({ news: newsOf(event), isSynced: cache.isSynced, changes })),
+  );

@@ -1,0 +1,46 @@
+/**
+ * The calls that make a namespace's grant what it should be: one Role with what runtimed needs, one RoleBinding for
+ * exactly the ServiceAccounts in use, and our own ServiceAccount where a template names none.
+ */
+import type { Command } from '../../src/model/command.js';
+import { FIELD_MANAGER, RUNTIMED_ACCOUNT } from '../../src/model/names.js';
+import type { Resource } from '../../src/model/resource.js';
+import { roleBindings, roles, serviceAccounts } from '../../src/model/resources.js';
+import type { Effect, KubePort } from '../../src/ports.js';
+
+/** What runtimed may do: see the Runs of its namespace and write their status. Nothing else. */
+export const RUNTIMED_RULES = [
+  { apiGroups: ['kruntimes.io'], resources: ['runs'], verbs: ['get', 'list', 'watch'] },
+  { apiGroups: ['kruntimes.io'], resources: ['runs/status'], verbs: ['patch'] },
+];
+
+const labels = { 'app.kubernetes.io/managed-by': FIELD_MANAGER, 'app.kubernetes.io/name': 'kruntimes' };
+
+/** The calls, to be made in order. */
+export const grantCalls = (
+  kube: KubePort,
+  { namespace, accounts, ownAccount }: Extract<Command, { kind: 'EnsureGrant' }>,
+): ReadonlyArray<Effect<unknown>> => {
+  const ref = { namespace, name: RUNTIMED_ACCOUNT };
+  if (accounts.length === 0) return [kube.delete(roleBindings, ref), kube.delete(roles, ref)];
+  const apply = (resource: Resource, fields: Readonly<Record<string, unknown>>): Effect<unknown> =>
+    kube.patch(resource, ref, {
+      type: 'apply',
+      fieldManager: FIELD_MANAGER,
+      force: true,
+      body: {
+        apiVersion: resource.group === '' ? resource.version : `${resource.group}/${resource.version}`,
+        kind: resource.kind,
+        metadata: { name: RUNTIMED_ACCOUNT, namespace, labels },
+        ...fields,
+      },
+    });
+  return [
+    ...(ownAccount ? [apply(serviceAccounts, { automountServiceAccountToken: false })] : []),
+    apply(roles, { rules: RUNTIMED_RULES }),
+    apply(roleBindings, {
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: RUNTIMED_ACCOUNT },
+      subjects: accounts.map((name) => ({ kind: 'ServiceAccount', name, namespace })),
+    }),
+  ];
+};

@@ -1,0 +1,201 @@
+/**
+ * The operator on one screen: watch → cache → decide → enact.
+ *
+ * Three informers and the sessions feed one cache. While this process leads and the cache is full, every pipeline gets
+ * the cache's content as changes, then each change as it comes, and answers with commands; `runCommands` enacts them;
+ * what a write was answered goes back into the cache, what became of a command back to the pipelines that ask.
+ *
+ * Guarantees: nothing is decided before all caches are full or while another leads; nothing here subscribes, the
+ * entry does; completion of `stop$` ends new decisions and lets effects in flight finish.
+ */
+import * as E from 'fp-ts/lib/Either.js';
+import {
+  asyncScheduler,
+  combineLatest,
+  concat,
+  defer,
+  distinctUntilChanged,
+  EMPTY,
+  from,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  NEVER,
+  type Observable,
+  of,
+  type SchedulerLike,
+  Subject,
+  share,
+  startWith,
+  switchMap,
+  takeUntil,
+  tap,
+} from 'rxjs';
+
+import { revisionOf } from '../src/decide/pod-template.js';
+import type { Command } from '../src/model/command.js';
+import { RUNTIME_KEY } from '../src/model/names.js';
+import type { Outcome } from '../src/model/outcome.js';
+import { Pod } from '../src/model/pod.js';
+import { pods, runs, runtimes } from '../src/model/resources.js';
+import { CachedRun, type RunRecord } from '../src/model/run-record.js';
+import type { RuntimeRecord } from '../src/model/runtime-record.js';
+import { CachedRuntime } from '../src/model/runtime-record.js';
+import type { World, WorldChange } from '../src/model/world.js';
+import type { Selection } from '../src/ports.js';
+import { type Fed, feedOf } from './cache/feed.js';
+import { type WorldInput, worldStore } from './cache/world.js';
+import { type EnactOptions, enacting } from './effects/enact.js';
+import { runCommands } from './effects/run-commands.js';
+import { planCancellations } from './pipelines/cancellation.js';
+import { planDeliveries } from './pipelines/deliveries.js';
+import { planExpiry } from './pipelines/expiry.js';
+import { planGrants } from './pipelines/grants.js';
+import { planLostPods } from './pipelines/lost-pods.js';
+import { planNotes } from './pipelines/notes.js';
+import { planPodReadiness } from './pipelines/pod-readiness.js';
+import { planPods } from './pipelines/pods.js';
+import { planRuntimeStatus } from './pipelines/runtime-status.js';
+import { planSchedule } from './pipelines/schedule.js';
+import { planTimeouts } from './pipelines/timeouts.js';
+import { informer } from './watch/informer.js';
+
+/** What the operator is made of. */
+export type OperatorOptions = EnactOptions &
+  Readonly<{
+    /** Which namespace to serve; none means all. */
+    selection: Selection;
+    /** Whether this process leads. */
+    leads$: Observable<boolean>;
+    /** Emits when no new decision is to be taken. */
+    stop$?: Observable<unknown>;
+    clock?: SchedulerLike;
+  }>;
+
+/** What the operator tells its entry. */
+export type OperatorReport =
+  | Readonly<{ kind: 'Outcome'; outcome: Outcome }>
+  | Readonly<{
+      kind: 'Watch';
+      resource: 'runs' | 'runtimes' | 'pods';
+      news: NonNullable<Fed<unknown>['news']>;
+    }>
+  /** It takes decisions now, or no longer. */
+  | Readonly<{ kind: 'Deciding'; isDeciding: boolean; world: World }>;
+
+/** All of it. Subscribe once. */
+export const operator = (options: OperatorOptions): Observable<OperatorReport> =>
+  defer(() => {
+    const {
+      kube,
+      sessions,
+      settings,
+      random,
+      selection,
+      leads$,
+      stop$ = NEVER,
+      clock = asyncScheduler,
+    } = options;
+    const { world, put, snapshot } = worldStore();
+    const changesSubject = new Subject<WorldChange>();
+    const outcomesSubject = new Subject<Outcome>();
+    const take = (input: WorldInput): void => {
+      const change = put(input);
+      if (change) changesSubject.next(change);
+    };
+
+    const watchOptions = { random, clock };
+    const runs$ = feedOf(informer(kube, runs, selection, CachedRun, watchOptions)).pipe(
+      tap(({ changes }) =>
+        oldestFirst(changes).forEach(({ key, after }) => take({ kind: 'Run', key, object: after })),
+      ),
+      share(),
+    );
+    const runtimes$ = feedOf(informer(kube, runtimes, selection, CachedRuntime, watchOptions)).pipe(
+      tap(({ changes }) =>
+        changes.forEach(({ key, after }) => take({ kind: 'Runtime', key, object: after })),
+      ),
+      share(),
+    );
+    const ofRuntimes = { ...selection, labelSelector: RUNTIME_KEY };
+    const pods$ = feedOf(informer(kube, pods, ofRuntimes, Pod, watchOptions)).pipe(
+      tap(({ changes }) => {
+        for (const { key, after } of changes) take({ kind: 'Pod', key, object: after });
+      }),
+      share(),
+    );
+    const sessions$ = sessions.events$.pipe(tap((event) => take({ kind: 'Session', event })));
+
+    const isSynced$ = combineLatest([runs$, runtimes$, pods$]).pipe(
+      map((fed) => fed.every(({ isSynced }) => isSynced)),
+      startWith(false),
+    );
+    const isDeciding$ = combineLatest([leads$, isSynced$]).pipe(
+      map(([leads, isSynced]) => leads && isSynced),
+      distinctUntilChanged(),
+      share(),
+    );
+
+    const runtimeRevision = ({ spec }: RuntimeRecord): string => revisionOf(spec, settings);
+    const changes$ = defer(() => concat(from(snapshot()), changesSubject));
+    const commands$ = (): Observable<Command> =>
+      merge(
+        planSchedule(changes$, outcomesSubject, world, clock),
+        planCancellations(changes$, world),
+        planDeliveries(changes$, world),
+        planLostPods(changes$, world, clock),
+        planTimeouts(changes$, world, clock),
+        planExpiry(changes$, world, clock),
+        planGrants(changes$, world),
+        planPods(changes$, outcomesSubject, world, { revisionOf: runtimeRevision, random }, clock),
+        planPodReadiness(changes$, world, clock),
+        planRuntimeStatus(changes$, outcomesSubject, world, runtimeRevision, clock),
+        planNotes(changes$, clock),
+      );
+    const outcomes$ = isDeciding$.pipe(
+      switchMap((isDeciding) =>
+        isDeciding
+          ? runCommands(commands$().pipe(takeUntil(stop$)), { enact: enacting(options), random, clock })
+          : EMPTY,
+      ),
+      tap((outcome) => {
+        observe(outcome, take);
+        outcomesSubject.next(outcome);
+      }),
+      map((outcome): OperatorReport => ({ kind: 'Outcome', outcome })),
+    );
+
+    return merge(
+      // The sources first: what follows subscribes to what they share.
+      isDeciding$.pipe(map((isDeciding): OperatorReport => ({ kind: 'Deciding', isDeciding, world }))),
+      outcomes$,
+      newsOf('runs', runs$),
+      newsOf('runtimes', runtimes$),
+      newsOf('pods', pods$),
+      sessions$.pipe(ignoreElements()),
+    );
+  });
+
+/** What a write of ours was answered is newer than what the watch has brought. */
+const observe = (outcome: Outcome, take: (input: WorldInput) => void): void => {
+  if (outcome.kind !== 'Done' || outcome.command.kind !== 'AdvanceRun') return;
+  const run = CachedRun.decode(outcome.object);
+  if (E.isRight(run)) take({ kind: 'Observed', object: run.right });
+};
+
+/** A list comes by name; the queue wants it by age. */
+const oldestFirst = (changes: Fed<RunRecord>['changes']) =>
+  changes.length < 2
+    ? changes
+    : [...changes].sort(
+        (a, b) =>
+          (a.after?.createdAt ?? 0) - (b.after?.createdAt ?? 0) ||
+          Number(a.after?.resourceVersion ?? 0) - Number(b.after?.resourceVersion ?? 0),
+      );
+
+const newsOf = (
+  resource: 'runs' | 'runtimes' | 'pods',
+  fed$: Observable<Fed<unknown>>,
+): Observable<OperatorReport> =>
+  fed$.pipe(mergeMap(({ news }) => (news ? of<OperatorReport>({ kind: 'Watch', resource, news }) : EMPTY)));
