@@ -107,15 +107,15 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
 
     const watchOptions = { random, clock };
     const runs$ = feedOf(informer(kube, runs, selection, CachedRun, watchOptions)).pipe(
-      tap(({ changes }) =>
-        oldestFirst(changes).forEach(({ key, after }) => take({ kind: 'Run', key, object: after })),
-      ),
+      tap(({ changes }) => {
+        for (const { key, after } of oldestFirst(changes)) take({ kind: 'Run', key, object: after });
+      }),
       share(),
     );
     const runtimes$ = feedOf(informer(kube, runtimes, selection, CachedRuntime, watchOptions)).pipe(
-      tap(({ changes }) =>
-        changes.forEach(({ key, after }) => take({ kind: 'Runtime', key, object: after })),
-      ),
+      tap(({ changes }) => {
+        for (const { key, after } of changes) take({ kind: 'Runtime', key, object: after });
+      }),
       share(),
     );
     const ofRuntimes = { ...selection, labelSelector: RUNTIME_KEY };

@@ -184,6 +184,7 @@ export const enacting = ({ kube, sessions, settings, now, random, identity }: En
       case 'EnsureGrant':
         // In order, because a binding to a role that is not there yet is refused; the first failure ends it.
         return concat(...grantCalls(kube, command).map((call) => outcomeOf(command, call, 'drops'))).pipe(
+          takeWhile(({ kind }) => kind !== 'Failed', true),
           last(),
         );
       case 'RecordEvent':

@@ -175,10 +175,14 @@ describe('retryDelayMs', () => {
       1000, 2000, 4000, 60_000, 60_000, 60_000,
     ]);
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 99 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (n, chance) => {
-        const base = retryDelayMs(retry, n, 0);
-        expect(retryDelayMs(retry, n, chance)).to.be.within(base, base * 1.1);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 99 }),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        (n, chance) => {
+          const base = retryDelayMs(retry, n, 0);
+          expect(retryDelayMs(retry, n, chance)).to.be.within(base, base * 1.1);
+        },
+      ),
     );
   });
 
