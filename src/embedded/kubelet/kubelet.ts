@@ -159,17 +159,16 @@ export const startKubelet = async (options: KubeletOptions): Promise<Kubelet> =>
     binding.add(uid);
     try {
       if (placement.kind === 'Bind') {
-        const body = { metadata: { resourceVersion, uid }, spec: { nodeName } };
-        const bound = await ask(kube.patch(pods, ref, { type: 'merge', body }));
-        if (E.isLeft(bound)) {
-          retryPlacing(pod, bound.left.kind, bound.left.message);
-          return;
-        }
-        const decoded = Pod.decode(bound.right);
-        if (E.isLeft(decoded)) return;
-        const message = `Successfully assigned ${podKey(pod)} to ${nodeName}`;
-        events.record(decoded.right, 'Normal', 'Scheduled', message);
-        take(decoded.right);
+        const body = {
+          apiVersion: 'v1',
+          kind: 'Binding',
+          metadata: { name, namespace, uid },
+          target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
+        };
+        const bound = await ask(kube.create(pods, namespace, body, { subresource: 'binding' }));
+        // The watch brings the bound Pod.
+        if (E.isLeft(bound)) retryPlacing(pod, bound.left.kind, bound.left.message);
+        else events.record(pod, 'Normal', 'Scheduled', `Successfully assigned ${podKey(pod)} to ${nodeName}`);
         return;
       }
       const { reason, message } = placement;

@@ -70,6 +70,15 @@ export class FakeKube implements KubePort {
         const expirationTimestamp = new Date(Date.now() + this.tokenLifeMs).toISOString();
         return E.right({ status: { token: `token-${this.tokenRequests.length}`, expirationTimestamp } });
       }
+      if (options?.subresource === 'binding') {
+        const name = String(given.metadata.name);
+        const key = this.#key(resource, { namespace, name });
+        const found = this.#objects.get(key);
+        if (found === undefined || !isObject(given.target)) return refused('NotFound', `${name} not found`);
+        const nodeName = given.target.name;
+        this.#keep(resource, 'MODIFIED', key, { ...found, spec: merged(found.spec, { nodeName }) });
+        return E.right({ kind: 'Status', status: 'Success' });
+      }
       const generated =
         typeof given.metadata.generateName === 'string'
           ? `${given.metadata.generateName}${this.#version}`
