@@ -6,4 +6,5 @@ export const programs = {
   'bash-runtime': 'src/runtimes/bash/main.ts',
   apiserver: 'src/embedded/api/main.ts',
   kubelet: 'src/embedded/kubelet/main.ts',
+  'control-plane': 'src/embedded/control-plane/main.ts',
 };

@@ -50,6 +50,18 @@ export const socketFolder = (dataDir: string, temporary: string = tmpdir()): str
   return made;
 };
 
+/** The folder if there is one already; makes nothing. For those who only ask whether somebody is there. */
+export const existingSocketFolder = (dataDir: string): string | undefined => {
+  const own = join(dataDir, 'run');
+  if (isOurs(own)) return own;
+  try {
+    const recorded = readFileSync(join(dataDir, RECORD), 'utf8').trim();
+    return isOurs(recorded) ? recorded : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
 /** Removes the folder and what is in it. */
 export const removeSocketFolder = (dataDir: string): void => {
   const record = join(dataDir, RECORD);

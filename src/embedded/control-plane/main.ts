@@ -1,0 +1,58 @@
+/**
+ * Entry of the detached supervisor: `krt up --detach` starts it and waits for one line on fd 3: `ready` or
+ * `failed <message>`.
+ */
+import { closeSync, writeSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+
+import bunyan from 'bunyan';
+
+import { splitImageFlag } from './image-flag.js';
+import { ControlPlaneError, startControlPlane } from './start.js';
+
+const READY_FD = 3;
+
+const log = bunyan.createLogger({ name: 'control-plane' });
+
+const { values: flags } = parseArgs({
+  options: {
+    'data-dir': { type: 'string' },
+    port: { type: 'string' },
+    image: { type: 'string', multiple: true },
+    'no-runtimes': { type: 'boolean', default: false },
+  },
+});
+
+const say = (text: string): void => {
+  try {
+    writeSync(READY_FD, `${text.replaceAll('\n', ' ')}\n`);
+    closeSync(READY_FD);
+  } catch {
+    // Whoever started us has gone, or nobody waits.
+  }
+};
+
+const main = async (): Promise<void> => {
+  const running = await startControlPlane({
+    dataDir: flags['data-dir'] ?? '.',
+    ...(flags.port === undefined ? {} : { port: Number(flags.port) }),
+    images: Object.fromEntries((flags.image ?? []).map(splitImageFlag)),
+    withRuntimes: !flags['no-runtimes'],
+    log,
+  });
+  say('ready');
+  const stop = (): void => void running.stop();
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('SIGHUP', () => undefined);
+  await running.done;
+};
+
+main().then(
+  () => process.exit(0),
+  (err: unknown) => {
+    log.fatal({ err }, 'control plane cannot run');
+    say(`failed ${err instanceof ControlPlaneError || err instanceof Error ? err.message : String(err)}`);
+    process.exit(1);
+  },
+);
