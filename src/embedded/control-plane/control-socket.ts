@@ -72,7 +72,6 @@ export const serveControl = async (
     },
   };
 };
-};
 
 /** One call to the supervisor; undefined when none listens. Rejects when it does not answer in time. */
 const call = (
