@@ -40,52 +40,34 @@ export class Failure extends Error {
 /** A wrong flag, argument or combination of them. */
 export const usage = (message: string, hint?: string): Failure => new Failure('Usage', message, { hint });
 
-/** What was being done to what, e.g. `get run default/hello`, for the line of a failed call. */
-export type Doing = string;
-
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, '; ').trim();
 
-/** A failed call as a Failure. `server` is named where the cluster itself is the trouble. */
-export const failureOf = (error: EffectError, doing: Doing, server: string): Failure => {
-  const message = oneLine(error.message);
-  const because = `cannot ${doing}: ${message}`;
-  switch (error.kind) {
-    case 'NotFound':
-      return error.reason === 'NotFound' || error.reason === undefined
-        ? new Failure('NotFound', because, { cause: error })
-        : new Failure('Error', because, { cause: error });
-    case 'Unauthorized':
-      return new Failure('NoAccess', `cannot ${doing}: ${server} does not accept these credentials`, {
-        hint: 'log in again, or choose another cluster with --context or --kubeconfig',
-        cause: error,
-      });
-    case 'Forbidden':
-      return new Failure('NoAccess', because, {
-        hint: 'ask for the permission, or use another context or namespace',
-        cause: error,
-      });
-    case 'Unavailable':
-    case 'Timeout':
-      return error.status === undefined
-        ? new Failure('NoAccess', `cannot ${doing}: no answer from ${server}: ${message}`, {
-            hint: 'is the cluster running? `krt status` shows the local one, `krt up` starts it',
-            cause: error,
-          })
-        : new Failure('Error', `${because} (HTTP ${error.status})`, { hint: 'try again later', cause: error });
-    case 'Invalid':
-      return new Failure('Error', error.causes?.length ? `cannot ${doing}: refused by the API` : because, {
-        details: (error.causes ?? []).map((c) => oneLine(c.field ? `${c.field}: ${c.message}` : c.message)),
-        cause: error,
-      });
-    case 'AlreadyExists':
-      return new Failure('Error', because, {
-        hint: 'choose another name, or leave --name out',
-        cause: error,
-      });
-    case 'Gone':
-    case 'Conflict':
-      return new Failure('Error', because, { hint: 'try again', cause: error });
-    case 'Cancelled':
-      return new Failure('Error', because, { cause: error });
-  }
+/** Whether the failed call says that there is no usable cluster: no answer at all, or no permission. */
+const isNoAccess = (error: EffectError): boolean =>
+  error.kind === 'Unauthorized' ||
+  error.kind === 'Forbidden' ||
+  ((error.kind === 'Unavailable' || error.kind === 'Timeout') && error.status === undefined);
+
+const HINTS: Readonly<Partial<Record<EffectError['kind'], string>>> = {
+  Forbidden: 'ask for the permission, or choose another namespace (-n) or context (--context)',
+  Timeout: 'try again, or allow more time with --request-timeout',
+  Conflict: 'try again',
+  Gone: 'try again',
+};
+
+/** A failed call as a Failure; its message already names the object and, for connections, what to try. */
+export const failureOf = (error: EffectError): Failure => {
+  const kind = isNoAccess(error)
+    ? 'NoAccess'
+    : error.kind === 'NotFound' && error.reason === 'NotFound'
+      ? 'NotFound'
+      : 'Error';
+  const causes = error.kind === 'Invalid' ? (error.causes ?? []) : [];
+  // The server's message repeats all causes in one long line: its first clause, then a line per field, is readable.
+  const message = causes.length > 0 ? error.message.replace(/ is invalid: .*$/s, ' is invalid') : error.message;
+  return new Failure(kind, oneLine(message), {
+    hint: HINTS[error.kind],
+    details: causes.map(({ field, message: why }) => oneLine(field ? `${field}: ${why}` : why)),
+    cause: error,
+  });
 };

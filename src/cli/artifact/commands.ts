@@ -1,0 +1,20 @@
+/** `krt artifact ...`. */
+import { Command } from 'commander';
+
+import { type Dispatch, verb } from '../command.js';
+
+export const artifactCommand = (dispatch: Dispatch): Command =>
+  new Command('artifact')
+    .description('artifacts: the files that Runs left')
+    .helpGroup('Runtimes and artifacts:')
+    .addCommand(
+      verb('list', 'list the artifacts of a Run', dispatch, async () => (await import('./list.js')).list)
+        .alias('ls')
+        .argument('[name]'),
+    )
+    .addCommand(
+      verb('download', 'fetch artifacts of a Run', dispatch, async () => (await import('./download.js')).download)
+        .argument('[name]')
+        .argument('[artifact...]', 'default: all of them')
+        .option('-d, --directory <dir>', 'where to put them (default: the current folder)'),
+    );

@@ -1,0 +1,21 @@
+/** `krt runtime get` */
+import { runtimes } from '../../model/resources.js';
+import { formatFlag, globalFlags, type Input, namesOf } from '../input.js';
+import type { Verb } from '../krt.js';
+import { checkFormat } from '../output/print.js';
+import { type GetOptions, getObjects } from '../resource/get.js';
+
+/** Errors: Usage. */
+export const parse = (input: Input): GetOptions => ({
+  format: formatFlag(input),
+  names: namesOf(input, 'runtime'),
+});
+
+export const get: Verb = async (input, krt) => {
+  const options = parse(input);
+  await checkFormat(options.format);
+  return getObjects(runtimes, options, {
+    ...(await krt.openCluster(globalFlags(input))),
+    terminal: krt.terminal,
+  });
+};
