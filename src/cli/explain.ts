@@ -12,12 +12,16 @@ const causes = (error: unknown): string => {
 export const explain = (error: unknown, terminal: Pick<Terminal, 'err'>, verbose: boolean): number => {
   if (!(error instanceof Failure)) {
     const message = error instanceof Error ? error.message : String(error);
-    terminal.err(`krt: this is a defect of krt: ${message.replace(/\s*\n\s*/g, ' ')}${verbose ? '' : '; -v shows where'}\n`);
+    terminal.err(
+      `krt: this is a defect of krt: ${message.replace(/\s*\n\s*/g, ' ')}${verbose ? '' : '; -v shows where'}\n`,
+    );
     if (verbose) terminal.err(causes(error));
     return 1;
   }
   if (error.message !== '') {
-    terminal.err(`krt: ${error.message}${error.hint && error.details.length === 0 ? `; ${error.hint}` : ''}\n`);
+    terminal.err(
+      `krt: ${error.message}${error.hint && error.details.length === 0 ? `; ${error.hint}` : ''}\n`,
+    );
     for (const detail of error.details) terminal.err(`  ${detail}\n`);
   }
   if (verbose) terminal.err(causes(error));

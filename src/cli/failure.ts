@@ -64,7 +64,8 @@ export const failureOf = (error: EffectError): Failure => {
       : 'Error';
   const causes = error.kind === 'Invalid' ? (error.causes ?? []) : [];
   // The server's message repeats all causes in one long line: its first clause, then a line per field, is readable.
-  const message = causes.length > 0 ? error.message.replace(/ is invalid: .*$/s, ' is invalid') : error.message;
+  const message =
+    causes.length > 0 ? error.message.replace(/ is invalid: .*$/s, ' is invalid') : error.message;
   return new Failure(kind, oneLine(message), {
     hint: HINTS[error.kind],
     details: causes.map(({ field, message: why }) => oneLine(field ? `${field}: ${why}` : why)),

@@ -79,7 +79,8 @@ export const globalFlags = (input: Input): GlobalFlags => {
  * Errors: Usage for none, for another kind, and for what no object can be called.
  */
 export const namesOf = (input: Input, noun: 'run' | 'runtime'): ReadonlyArray<string> => {
-  if (input.operands.length === 0) throw usage(`the name of a ${noun} is missing`, `krt ${noun === 'run' ? '' : 'runtime '}list shows them`);
+  if (input.operands.length === 0)
+    throw usage(`the name of a ${noun} is missing`, `krt ${noun === 'run' ? '' : 'runtime '}list shows them`);
   return [...new Set(input.operands.map((text) => nameOf(text, noun)))];
 };
 

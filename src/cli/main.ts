@@ -2,9 +2,10 @@
  * krt. Parses the command line, loads the one verb that was asked for, and turns its failure into one line and an
  * exit code. Nothing is imported here that `krt version` does not need.
  */
+
+import { explain } from './explain.js';
 import { processKrt } from './process-krt.js';
 import { createProgram, runProgram } from './program.js';
-import { explain } from './explain.js';
 
 const main = async (argv: ReadonlyArray<string>): Promise<number> => {
   const krt = processKrt(argv);

@@ -50,7 +50,10 @@ const readAllOf = async (path: string): Promise<Uint8Array> => {
           : code === 'EACCES'
             ? 'it may not be read by this user'
             : String(error);
-    throw new Failure('Error', `cannot read ${path}: ${why}`, { hint: 'check the path; - reads stdin', cause: error });
+    throw new Failure('Error', `cannot read ${path}: ${why}`, {
+      hint: 'check the path; - reads stdin',
+      cause: error,
+    });
   }
 };
 
@@ -62,18 +65,26 @@ export const processKrt = (argv: ReadonlyArray<string>): Krt => {
     env: process.env,
     nowMs: Date.now,
     randomSuffix: () =>
-      Array.from({ length: 6 }, () => SUFFIX_LETTERS[Math.floor(Math.random() * SUFFIX_LETTERS.length)]).join(''),
+      Array.from({ length: 6 }, () => SUFFIX_LETTERS[Math.floor(Math.random() * SUFFIX_LETTERS.length)]).join(
+        '',
+      ),
     readSource: readAllOf,
     openCluster: async (flags) => {
-      const [{ chooseCluster }, { kubeClient }, { kubeApi }, { localKubeconfig }] = await Promise.all([
+      const [{ chooseCluster }, { kubeClient }, { kubeApi }] = await Promise.all([
         import('./api/choose-cluster.js'),
         import('../io/kube/client.js'),
         import('./api/kube-api.js'),
-        import('./cluster/local-kubeconfig.js'),
       ]);
-      const cluster = await chooseCluster({ ...flags, env: process.env, home: homedir(), localKubeconfig });
+      const cluster = await chooseCluster({
+        ...flags,
+        env: process.env,
+        home: homedir(),
+        localKubeconfig: async () => undefined,
+      });
       if (flags.verbose)
-        terminal.err(`cluster ${cluster.server.origin}${cluster.context ? `, context ${cluster.context}` : ''}\n`);
+        terminal.err(
+          `cluster ${cluster.server.origin}${cluster.context ? `, context ${cluster.context}` : ''}\n`,
+        );
       const kube = kubeClient(cluster, {
         userAgent: 'krt',
         // node's timers cannot count further; 0 means no limit.

@@ -22,7 +22,8 @@ export type ClusterChoice = Readonly<{
 const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 const NEXT = {
-  NoKubeconfig: 'start a control plane on this machine with `krt up`, or name a kubeconfig with --kubeconfig or $KUBECONFIG',
+  NoKubeconfig:
+    'start a control plane on this machine with `krt up`, or name a kubeconfig with --kubeconfig or $KUBECONFIG',
   InvalidKubeconfig: undefined,
   NoSuchContext: '`kubectl config get-contexts` shows the ones there are',
   NoCredentials: undefined,

@@ -151,8 +151,7 @@ export const kubeApi = (kube: KubeClient, log?: RequestLog): Api => {
 
   return {
     server: kube.cluster.server.origin,
-    get: (resource, ref) =>
-      thrown(logged(`GET ${paths.objectPath(resource, ref)}`, kube.get(resource, ref))),
+    get: (resource, ref) => thrown(logged(`GET ${paths.objectPath(resource, ref)}`, kube.get(resource, ref))),
     list: (resource, selection) => thrown(wholeList(resource, selection)),
     table: (resource, what) => thrown(wholeTable(resource, what)),
     create: (resource, namespace, body, options = {}) =>
@@ -163,9 +162,7 @@ export const kubeApi = (kube: KubeClient, log?: RequestLog): Api => {
         ),
       ),
     patch: (resource, ref, patch, options = {}) =>
-      thrown(
-        logged(`PATCH ${paths.objectPath(resource, ref)}`, kube.patch(resource, ref, patch, options)),
-      ),
+      thrown(logged(`PATCH ${paths.objectPath(resource, ref)}`, kube.patch(resource, ref, patch, options))),
     delete: (resource, ref, options = {}) =>
       thrown(logged(`DELETE ${paths.objectPath(resource, ref)}`, kube.delete(resource, ref, options))),
     watch: (resource, selection, ears) => {
@@ -175,7 +172,10 @@ export const kubeApi = (kube: KubeClient, log?: RequestLog): Api => {
             map((answer) =>
               E.isLeft(answer)
                 ? answer
-                : E.right({ ...answer.right, items: answer.right.items.flatMap((item) => watched(item) ?? []) }),
+                : E.right({
+                    ...answer.right,
+                    items: answer.right.items.flatMap((item) => watched(item) ?? []),
+                  }),
             ),
           ),
         watch: watch(resource, selection),
@@ -234,7 +234,9 @@ const frames = (asked: Readonly<{ what: string }>, bytes$: ReturnType<KubeClient
       next: (answer) => {
         if (E.isLeft(answer)) subscriber.next(answer);
         else if (!split(Buffer.from(answer.right)))
-          subscriber.next(E.left({ kind: 'Unavailable', message: `cannot ${asked.what}: a line without end` }));
+          subscriber.next(
+            E.left({ kind: 'Unavailable', message: `cannot ${asked.what}: a line without end` }),
+          );
       },
       complete: () => subscriber.complete(),
     });

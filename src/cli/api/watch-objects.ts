@@ -54,10 +54,17 @@ const GIVE_UP_MS = 300_000;
 
 /** Failures that no new attempt cures. */
 const isFinal = ({ kind, status }: EffectError): boolean =>
-  kind === 'Forbidden' || kind === 'Unauthorized' || kind === 'Invalid' || (kind === 'NotFound' && status !== 503);
+  kind === 'Forbidden' ||
+  kind === 'Unauthorized' ||
+  kind === 'Invalid' ||
+  (kind === 'NotFound' && status !== 503);
 
 /** Watches until the function it returns is called, or `failed`. The first list must succeed. */
-export const watchObjects = <A>(source: Source<A>, ears: Ears<A>, clock: Clock = systemClock): (() => void) => {
+export const watchObjects = <A>(
+  source: Source<A>,
+  ears: Ears<A>,
+  clock: Clock = systemClock,
+): (() => void) => {
   const known = new Map<string, A>();
   let stop: () => void = () => undefined;
   let over = false;
@@ -75,7 +82,10 @@ export const watchObjects = <A>(source: Source<A>, ears: Ears<A>, clock: Clock =
   };
   const trouble = (error: EffectError, again: () => void): void => {
     if (over) return;
-    if (!everListed || isFinal(error) || clock.nowMs() - lastSoundMs > GIVE_UP_MS) return fail(error);
+    if (!everListed || isFinal(error) || clock.nowMs() - lastSoundMs > GIVE_UP_MS) {
+      fail(error);
+      return;
+    }
     ears.lost(error);
     stop = clock.after(pauseMs * (0.5 + clock.random() / 2), again);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
@@ -161,4 +171,3 @@ export const watchObjects = <A>(source: Source<A>, ears: Ears<A>, clock: Clock =
 export const WATCH_SECONDS = 300;
 /** Bookmarks come about once a minute, so that this silence means a dead connection. */
 export const IDLE_MS = 150_000;
-

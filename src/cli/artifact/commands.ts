@@ -6,6 +6,7 @@ import { type Dispatch, verb } from '../command.js';
 export const artifactCommand = (dispatch: Dispatch): Command =>
   new Command('artifact')
     .description('artifacts: the files that Runs left')
+    .helpCommand(false)
     .helpGroup('Runtimes and artifacts:')
     .addCommand(
       verb('list', 'list the artifacts of a Run', dispatch, async () => (await import('./list.js')).list)
@@ -13,7 +14,12 @@ export const artifactCommand = (dispatch: Dispatch): Command =>
         .argument('[name]'),
     )
     .addCommand(
-      verb('download', 'fetch artifacts of a Run', dispatch, async () => (await import('./download.js')).download)
+      verb(
+        'download',
+        'fetch artifacts of a Run',
+        dispatch,
+        async () => (await import('./download.js')).download,
+      )
         .argument('[name]')
         .argument('[artifact...]', 'default: all of them')
         .option('-d, --directory <dir>', 'where to put them (default: the current folder)'),

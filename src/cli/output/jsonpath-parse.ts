@@ -54,7 +54,14 @@ class Reader {
   }
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '\\': '\\', '"': '"', "'": "'" };
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  '\\': '\\',
+  '"': '"',
+  "'": "'",
+};
 
 /** A quoted text; the quote is the next character. */
 const quoted = (reader: Reader): string => {
@@ -184,7 +191,8 @@ const nodes = (reader: Reader, inRange: boolean): ReadonlyArray<Node> => {
       if (isQuote(reader.peek())) found.push({ kind: 'text', text: quoted(reader) });
       else {
         const path = steps(reader);
-        if (path.length === 0) reader.fail(reader.done ? '{ is not closed by }' : `unexpected ${reader.peek()}`);
+        if (path.length === 0)
+          reader.fail(reader.done ? '{ is not closed by }' : `unexpected ${reader.peek()}`);
         found.push({ kind: 'path', path });
       }
       reader.spaces();

@@ -3,14 +3,27 @@
  * parted by a space, objects and arrays are written as compact JSON with sorted keys.
  */
 import { Failure } from '../failure.js';
-import { type Node, type Operand, type Operator, type Path, parseJsonPath, type Step } from './jsonpath-parse.js';
+import {
+  type Node,
+  type Operand,
+  type Operator,
+  type Path,
+  parseJsonPath,
+  type Step,
+} from './jsonpath-parse.js';
 
 type Values = ReadonlyArray<unknown>;
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const children = (value: unknown): Values =>
-  Array.isArray(value) ? value : isRecord(value) ? Object.keys(value).sort().map((key) => value[key]) : [];
+  Array.isArray(value)
+    ? value
+    : isRecord(value)
+      ? Object.keys(value)
+          .sort()
+          .map((key) => value[key])
+      : [];
 
 /** The value and all below it, parents first. */
 const descendants = (value: unknown): Values => [value, ...children(value).flatMap(descendants)];
@@ -37,9 +50,21 @@ const compare = (left: unknown, operator: Operator, right: unknown): boolean => 
   if (operator === '==') return left === right;
   if (operator === '!=') return left !== right;
   if (typeof left === 'number' && typeof right === 'number')
-    return operator === '<' ? left < right : operator === '<=' ? left <= right : operator === '>' ? left > right : left >= right;
+    return operator === '<'
+      ? left < right
+      : operator === '<='
+        ? left <= right
+        : operator === '>'
+          ? left > right
+          : left >= right;
   if (typeof left === 'string' && typeof right === 'string')
-    return operator === '<' ? left < right : operator === '<=' ? left <= right : operator === '>' ? left > right : left >= right;
+    return operator === '<'
+      ? left < right
+      : operator === '<='
+        ? left <= right
+        : operator === '>'
+          ? left > right
+          : left >= right;
   return fail(`cannot order ${JSON.stringify(left)} and ${JSON.stringify(right)}`);
 };
 
@@ -95,7 +120,11 @@ const sorted = (value: unknown): unknown =>
   Array.isArray(value)
     ? value.map(sorted)
     : isRecord(value)
-      ? Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])]))
+      ? Object.fromEntries(
+          Object.keys(value)
+            .sort()
+            .map((key) => [key, sorted(value[key])]),
+        )
       : value;
 
 /** JSON as Go writes it by default: sorted keys, and `<`, `>`, `&` escaped. */
@@ -108,21 +137,21 @@ const goJson = (value: unknown): string =>
 const text = (value: unknown): string =>
   value === null || value === undefined ? '' : typeof value === 'object' ? goJson(value) : String(value);
 
+const renderNode = (node: Node, current: unknown, root: unknown): string => {
+  switch (node.kind) {
+    case 'text':
+      return node.text;
+    case 'path':
+      return walk(node.path, [current], root).map(text).join(' ');
+    case 'range':
+      return walk(node.path, [current], root)
+        .map((item) => render(node.body, item, root))
+        .join('');
+  }
+};
+
 const render = (template: ReadonlyArray<Node>, current: unknown, root: unknown): string =>
-  template
-    .map((node) => {
-      switch (node.kind) {
-        case 'text':
-          return node.text;
-        case 'path':
-          return walk(node.path, [current], root).map(text).join(' ');
-        case 'range':
-          return walk(node.path, [current], root)
-            .map((item) => render(node.body, item, root))
-            .join('');
-      }
-    })
-    .join('');
+  template.map((node) => renderNode(node, current, root)).join('');
 
 /** A function that renders an object by the template. Errors: Usage for the template, Error for what it meets. */
 export const jsonPath = (template: string): ((object: unknown) => string) => {

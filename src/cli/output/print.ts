@@ -55,11 +55,11 @@ export const tableCells = (
   const shown = columns.flatMap(({ priority }, i) => (priority === 0 || options.wide ? [i] : []));
   const namespace = options.withNamespace;
   return {
-    header: [...(namespace ? ['NAMESPACE'] : []), ...shown.map((i) => (columns[i]?.name ?? '').toUpperCase())],
-    rows: rows.map((row) => [
-      ...(namespace ? [row.namespace] : []),
-      ...shown.map((i) => cell(row.cells[i])),
-    ]),
+    header: [
+      ...(namespace ? ['NAMESPACE'] : []),
+      ...shown.map((i) => (columns[i]?.name ?? '').toUpperCase()),
+    ],
+    rows: rows.map((row) => [...(namespace ? [row.namespace] : []), ...shown.map((i) => cell(row.cells[i]))]),
   };
 };
 

@@ -6,10 +6,11 @@ export const width = (text: string): number => {
   for (const { segment } of segments(text)) cells += WIDE.test(segment) ? 2 : 1;
   return cells;
 };
-const WIDE = /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u;
+const WIDE =
+  /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u;
 let segmenter: Intl.Segmenter | undefined;
 const segments = (text: string): Iterable<{ segment: string }> => {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: plain ASCII, the usual case, needs no segmenter
+  // Plain ASCII, the usual case, needs no segmenter.
   if (/^[\x20-\x7e]*$/.test(text)) return Array.from(text, (segment) => ({ segment }));
   segmenter ??= new Intl.Segmenter();
   return segmenter.segment(text);

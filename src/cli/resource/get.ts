@@ -25,8 +25,7 @@ export const getObjects = async (
   }
   const { found, missing } = await settle(refs.map((ref) => api.get(resource, ref)));
   const [only] = found;
-  if (found.length > 0)
-    terminal.out(await formatObject(format, names.length === 1 ? only : listOf(found)));
+  if (found.length > 0) terminal.out(await formatObject(format, names.length === 1 ? only : listOf(found)));
   return failFor(missing, terminal);
 };
 
@@ -39,7 +38,8 @@ export const settle = async <A>(
   const found: A[] = [];
   for (const outcome of settled)
     if (outcome.status === 'fulfilled') found.push(outcome.value);
-    else if (outcome.reason instanceof Failure && outcome.reason.kind === 'NotFound') missing.push(outcome.reason);
+    else if (outcome.reason instanceof Failure && outcome.reason.kind === 'NotFound')
+      missing.push(outcome.reason);
     else throw outcome.reason;
   return { found, missing };
 };

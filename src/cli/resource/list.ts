@@ -35,7 +35,9 @@ export const listObjects = async (
   }
   const { columns, rows } = await api.table(resource, selection);
   if (rows.length === 0)
-    terminal.err(`no ${resource.plural} ${options.allNamespaces ? 'in any namespace' : `in namespace ${namespace}`}\n`);
+    terminal.err(
+      `no ${resource.plural} ${options.allNamespaces ? 'in any namespace' : `in namespace ${namespace}`}\n`,
+    );
   else terminal.out(formatRows(columns, rows, { wide: format.wide, withNamespace: options.allNamespaces }));
   return 0;
 };
@@ -98,7 +100,9 @@ const watchAll = (
         printed = printed
           .then(async () => {
             const text = await formatObject(format, object);
-            terminal.out(format.kind === 'jsonpath' ? `${text}\n` : format.kind === 'yaml' ? `---\n${text}` : text);
+            terminal.out(
+              format.kind === 'jsonpath' ? `${text}\n` : format.kind === 'yaml' ? `---\n${text}` : text,
+            );
           })
           .catch((error) => {
             stop();

@@ -6,8 +6,8 @@ import { runs } from '../../model/resources.js';
 import type { Run } from '../../model/run.js';
 import { Failure } from '../failure.js';
 import type { Krt, OpenCluster } from '../krt.js';
-import { formatObject, type ObjectFormat } from '../output/print.js';
 import type { Format } from '../output/format.js';
+import { formatObject, type ObjectFormat } from '../output/print.js';
 import { exitCodeOf } from './exit-code.js';
 import { progressLine, progressText } from './progress-line.js';
 import { colored, summaryOf } from './summary.js';
@@ -41,15 +41,19 @@ export const attend = async (
     progress.clear();
     terminal.err(text);
   };
-  const { ended, stop } = untilEnded([name], { api, namespace }, {
-    seen: (run) => {
-      // Once the script's own output may appear on the terminal, no line of ours is written into it.
-      if (follower && run.status?.phase === 'Running') progress.clear();
-      else progress.show(progressText(run));
-      follower?.seen(run);
+  const { ended, stop } = untilEnded(
+    [name],
+    { api, namespace },
+    {
+      seen: (run) => {
+        // Once the script's own output may appear on the terminal, no line of ours is written into it.
+        if (follower && run.status?.phase === 'Running') progress.clear();
+        else progress.show(progressText(run));
+        follower?.seen(run);
+      },
+      lost: (message) => progress.show(`${message}; trying again`),
     },
-    lost: (message) => progress.show(`${message}; trying again`),
-  });
+  );
 
   let interrupts = 0;
   const left = new Promise<never>((_, reject) => {

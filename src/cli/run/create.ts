@@ -22,7 +22,11 @@ export const parse = (input: Input): CreateOptions => {
 };
 
 export type CreateDeps = OpenCluster &
-  Pick<Krt, 'terminal' | 'onInterrupt' | 'randomSuffix' | 'readSource'>;
+  Pick<Krt, 'terminal' | 'onInterrupt' | 'randomSuffix'> &
+  Readonly<{
+    /** The script that `-f` names. */
+    inline: string | undefined;
+  }>;
 
 const DEFAULT_RUNTIME = 'bash';
 
@@ -37,7 +41,10 @@ const findRuntime = async ({ api, namespace }: OpenCluster): Promise<string> => 
   const [only] = names;
   if (names.includes(DEFAULT_RUNTIME) || only === undefined) return DEFAULT_RUNTIME;
   if (names.length === 1) return only;
-  throw usage(`namespace ${namespace} has several Runtimes and none is named bash`, `choose one with -r: ${names.join(', ')}`);
+  throw usage(
+    `namespace ${namespace} has several Runtimes and none is named bash`,
+    `choose one with -r: ${names.join(', ')}`,
+  );
 };
 
 const isForbidden = ({ cause }: Failure): boolean =>
@@ -57,10 +64,9 @@ const textOf = (bytes: Uint8Array, path: string): string => {
 /** Creates the Run of an order; a generated name that is taken is generated again. */
 export const createRun = async (
   order: RunOrder,
-  deps: Pick<CreateDeps, 'api' | 'namespace' | 'randomSuffix' | 'readSource'>,
+  deps: Pick<CreateDeps, 'api' | 'namespace' | 'randomSuffix' | 'inline'>,
 ): Promise<unknown> => {
-  const { api, namespace, randomSuffix } = deps;
-  const inline = order.file === undefined ? undefined : textOf(await deps.readSource(order.file), order.file);
+  const { api, namespace, randomSuffix, inline } = deps;
   const runtime = order.runtime ?? (await findRuntime(deps));
   const tryName = async (triesLeft: number): Promise<unknown> => {
     const name = order.name ?? `run-${randomSuffix()}`;
@@ -86,7 +92,7 @@ export const createRun = async (
 /** Says that the Run is there, and attends it if wanted. */
 export const announce = async (
   created: unknown,
-  { format, wait, follow }: Pick<CreateOptions, 'format' | 'wait' | 'follow'>,
+  { format, wait }: Pick<CreateOptions, 'format' | 'wait'>,
   deps: OpenCluster & Pick<Krt, 'terminal' | 'onInterrupt'>,
 ): Promise<number> => {
   const { terminal } = deps;
@@ -96,9 +102,7 @@ export const announce = async (
     return 0;
   }
   terminal.err(`${name} created\n`);
-  const follower = follow
-    ? (await import('./follow.js')).followLogs({ ...deps, toErr: format.kind !== 'table' })
-    : undefined;
+  const follower = undefined;
   return attend(name.slice(name.indexOf('/') + 1), format, { ...deps, follower });
 };
 
@@ -107,6 +111,8 @@ export const execute = async (options: CreateOptions, deps: CreateDeps): Promise
 
 export const create: Verb = async (input, krt) => {
   const options = parse(input);
+  const { file } = options.order;
   await checkFormat(options.format);
-  return execute(options, { ...krt, ...(await krt.openCluster(globalFlags(input))) });
+  const inline = file === undefined ? undefined : textOf(await krt.readSource(file), file);
+  return execute(options, { ...krt, ...(await krt.openCluster(globalFlags(input))), inline });
 };

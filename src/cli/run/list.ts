@@ -1,6 +1,7 @@
 /** `krt list` */
-import { PHASES, type Phase } from '../../model/run.js';
+
 import { runs } from '../../model/resources.js';
+import { PHASES, type Phase } from '../../model/run.js';
 import { usage } from '../failure.js';
 import { formatFlag, globalFlags, type Input, isOn, listFlag, nameOf, textFlag } from '../input.js';
 import type { Verb } from '../krt.js';
@@ -30,7 +31,11 @@ export const parse = (input: Input): ListOptions => {
     throw usage('krt list takes no names', `krt get ${input.operands.join(' ')} shows Runs by name`);
   const runtime = textFlag(input, 'runtime');
   const fields = [
-    ...phaseSelector(listFlag(input, 'phase').flatMap((text) => text.split(',')).map(phaseOf)),
+    ...phaseSelector(
+      listFlag(input, 'phase')
+        .flatMap((text) => text.split(','))
+        .map(phaseOf),
+    ),
     ...(runtime === undefined ? [] : [`spec.runtime=${nameOf(runtime, 'runtime')}`]),
   ];
   const labelSelector = textFlag(input, 'selector');
@@ -48,5 +53,8 @@ export const parse = (input: Input): ListOptions => {
 export const list: Verb = async (input, krt) => {
   const options = parse(input);
   await checkFormat(options.format);
-  return listObjects(runs, options, { ...(await krt.openCluster(globalFlags(input))), terminal: krt.terminal });
+  return listObjects(runs, options, {
+    ...(await krt.openCluster(globalFlags(input))),
+    terminal: krt.terminal,
+  });
 };

@@ -36,7 +36,9 @@ const isEmpty = (record: object): boolean => Object.values(record).every((value)
 
 /** `{key: value}`, or nothing for an undefined or empty value: what is not asked for is left to the API's defaults. */
 const given = (key: string, value: unknown): Readonly<Record<string, unknown>> =>
-  value === undefined || (typeof value === 'object' && value !== null && isEmpty(value)) ? {} : { [key]: value };
+  value === undefined || (typeof value === 'object' && value !== null && isEmpty(value))
+    ? {}
+    : { [key]: value };
 
 /** A duration as it was typed, once it is known to be one. */
 const durationText = (input: Input, name: string, flag: string): string | undefined => {

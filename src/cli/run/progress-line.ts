@@ -23,7 +23,7 @@ export const progressText = (run: Run): string => {
 /** A line that can be rewritten; silent where stderr is no terminal. */
 export type ProgressLine = Readonly<{ show: (text: string) => void; clear: () => void }>;
 
-const fit = (text: string, columns: number): string => {
+const shortened = (text: string, columns: number): string => {
   if (width(text) < columns) return text;
   let kept = text.slice(0, columns);
   while (width(kept) > columns - 2) kept = kept.slice(0, -1);
@@ -43,7 +43,7 @@ export const progressLine = (terminal: Terminal): ProgressLine => {
   return {
     clear,
     show: (text) => {
-      const next = fit(text.replace(CONTROL, ' '), terminal.columns());
+      const next = shortened(text.replace(CONTROL, ' '), terminal.columns());
       if (next === shown) return;
       clear();
       shown = next;

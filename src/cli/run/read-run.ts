@@ -9,7 +9,12 @@ import { Failure } from '../failure.js';
 export const readRun = (object: unknown, name: string): Run => {
   const decoded = Run.decode(object);
   if (E.isRight(decoded)) return decoded.right;
-  const places = decoded.left.map(({ context }) => context.map(({ key }) => key).filter((key) => !/^\d*$/.test(key)).join('.'));
+  const places = decoded.left.map(({ context }) =>
+    context
+      .map(({ key }) => key)
+      .filter((key) => !/^\d*$/.test(key))
+      .join('.'),
+  );
   throw new Failure('Error', `run ${name} cannot be understood: ${[...new Set(places)].join(', ')}`, {
     hint: 'is this krt older than the cluster? `krt get -o yaml` shows the object as it is',
   });

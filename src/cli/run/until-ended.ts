@@ -1,6 +1,7 @@
 /** Waits for the end of Runs, by watching. */
-import type { Run } from '../../model/run.js';
+
 import { runs } from '../../model/resources.js';
+import type { Run } from '../../model/run.js';
 import type { Api, Watched } from '../api/api.js';
 import { Failure } from '../failure.js';
 import { endOf, phaseOf, readRun } from './read-run.js';
@@ -48,13 +49,14 @@ export const untilEnded = (
         progress.seen(run);
         if (endOf(run)) done.set(name, { run, object });
         else if (deleted)
-          return fail(
+          return void fail(
             new Failure('NotFound', `run ${namespace}/${name} was deleted while it was ${phaseOf(run)}`, {
               hint: '`krt run` creates a new one',
             }),
           );
       } catch (error) {
-        return fail(error);
+        fail(error);
+        return;
       }
       if (done.size < wanted.size) return;
       stop();
@@ -72,9 +74,13 @@ export const untilEnded = (
               const missing = expected.filter((name) => !uids.has(name));
               if (missing.length > 0)
                 fail(
-                  new Failure('NotFound', `no run ${missing.map((name) => `${namespace}/${name}`).join(', ')}`, {
-                    hint: '`krt list` shows the ones there are',
-                  }),
+                  new Failure(
+                    'NotFound',
+                    `no run ${missing.map((name) => `${namespace}/${name}`).join(', ')}`,
+                    {
+                      hint: '`krt list` shows the ones there are',
+                    },
+                  ),
                 );
             },
             lost: ({ message }) => progress.lost(message),

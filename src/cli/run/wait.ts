@@ -1,8 +1,9 @@
 /** `krt wait` */
+
+import { formatDuration } from '../../model/time.js';
 import { Failure } from '../failure.js';
 import { durationFlag, formatFlag, globalFlags, type Input, namesOf } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
-import { formatDuration } from '../../model/time.js';
 import type { Format } from '../output/format.js';
 import { checkFormat, formatObject, listOf } from '../output/print.js';
 import { exitCodeOf } from './exit-code.js';
@@ -31,13 +32,17 @@ export const execute = async (
 ): Promise<number> => {
   const progress = progressLine(terminal);
   const phases = new Map<string, string>();
-  const { ended, stop } = untilEnded(names, { api, namespace }, {
-    seen: (run) => {
-      phases.set(run.metadata.name, phaseOf(run));
-      progress.show(progressText(run));
+  const { ended, stop } = untilEnded(
+    names,
+    { api, namespace },
+    {
+      seen: (run) => {
+        phases.set(run.metadata.name, phaseOf(run));
+        progress.show(progressText(run));
+      },
+      lost: (message) => progress.show(`${message}; trying again`),
     },
-    lost: (message) => progress.show(`${message}; trying again`),
-  });
+  );
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_, reject) => {
     if (timeoutMs === undefined) return;
@@ -47,9 +52,13 @@ export const execute = async (
         return ['Succeeded', 'Failed', 'Timeout', 'Cancelled'].includes(phase) ? [] : [`${name} is ${phase}`];
       });
       reject(
-        new Failure('Error', `after ${formatDuration(timeoutMs)} not all Runs have ended: ${open.join(', ')}`, {
-          hint: 'they go on; wait longer with --timeout',
-        }),
+        new Failure(
+          'Error',
+          `after ${formatDuration(timeoutMs)} not all Runs have ended: ${open.join(', ')}`,
+          {
+            hint: 'they go on; wait longer with --timeout',
+          },
+        ),
       );
     }, timeoutMs);
   });
@@ -60,7 +69,10 @@ export const execute = async (
     if (format.kind === 'table') for (const { run } of all) terminal.out(`${summaryOf(run)}\n`);
     else
       terminal.out(
-        await formatObject(format, names.length === 1 ? only?.object : listOf(all.map(({ object }) => object))),
+        await formatObject(
+          format,
+          names.length === 1 ? only?.object : listOf(all.map(({ object }) => object)),
+        ),
       );
     return all.map(({ run }) => exitCodeOf(run)).find((code) => code !== 0) ?? 0;
   } finally {

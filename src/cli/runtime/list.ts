@@ -9,7 +9,10 @@ import { type ListOptions, listObjects } from '../resource/list.js';
 /** Errors: Usage. */
 export const parse = (input: Input): ListOptions => {
   if (input.operands.length > 0)
-    throw usage('krt runtime list takes no names', `krt runtime get ${input.operands.join(' ')} shows Runtimes by name`);
+    throw usage(
+      'krt runtime list takes no names',
+      `krt runtime get ${input.operands.join(' ')} shows Runtimes by name`,
+    );
   const labelSelector = textFlag(input, 'selector');
   return {
     format: formatFlag(input),

@@ -44,7 +44,11 @@ export type KubeClient = KubePort &
     /** Any request; every HTTP answer is a Right, also a refusal (see `refusalOf`). */
     raw: (method: string, path: string, options?: RawOptions) => Effect<RawAnswer>;
     /** The bytes of a long answer as they come, such as a pod's followed log. A failure is one Left, then the end. */
-    stream: (path: string, query?: paths.Query) => Observable<E.Either<EffectError, Uint8Array>>;
+    stream: (
+      path: string,
+      query?: paths.Query,
+      headers?: Readonly<Record<string, string>>,
+    ) => Observable<E.Either<EffectError, Uint8Array>>;
     /** An open WebSocket; unsubscribing before it is there gives up. It is the receiver's to close. */
     upgrade: (path: string, protocols: ReadonlyArray<string>, query?: paths.Query) => Effect<WebSocket>;
     /** Ends all connections. Requests in flight fail. */
@@ -165,7 +169,7 @@ export const kubeClient = (
       );
     });
 
-  const stream: KubeClient['stream'] = (path, query = {}) =>
+  const stream: KubeClient['stream'] = (path, query = {}, headers = { accept: '*/*' }) =>
     new Observable((subscriber) => {
       const what = `read ${path}`;
       const fail = (error: EffectError): void => {
@@ -173,7 +177,7 @@ export const kubeClient = (
         subscriber.complete();
       };
       return transport.open(
-        { what, method: 'GET', path: paths.withQuery(path, query), headers: { accept: '*/*' } },
+        { what, method: 'GET', path: paths.withQuery(path, query), headers },
         { headersMs: requestTimeoutMs },
         {
           opened: () => undefined,

@@ -57,7 +57,7 @@ const asKubectl: ReadonlyArray<readonly [template: string, printed: string]> = [
   ['{.nope}|{.metadata.nope.deeper}', '|'],
   ['{.kind}{"\\t"}{.metadata.name}', 'ConfigMap\tx'],
   ["text {.kind} 'q'", "text ConfigMap 'q'"],
-  ["{'single'} {\"a\\\"b\"}", 'single a"b'],
+  ['{\'single\'} {"a\\"b"}', 'single a"b'],
   ['{range .metadata.ownerReferences[*]}{.name}={.kind}{";"}{end}', 'n1=A;n2=B;'],
   ['{range .metadata.finalizers[*]}{@}{","}{end}', 'one/a,two/b,three/c,'],
   ['{range .metadata.ownerReferences[*]}[{range .nope[*]}{.x}{end}{.uid}]{end}', '[u1][u2]'],

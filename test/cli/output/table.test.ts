@@ -5,15 +5,25 @@ import { cell, table } from '../../../src/cli/output/table.js';
 
 describe('table', () => {
   it('pads every column but the last to its widest cell', () => {
-    expect(table(['NAME', 'PHASE', 'AGE'], [['a', 'Succeeded', '1s'], ['longer', 'x', '2m']])).to.equal(
-      'NAME     PHASE       AGE\na        Succeeded   1s\nlonger   x           2m\n',
-    );
+    expect(
+      table(
+        ['NAME', 'PHASE', 'AGE'],
+        [
+          ['a', 'Succeeded', '1s'],
+          ['longer', 'x', '2m'],
+        ],
+      ),
+    ).to.equal('NAME     PHASE       AGE\na        Succeeded   1s\nlonger   x           2m\n');
   });
 
   it('counts wide characters as two cells and combining ones as none', () => {
-    expect(table(undefined, [['日本', 'x'], ['e\u0301', 'y'], ['🚀', 'z']])).to.equal(
-      '日本   x\ne\u0301      y\n🚀     z\n',
-    );
+    expect(
+      table(undefined, [
+        ['日本', 'x'],
+        ['e\u0301', 'y'],
+        ['🚀', 'z'],
+      ]),
+    ).to.equal('日本   x\ne\u0301      y\n🚀     z\n');
   });
 });
 
