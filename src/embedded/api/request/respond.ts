@@ -1,0 +1,50 @@
+/** Sends answers: status line, warnings, compression of large ones. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { gzip } from 'node:zlib';
+
+import type { JsonObject } from '../json.js';
+
+/** Answers from this size on are compressed for clients that ask for it, bytes; as kube-apiserver's. */
+const gzipFromBytes = 128 * 1024;
+
+/** A warning's text as the header wants it: RFC 7234 quoted, bounded. */
+const warningHeader = (text: string): string => `299 - "${text.slice(0, 4096).replace(/[\\"]/g, '\\$&').replace(/[\r\n]+/g, ' ').replace(/[^\x20-\x7e]/g, '?')}"`;
+
+/** Sends a body that is JSON text already. */
+export const sendJson = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  code: number,
+  body: Buffer,
+  warnings: readonly string[] = [],
+  headers: Readonly<Record<string, string>> = {},
+): void => {
+  if (warnings.length > 0) response.setHeader('warning', warnings.map(warningHeader));
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  response.setHeader('content-type', headers['content-type'] ?? 'application/json');
+  response.setHeader('cache-control', 'no-cache, private');
+  const wantsGzip = body.length >= gzipFromBytes && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+  if (!wantsGzip) {
+    response.writeHead(code, { 'content-length': body.length });
+    response.end(request.method === 'HEAD' ? undefined : body);
+    return;
+  }
+  gzip(body, { level: 1 }, (error, compressed) => {
+    if (error !== null) {
+      response.destroy(error);
+      return;
+    }
+    response.writeHead(code, { 'content-encoding': 'gzip', vary: 'Accept-Encoding', 'content-length': compressed.length });
+    response.end(compressed);
+  });
+};
+
+/** Sends an object. */
+export const sendObject = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  code: number,
+  object: JsonObject,
+  warnings: readonly string[] = [],
+  headers: Readonly<Record<string, string>> = {},
+): void => sendJson(request, response, code, Buffer.from(JSON.stringify(object)), warnings, headers);

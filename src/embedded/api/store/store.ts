@@ -1,0 +1,328 @@
+/**
+ * The durable store of objects: an append-only log, group-committed, with everything in memory.
+ *
+ * Guarantees: `durable()` resolves only when all changes made before it are on disk. Reads (`get`, `list`, watches)
+ * see a change only when it is durable, so nobody can observe a state that a crash then loses. Writers decide on
+ * `head`, which includes changes not yet durable, and must await `durable()` before they answer anything, an error
+ * included. Revisions are the log's order; they are the objects' resource versions.
+ *
+ * Cost: all changes that arrive while one sync runs share the next one.
+ */
+import { mkdirSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import sortedBTree from 'sorted-btree';
+
+import type { KubeObject } from '../object.js';
+import { isKubeObject } from '../object.js';
+import type { Entry, StoreEvent } from './entry.js';
+import { entryKey, entryOf, makeEntry } from './entry.js';
+import { History } from './history.js';
+import { lockFolder } from './lock.js';
+import { openLog, recoverFiles, writeSnapshot } from './log-files.js';
+import type { LogRecord } from './record.js';
+import { encodeRecord } from './record.js';
+
+/** Options of a store. */
+export type StoreOptions = Readonly<{
+  folder: string;
+  /** Log size from which a snapshot is taken, bytes; it must also be twice the live data. Default 64 MiB. */
+  snapshotBytes?: number;
+  /** Called when the disk failed in a way that leaves the state unknown: the process has to end. */
+  onFatal?: (error: Error) => void;
+}>;
+
+/** Entries of one resource in key order. */
+export type Tree = sortedBTree.default<string, Entry>;
+
+type Table = {
+  tree: Tree;
+  /** The newest change of each key that is not yet durable. */
+  pending: Map<string, Pick<Change, 'kind' | 'entry'>>;
+  history: History;
+  listeners: Set<(event: StoreEvent) => void>;
+};
+
+type Change = Readonly<{ kind: 'P' | 'D'; entry: Entry; parts: Buffer[] }>;
+type Waiter = Readonly<{ resolve: () => void; reject: (error: Error) => void }>;
+
+const newTree = (): Tree => new sortedBTree.default<string, Entry>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
+
+const objectOfRecord = (record: LogRecord): KubeObject => {
+  const object: unknown = JSON.parse(record.text.toString());
+  if (!isKubeObject(object)) throw new Error(`the log holds something that is no object, at revision ${record.revision}`);
+  return object;
+};
+
+/** See the head of the file. */
+export class Store {
+  readonly #folder: string;
+  readonly #snapshotBytes: number;
+  readonly #onFatal: (error: Error) => void;
+  readonly #tables = new Map<string, Table>();
+  readonly #allListeners = new Set<(event: StoreEvent) => void>();
+  readonly #unlock: () => void;
+  #log: FileHandle;
+  #logNumber: number;
+  #logBytes: number;
+  #liveBytes = 0;
+  #floor = 0;
+  #headRevision = 0;
+  #durableRevision = 0;
+  #queue: Change[] = [];
+  #waiters: Waiter[] = [];
+  #flushing: Promise<void> | undefined;
+  #snapshotting: Promise<void> | undefined;
+  #closed = false;
+
+  private constructor(options: StoreOptions, unlock: () => void, log: FileHandle, logNumber: number, logBytes: number) {
+    this.#folder = options.folder;
+    this.#snapshotBytes = options.snapshotBytes ?? 64 * 1024 * 1024;
+    this.#onFatal = options.onFatal ?? (() => undefined);
+    this.#unlock = unlock;
+    this.#log = log;
+    this.#logNumber = logNumber;
+    this.#logBytes = logBytes;
+  }
+
+  /** Opens the store of a folder, or a new one. Throws when another process has it or a file is damaged. */
+  static async open(options: StoreOptions): Promise<Store> {
+    mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+    const unlock = lockFolder(options.folder);
+    try {
+      const recovered = recoverFiles(options.folder);
+      const log = await openLog(options.folder, recovered.logNumber);
+      const store = new Store(options, unlock, log, recovered.logNumber, recovered.logBytes);
+      store.#recover(recovered.snapshot, recovered.changes);
+      return store;
+    } catch (error) {
+      unlock();
+      throw error;
+    }
+  }
+
+  /** Newest durable revision. */
+  get revision(): number {
+    return this.#durableRevision;
+  }
+
+  /** Newest version that is durable. */
+  get(resource: string, namespace: string | undefined, name: string): Entry | undefined {
+    return this.#tables.get(resource)?.tree.get(entryKey(namespace, name));
+  }
+
+  /** Newest version, perhaps not yet durable: only to decide on a write. */
+  head(resource: string, namespace: string | undefined, name: string): Entry | undefined {
+    const table = this.#tables.get(resource);
+    if (table === undefined) return undefined;
+    const key = entryKey(namespace, name);
+    const pending = table.pending.get(key);
+    if (pending === undefined) return table.tree.get(key);
+    return pending.kind === 'D' ? undefined : pending.entry;
+  }
+
+  /** The durable entries of a resource, as a tree that does not change any more. Costs nothing. */
+  snapshot(resource: string): Tree {
+    return this.#table(resource).tree.clone();
+  }
+
+  /** The durable entries of a resource in key order, of one namespace when one is given. */
+  *list(resource: string, namespace?: string): Generator<Entry> {
+    const tree = this.#tables.get(resource)?.tree;
+    if (tree === undefined) return;
+    const prefix = namespace === undefined || namespace === '' ? '' : `${namespace}/`;
+    for (const [key, entry] of tree.entries(prefix)) {
+      if (!key.startsWith(prefix)) return;
+      yield entry;
+    }
+  }
+
+  /** How many durable entries a resource has. */
+  count(resource: string): number {
+    return this.#tables.get(resource)?.tree.size ?? 0;
+  }
+
+  /** Names of all resources that have or had entries. */
+  resources(): string[] {
+    return [...this.#tables.keys()];
+  }
+
+  /** Writes an object's new version; await `durable()` before telling anybody. */
+  put(resource: string, object: KubeObject): Entry {
+    this.#headRevision += 1;
+    const entry = makeEntry(resource, object, this.#headRevision);
+    this.#enqueue('P', entry);
+    return entry;
+  }
+
+  /** Removes an object, given its last state; await `durable()` before telling anybody. */
+  remove(resource: string, object: KubeObject): Entry {
+    this.#headRevision += 1;
+    const entry = makeEntry(resource, object, this.#headRevision);
+    this.#enqueue('D', entry);
+    return entry;
+  }
+
+  /** Resolves when every change made so far is on disk; rejects when it could not be written and was undone. */
+  durable(): Promise<void> {
+    if (this.#durableRevision === this.#headRevision) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  /** Durable changes of a resource after a revision; undefined when they are no longer known. */
+  since(resource: string, revision: number): StoreEvent[] | undefined {
+    return this.#table(resource).history.after(revision);
+  }
+
+  /** Oldest revision from which a watch of the resource can start. */
+  floor(resource: string): number {
+    return this.#table(resource).history.floor;
+  }
+
+  /** Calls the listener for every durable change of a resource from now on. Returns how to stop it. */
+  subscribe(resource: string, listener: (event: StoreEvent) => void): () => void {
+    const { listeners } = this.#table(resource);
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  /** Calls the listener for every durable change of any resource. */
+  subscribeAll(listener: (event: StoreEvent) => void): () => void {
+    this.#allListeners.add(listener);
+    return () => this.#allListeners.delete(listener);
+  }
+
+  /** Writes what is queued, then closes the files and gives the folder back. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    await this.durable().catch(() => undefined);
+    this.#closed = true;
+    await this.#flushing;
+    await this.#snapshotting;
+    await this.#log.close();
+    this.#unlock();
+  }
+
+  #table(resource: string): Table {
+    let table = this.#tables.get(resource);
+    if (table === undefined) {
+      table = { tree: newTree(), pending: new Map(), history: new History(this.#floor), listeners: new Set() };
+      this.#tables.set(resource, table);
+    }
+    return table;
+  }
+
+  #recover(snapshot: readonly LogRecord[], changes: readonly LogRecord[]): void {
+    for (const record of snapshot) {
+      if (record.resource === '') {
+        this.#floor = record.revision;
+        this.#durableRevision = record.revision;
+        continue;
+      }
+      const entry = entryOf(record.resource, objectOfRecord(record), record.revision, Buffer.from(record.text));
+      this.#table(record.resource).tree.set(entry.key, entry);
+      this.#liveBytes += entry.bytes.length;
+    }
+    for (const record of changes) {
+      if (record.revision <= this.#floor) continue;
+      this.#apply(record.kind, entryOf(record.resource, objectOfRecord(record), record.revision, Buffer.from(record.text)));
+    }
+    this.#headRevision = this.#durableRevision;
+  }
+
+  #apply(kind: 'P' | 'D', entry: Entry): void {
+    const table = this.#table(entry.resource);
+    const previous = table.tree.get(entry.key);
+    this.#liveBytes -= previous?.bytes.length ?? 0;
+    if (kind === 'P') {
+      table.tree.set(entry.key, entry);
+      this.#liveBytes += entry.bytes.length;
+    } else {
+      table.tree.delete(entry.key);
+    }
+    if (table.pending.get(entry.key)?.entry === entry) table.pending.delete(entry.key);
+    this.#durableRevision = entry.revision;
+    const event: StoreEvent = {
+      type: kind === 'D' ? 'DELETED' : previous === undefined ? 'ADDED' : 'MODIFIED',
+      revision: entry.revision,
+      entry,
+      previous,
+    };
+    table.history.push(event);
+    for (const listener of table.listeners) listener(event);
+    for (const listener of this.#allListeners) listener(event);
+  }
+
+  #enqueue(kind: 'P' | 'D', entry: Entry): void {
+    if (this.#closed) throw new Error('the store is closed');
+    this.#table(entry.resource).pending.set(entry.key, { kind, entry });
+    this.#queue.push({ kind, entry, parts: encodeRecord(kind, entry) });
+    this.#flushing ??= this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    // Lets everything that was decided in this turn of the event loop into the first batch.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const batch = this.#queue;
+      const waiters = this.#waiters;
+      this.#queue = [];
+      this.#waiters = [];
+      const buffers = batch.flatMap(({ parts }) => parts);
+      try {
+        await this.#append(buffers);
+      } catch (error) {
+        this.#undo(batch, waiters, error instanceof Error ? error : new Error(String(error)));
+        continue;
+      }
+      for (const { kind, entry } of batch) this.#apply(kind, entry);
+      for (const { resolve } of waiters) resolve();
+      await this.#rotateWhenLarge();
+    }
+    this.#flushing = undefined;
+    for (const { resolve } of this.#waiters.splice(0)) resolve();
+  }
+
+  async #append(buffers: Buffer[]): Promise<void> {
+    const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+    // Small batches go out as one write; the copy costs less than a long vector.
+    await this.#log.appendFile(buffers.length === 1 ? (buffers[0] ?? Buffer.alloc(0)) : Buffer.concat(buffers, bytes));
+    try {
+      await this.#log.datasync();
+    } catch (error) {
+      // After a failed sync nobody knows what is on disk: only reading it again, in a new process, tells.
+      const fatal = new Error(`the log could not be synced: ${String(error)}`, { cause: error });
+      this.#onFatal(fatal);
+      throw fatal;
+    }
+    this.#logBytes += bytes;
+  }
+
+  /** A batch could not be written (disk full): the log is cut back, and it and all that built on it never happened. */
+  #undo(batch: readonly Change[], waiters: readonly Waiter[], error: Error): void {
+    const lost = [...batch, ...this.#queue.splice(0)];
+    for (const { entry } of lost) this.#table(entry.resource).pending.clear();
+    this.#headRevision = this.#durableRevision;
+    this.#log.truncate(this.#logBytes).catch((cause: unknown) => this.#onFatal(new Error('the log could not be cut back', { cause })));
+    for (const { reject } of [...waiters, ...this.#waiters.splice(0)]) reject(error);
+  }
+
+  async #rotateWhenLarge(): Promise<void> {
+    if (this.#snapshotting !== undefined || this.#logBytes <= Math.max(this.#snapshotBytes, 2 * this.#liveBytes)) return;
+    const next = this.#logNumber + 1;
+    const log = await openLog(this.#folder, next);
+    await this.#log.close();
+    this.#log = log;
+    this.#logNumber = next;
+    this.#logBytes = 0;
+    const trees = [...this.#tables.values()].map(({ tree }) => tree.clone());
+    const marker = entryOf('', { apiVersion: '', kind: '', metadata: {} }, this.#durableRevision, Buffer.alloc(0));
+    const entries = (function* (): Generator<Entry> {
+      for (const tree of trees) yield* tree.values();
+    })();
+    this.#snapshotting = writeSnapshot(this.#folder, next, marker, entries)
+      .catch((error: unknown) => this.#onFatal(new Error('no snapshot could be written', { cause: error })))
+      .finally(() => {
+        this.#snapshotting = undefined;
+      });
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * One watch: past events from the history, then those to come, with bookmarks, until its time is over or the
+ * client goes. A client that does not read is cut off rather than buffered for without bound; it resumes from its
+ * last version.
+ */
+import type { ServerResponse } from 'node:http';
+
+import { expired, invalid } from '../errors.js';
+import type { JsonObject } from '../json.js';
+import type { KubeObject } from '../object.js';
+import { apiVersionOf } from '../resources/resource-type.js';
+import type { StoreEvent } from '../store/entry.js';
+import type { IncludeObject } from '../table/table.js';
+import { metadataOnly, tableOf } from '../table/table.js';
+import type { Call } from '../verbs/call.js';
+import { checkNotInFuture } from '../verbs/list.js';
+import type { Selection } from '../verbs/selection.js';
+import { selectionOf } from '../verbs/selection.js';
+import type { Seen } from './watch-events.js';
+import { seenEvent, sharedLine } from './watch-events.js';
+
+/** Bytes that may wait for a slow reader. */
+const maxBacklogBytes = 32 * 1024 * 1024;
+/** Time between bookmarks, milliseconds; as kube-apiserver's. */
+const bookmarkMs = 60_000;
+/** A watch without timeoutSeconds lasts between this and twice this long, milliseconds. */
+const minWatchMs = 30 * 60_000;
+
+/** Form of the events' objects. */
+export type WatchForm = Readonly<{ kind: 'object' | 'metadata' } | { kind: 'table'; include: IncludeObject }>;
+
+const line = (type: string, object: JsonObject): string => `${JSON.stringify({ type, object })}\n`;
+
+/** Refuses the options that stand for a list streamed by a watch, as a server without that feature does. */
+const checkOptions = ({ query }: Call): void => {
+  if (query.get('sendInitialEvents') !== null) {
+    throw invalid('meta.k8s.io', 'ListOptions', '', [
+      { type: 'Forbidden', field: 'sendInitialEvents', detail: 'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled' },
+    ]);
+  }
+  if ((query.get('resourceVersionMatch') ?? '') !== '') {
+    throw invalid('meta.k8s.io', 'ListOptions', '', [
+      { type: 'Forbidden', field: 'resourceVersionMatch', detail: 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided' },
+    ]);
+  }
+};
+
+/** Serves a watch on an answer whose headers are not sent yet. Throws before it has sent anything, or not at all. */
+export const serveWatch = (call: Call, response: ServerResponse, form: WatchForm, onEnd: () => void): void => {
+  checkOptions(call);
+  const selection = selectionOf(call);
+  const { backend, type, query } = call;
+  const { store } = backend;
+  const version = query.get('resourceVersion') ?? '';
+  const timeoutText = query.get('timeoutSeconds') ?? '';
+  if (version !== '') checkNotInFuture(version, store.revision);
+  const past = version === '' || version === '0' ? undefined : store.since(type.storage, Number(version));
+  const isTooOld = version !== '' && version !== '0' && past === undefined;
+
+  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
+  response.flushHeaders();
+  if (isTooOld) {
+    response.end(line('ERROR', expired(`too old resource version: ${version} (${store.floor(type.storage)})`).status()));
+    onEnd();
+    return;
+  }
+
+  const render = rendererOf(call, form);
+  let sentRevision = store.revision;
+  const sendEvent = (event: StoreEvent): void => {
+    sentRevision = event.revision;
+    if (selection.namespace !== '' && event.entry.object.metadata.namespace !== selection.namespace) return;
+    const seen = seenEvent(event, selection.includes);
+    if (seen === undefined) return;
+    response.write(render(seen));
+    if (response.writableLength > maxBacklogBytes) response.destroy();
+  };
+
+  if (past === undefined) for (const text of initialLines(call, selection, render)) response.write(text);
+  else for (const event of past) sendEvent(event);
+  sentRevision = Math.max(sentRevision, store.revision);
+
+  const unsubscribe = store.subscribe(type.storage, sendEvent);
+  const wantsBookmarks = query.get('allowWatchBookmarks') === 'true';
+  const bookmark = (): void => {
+    // The store's revision may be ahead of the last event of this resource: nothing of it is missing.
+    response.write(line('BOOKMARK', { kind: type.kind, apiVersion: apiVersionOf(type), metadata: { resourceVersion: String(store.revision), creationTimestamp: null } }));
+  };
+  const bookmarks = wantsBookmarks ? setInterval(bookmark, bookmarkMs) : undefined;
+  const lastsMs = /^[1-9][0-9]*$/.test(timeoutText) ? Math.min(Number(timeoutText) * 1000, 2 ** 31 - 1) : minWatchMs * (1 + Math.random());
+  const end = (): void => {
+    if (wantsBookmarks && response.writable) bookmark();
+    response.end();
+  };
+  const timeout = setTimeout(end, lastsMs);
+  response.on('close', () => {
+    clearTimeout(timeout);
+    clearInterval(bookmarks);
+    unsubscribe();
+    onEnd();
+  });
+};
+
+/** The objects that are there already, as added. */
+const initialLines = function* ({ backend, type }: Call, selection: Selection, render: (seen: Seen) => Buffer | string): Generator<Buffer | string> {
+  for (const entry of backend.store.list(type.storage, selection.namespace)) {
+    if (selection.includes(entry.object)) yield render({ type: 'ADDED', object: entry.object, entry });
+  }
+};
+
+const rendererOf = ({ backend, type }: Call, form: WatchForm): ((seen: Seen) => Buffer | string) => {
+  const served = (object: KubeObject): KubeObject => type.toServed?.(object) ?? object;
+  if (form.kind === 'metadata') return (seen) => line(seen.type, metadataOnly(served(seen.object)));
+  if (form.kind === 'table') {
+    let isFirst = true;
+    return (seen) => {
+      const metadata = { resourceVersion: seen.object.metadata.resourceVersion ?? '' };
+      const table = tableOf(type, [seen.object], metadata, form.include, backend.nowMs(), isFirst);
+      isFirst = false;
+      return line(seen.type, table);
+    };
+  }
+  if (type.toServed !== undefined) return (seen) => line(seen.type, served(seen.object));
+  return (seen) => (seen.entry === undefined ? line(seen.type, seen.object) : sharedLine(seen.type, seen.entry));
+};
