@@ -35,7 +35,9 @@ export class ApiError extends Error {
       status: 'Failure',
       message: this.message,
       ...(this.reason === '' ? {} : { reason: this.reason }),
-      ...(this.details === undefined ? {} : { details: JSON.parse(JSON.stringify(this.details)) as JsonObject }),
+      ...(this.details === undefined
+        ? {}
+        : { details: JSON.parse(JSON.stringify(this.details)) as JsonObject }),
       code: this.code,
     };
   }
@@ -54,11 +56,18 @@ const detailsOf = ({ group, plural }: ResourceRef, name?: string): StatusDetails
 export const badRequest = (message: string): ApiError => new ApiError(400, 'BadRequest', message);
 export const unauthorized = (): ApiError => new ApiError(401, 'Unauthorized', 'Unauthorized');
 export const internalError = (message: string): ApiError =>
-  new ApiError(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ reason: '', message }] });
+  new ApiError(500, 'InternalError', `Internal error occurred: ${message}`, {
+    causes: [{ reason: '', message }],
+  });
 export const notFoundPath = (): ApiError =>
   new ApiError(404, 'NotFound', 'the server could not find the requested resource', {});
 export const methodNotAllowed = (): ApiError =>
-  new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
+  new ApiError(
+    405,
+    'MethodNotAllowed',
+    'the server does not allow this method on the requested resource',
+    {},
+  );
 export const notAcceptable = (accepted: string): ApiError =>
   new ApiError(406, 'NotAcceptable', `only the following media types are accepted: ${accepted}`);
 export const unsupportedMediaType = (accepted: readonly string[]): ApiError =>
@@ -88,7 +97,9 @@ export const forbidden = (ref: ResourceRef, name: string, why: string): ApiError
   new ApiError(
     403,
     'Forbidden',
-    name === '' ? `${qualified(ref)} is forbidden: ${why}` : `${qualified(ref)} "${name}" is forbidden: ${why}`,
+    name === ''
+      ? `${qualified(ref)} is forbidden: ${why}`
+      : `${qualified(ref)} "${name}" is forbidden: ${why}`,
     detailsOf(ref, name === '' ? undefined : name),
   );
 export const forbiddenPath = (path: string, why: string): ApiError =>
@@ -101,11 +112,20 @@ export const tooNewVersion = (version: string, current: number): ApiError =>
   });
 export const tooManyRequests = (message: string, retryAfterSeconds: number): ApiError =>
   new ApiError(429, 'TooManyRequests', message, { retryAfterSeconds });
-export const serviceUnavailable = (message: string): ApiError => new ApiError(503, 'ServiceUnavailable', message);
+export const serviceUnavailable = (message: string): ApiError =>
+  new ApiError(503, 'ServiceUnavailable', message);
 
 /** One thing wrong with one field (field.Error). */
 export type FieldError = Readonly<{
-  type: 'Required' | 'Invalid' | 'TypeInvalid' | 'NotSupported' | 'TooLong' | 'TooMany' | 'Duplicate' | 'Forbidden';
+  type:
+    | 'Required'
+    | 'Invalid'
+    | 'TypeInvalid'
+    | 'NotSupported'
+    | 'TooLong'
+    | 'TooMany'
+    | 'Duplicate'
+    | 'Forbidden';
   /** Path such as spec.args[3]; empty for the object itself. */
   field: string;
   /** The offending value as it is to be printed. */
@@ -148,17 +168,27 @@ const fieldErrorText = (error: FieldError): string =>
   `${error.field === '' ? '<nil>' : error.field}: ${fieldErrorBody(error)}`;
 
 /** 422 for an object whose fields are wrong; all of them are named. */
-export const invalid = (group: string, kind: string, name: string, errors: readonly FieldError[]): ApiError => {
+export const invalid = (
+  group: string,
+  kind: string,
+  name: string,
+  errors: readonly FieldError[],
+): ApiError => {
   const texts = [...new Set(errors.map(fieldErrorText))];
   const text = texts.length === 1 ? (texts[0] ?? '') : `[${texts.join(', ')}]`;
-  return new ApiError(422, 'Invalid', `${kind}${group === '' ? '' : `.${group}`} "${name}" is invalid: ${text}`, {
-    name,
-    ...(group === '' ? {} : { group }),
-    kind,
-    causes: errors.map((error) => ({
-      reason: reasons[error.type],
-      message: fieldErrorBody(error),
-      field: error.field === '' ? '<nil>' : error.field,
-    })),
-  });
+  return new ApiError(
+    422,
+    'Invalid',
+    `${kind}${group === '' ? '' : `.${group}`} "${name}" is invalid: ${text}`,
+    {
+      name,
+      ...(group === '' ? {} : { group }),
+      kind,
+      causes: errors.map((error) => ({
+        reason: reasons[error.type],
+        message: fieldErrorBody(error),
+        field: error.field === '' ? '<nil>' : error.field,
+      })),
+    },
+  );
 };

@@ -31,7 +31,10 @@ export const sameJson = (a: Json | undefined, b: Json | undefined): boolean => {
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) || Array.isArray(b)) {
     return (
-      Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i]))
+      Array.isArray(a) &&
+      Array.isArray(b) &&
+      a.length === b.length &&
+      a.every((item, i) => sameJson(item, b[i]))
     );
   }
   const keysOfA = Object.keys(a).filter((key) => a[key] !== undefined);

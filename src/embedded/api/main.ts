@@ -23,7 +23,8 @@ const readFlags = (): { dataDir: string; port: number; host: string; crds: strin
   const dataDir = values['data-dir'];
   const port = Number(values.port);
   if (dataDir === undefined) throw new Error('--data-dir is required');
-  if (!/^[0-9]+$/.test(values.port) || port > 65_535) throw new Error('--port must be a number from 0 to 65535');
+  if (!/^[0-9]+$/.test(values.port) || port > 65_535)
+    throw new Error('--port must be a number from 0 to 65535');
   return { dataDir, port, host: values.host, crds: values.crds };
 };
 

@@ -50,7 +50,10 @@ export interface KubeObject extends JsonObject {
 
 /** Whether a decoded body can be taken for an object of the API: the shape of its metadata is checked apart. */
 export const isKubeObject = (value: unknown): value is KubeObject =>
-  isObject(value) && typeof value.apiVersion === 'string' && typeof value.kind === 'string' && isObject(value.metadata);
+  isObject(value) &&
+  typeof value.apiVersion === 'string' &&
+  typeof value.kind === 'string' &&
+  isObject(value.metadata);
 
 /** A time as metav1.Time has it on the wire: RFC 3339 with whole seconds. */
 export const wireTime = (ms: number): string => new Date(ms).toISOString().slice(0, 19) + 'Z';

@@ -10,7 +10,15 @@ import type { ServiceAccountTokens } from './auth/service-account-tokens.js';
 import type { User } from './auth/user.js';
 import { anonymous } from './auth/user.js';
 import { serveDiscovery } from './discovery/serve-discovery.js';
-import { ApiError, forbidden, forbiddenPath, methodNotAllowed, notFound, notFoundPath, unauthorized } from './errors.js';
+import {
+  ApiError,
+  forbidden,
+  forbiddenPath,
+  methodNotAllowed,
+  notFound,
+  notFoundPath,
+  unauthorized,
+} from './errors.js';
 import type { Json, JsonObject } from './json.js';
 import { isObject, textsOf } from './json.js';
 import { proxyLog } from './kubelet/kubelet-proxy.js';
@@ -53,8 +61,14 @@ const localHosts = new Set(['127.0.0.1', 'localhost', '[::1]', '::1', 'kubernete
 /** Requests through a browser that a foreign page sent: a name that is not ours, or an Origin. */
 const checkLocal = (request: IncomingMessage): void => {
   const host = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
-  if (!localHosts.has(host)) throw new ApiError(403, 'Forbidden', `the host ${JSON.stringify(host)} is not served here; use 127.0.0.1 or localhost`);
-  if (request.headers.origin !== undefined) throw new ApiError(403, 'Forbidden', 'requests from web pages (with an Origin header) are refused');
+  if (!localHosts.has(host))
+    throw new ApiError(
+      403,
+      'Forbidden',
+      `the host ${JSON.stringify(host)} is not served here; use 127.0.0.1 or localhost`,
+    );
+  if (request.headers.origin !== undefined)
+    throw new ApiError(403, 'Forbidden', 'requests from web pages (with an Origin header) are refused');
 };
 
 const comma = Buffer.from(',');
@@ -72,7 +86,13 @@ export class Router {
   authenticateRequest(request: IncomingMessage, path: string): User {
     const token = bearerToken(request.headers.authorization);
     if (token === '') {
-      if (openPaths.has(path) || path.startsWith('/livez/') || path.startsWith('/readyz/') || path.startsWith('/healthz/')) return anonymous;
+      if (
+        openPaths.has(path) ||
+        path.startsWith('/livez/') ||
+        path.startsWith('/readyz/') ||
+        path.startsWith('/healthz/')
+      )
+        return anonymous;
       throw unauthorized();
     }
     const user = apiUser(this.#options.authenticate(token));
@@ -84,7 +104,9 @@ export class Router {
   authorize(user: User, info: RequestInfo): void {
     if (user === anonymous || mayDo(this.#options.backend.store, user, info)) return;
     const why = refusal(user, info);
-    throw info.resource === undefined ? forbiddenPath(info.path, why) : forbidden({ group: info.group, plural: info.resource }, info.name, why);
+    throw info.resource === undefined
+      ? forbiddenPath(info.path, why)
+      : forbidden({ group: info.group, plural: info.resource }, info.name, why);
   }
 
   /** The call of a request to a resource that is stored. Throws 404 when nothing serves it. */
@@ -124,20 +146,35 @@ export class Router {
   }
 
   #sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-    const known = error instanceof ApiError ? error : new ApiError(500, 'InternalError', `Internal error occurred: ${error instanceof Error ? error.message : String(error)}`);
-    if (!(error instanceof ApiError)) this.#options.log.error({ err: error, method: request.method, path: request.url }, 'request failed');
+    const known =
+      error instanceof ApiError
+        ? error
+        : new ApiError(
+            500,
+            'InternalError',
+            `Internal error occurred: ${error instanceof Error ? error.message : String(error)}`,
+          );
+    if (!(error instanceof ApiError))
+      this.#options.log.error({ err: error, method: request.method, path: request.url }, 'request failed');
     if (response.headersSent || response.destroyed) {
       response.destroy();
       return;
     }
     const headers: Record<string, string> = {};
-    if (known.details?.retryAfterSeconds !== undefined) headers['retry-after'] = String(known.details.retryAfterSeconds);
+    if (known.details?.retryAfterSeconds !== undefined)
+      headers['retry-after'] = String(known.details.retryAfterSeconds);
     // What is left of a body that nobody will read would be taken for the next request.
     if (!request.complete) headers.connection = 'close';
     sendObject(request, response, known.code, known.status(), [], headers);
   }
 
-  async #dispatch(request: IncomingMessage, response: ServerResponse, info: RequestInfo, query: URLSearchParams, user: User): Promise<void> {
+  async #dispatch(
+    request: IncomingMessage,
+    response: ServerResponse,
+    info: RequestInfo,
+    query: URLSearchParams,
+    user: User,
+  ): Promise<void> {
     if (info.resource === undefined) {
       const served = serveDiscovery(this.#options.backend, info.path, request, response);
       if (!served) throw notFoundPath();
@@ -147,14 +184,20 @@ export class Router {
       const isReview = ['authentication.k8s.io', 'authorization.k8s.io'].includes(info.group);
       if (isReview) {
         const body = await this.#body(request);
-        const answer = answerReview({ store: this.#options.backend.store, authenticate: this.#options.authenticate }, info, user, body.value);
+        const answer = answerReview(
+          { store: this.#options.backend.store, authenticate: this.#options.authenticate },
+          info,
+          user,
+          body.value,
+        );
         if (answer === undefined) throw notFoundPath();
         sendObject(request, response, 201, answer);
         return;
       }
     }
     const call = this.callOf(info, query, user, request);
-    if (info.subresource !== '' && info.subresource !== 'status') await this.#subresource(request, response, call);
+    if (info.subresource !== '' && info.subresource !== 'status')
+      await this.#subresource(request, response, call);
     else if (info.subresource === 'status' && !call.type.hasStatus) throw notFoundPath();
     else await this.#verb(request, response, call);
   }
@@ -170,9 +213,16 @@ export class Router {
     const accepted = acceptedForm(String(request.headers.accept ?? ''), query.get('includeObject'));
     switch (info.verb) {
       case 'get': {
-        const entry = this.#options.backend.store.get(type.storage, type.isNamespaced ? info.namespace : undefined, info.name);
+        const entry = this.#options.backend.store.get(
+          type.storage,
+          type.isNamespaced ? info.namespace : undefined,
+          info.name,
+        );
         if (entry === undefined) throw notFound(refOf(type), info.name);
-        const answer: Answer = type.toServed === undefined ? { code: 200, object: entry.object, bytes: entry.bytes } : { code: 200, object: type.toServed(entry.object) };
+        const answer: Answer =
+          type.toServed === undefined
+            ? { code: 200, object: entry.object, bytes: entry.bytes }
+            : { code: 200, object: type.toServed(entry.object) };
         this.#send(request, response, call, answer, accepted);
         return;
       }
@@ -185,12 +235,16 @@ export class Router {
       case 'create': {
         if (info.name !== '') throw methodNotAllowed();
         const body = await this.#body(request);
-        await this.#write(request, response, call, accepted, () => createObject(call, readObject(call, body.value, this.#duplicates(call, body.text))));
+        await this.#write(request, response, call, accepted, () =>
+          createObject(call, readObject(call, body.value, this.#duplicates(call, body.text))),
+        );
         return;
       }
       case 'update': {
         const body = await this.#body(request);
-        await this.#write(request, response, call, accepted, () => replaceObject(call, readObject(call, body.value, this.#duplicates(call, body.text))));
+        await this.#write(request, response, call, accepted, () =>
+          replaceObject(call, readObject(call, body.value, this.#duplicates(call, body.text))),
+        );
         return;
       }
       case 'patch': {
@@ -214,7 +268,13 @@ export class Router {
   }
 
   /** Runs a write; whatever comes of it is told only when all it may rest on is on disk. */
-  async #write(request: IncomingMessage, response: ServerResponse, call: Call, accepted: Accepted, write: () => Answer): Promise<void> {
+  async #write(
+    request: IncomingMessage,
+    response: ServerResponse,
+    call: Call,
+    accepted: Accepted,
+    write: () => Answer,
+  ): Promise<void> {
     const { store } = call.backend;
     let answer: Answer;
     try {
@@ -227,13 +287,24 @@ export class Router {
     this.#send(request, response, call, answer, accepted);
   }
 
-  async #deleteBody(request: IncomingMessage, query: URLSearchParams): Promise<{ options: ReturnType<typeof deleteOptionsOf>; dryRun: boolean }> {
+  async #deleteBody(
+    request: IncomingMessage,
+    query: URLSearchParams,
+  ): Promise<{ options: ReturnType<typeof deleteOptionsOf>; dryRun: boolean }> {
     const { value } = await this.#body(request);
     const body: JsonObject = isObject(value) ? value : {};
-    return { options: deleteOptionsOf(body, query), dryRun: dryRunOf([...textsOf(body.dryRun), ...query.getAll('dryRun')]) };
+    return {
+      options: deleteOptionsOf(body, query),
+      dryRun: dryRunOf([...textsOf(body.dryRun), ...query.getAll('dryRun')]),
+    };
   }
 
-  async #delete(request: IncomingMessage, response: ServerResponse, call: Call, accepted: Accepted): Promise<void> {
+  async #delete(
+    request: IncomingMessage,
+    response: ServerResponse,
+    call: Call,
+    accepted: Accepted,
+  ): Promise<void> {
     const { options, dryRun } = await this.#deleteBody(request, call.query);
     const { store } = call.backend;
     let answer: ReturnType<typeof deleteObject>;
@@ -242,7 +313,8 @@ export class Router {
     } finally {
       await store.durable();
     }
-    if (answer.isRemoved && !call.type.answersDeleted) sendObject(request, response, 200, deletedStatus(call, answer.object), call.warnings);
+    if (answer.isRemoved && !call.type.answersDeleted)
+      sendObject(request, response, 200, deletedStatus(call, answer.object), call.warnings);
     else this.#send(request, response, call, answer, accepted);
   }
 
@@ -253,28 +325,55 @@ export class Router {
     const deleted: JsonObject[] = [];
     for (const { object } of [...store.list(call.type.storage, selection.namespace)]) {
       const { name = '', namespace = '' } = object.metadata;
-      if (!selection.includes(object) || store.head(call.type.storage, namespace, name) === undefined) continue;
-      deleted.push(deleteObject({ ...call, dryRun, info: { ...call.info, name, namespace } }, options).object);
+      if (!selection.includes(object) || store.head(call.type.storage, namespace, name) === undefined)
+        continue;
+      deleted.push(
+        deleteObject({ ...call, dryRun, info: { ...call.info, name, namespace } }, options).object,
+      );
     }
     await store.durable();
     sendObject(request, response, 200, this.#listObject(call.type, deleted, store.revision), call.warnings);
   }
 
   #listObject(type: ResourceType, items: JsonObject[], revision: number): JsonObject {
-    return { kind: type.listKind, apiVersion: apiVersionOf(type), metadata: { resourceVersion: String(revision) }, items };
+    return {
+      kind: type.listKind,
+      apiVersion: apiVersionOf(type),
+      metadata: { resourceVersion: String(revision) },
+      items,
+    };
   }
 
-  #send(request: IncomingMessage, response: ServerResponse, call: Call, answer: Answer, accepted: Accepted): void {
+  #send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    call: Call,
+    answer: Answer,
+    accepted: Accepted,
+  ): void {
     const { object, bytes, code } = answer;
     if (accepted.kind === 'table' && object.kind !== 'Scale' && object.kind !== 'Status') {
-      const table = tableOf(call.type, [object], { resourceVersion: object.metadata.resourceVersion ?? '' }, accepted.include, call.backend.nowMs());
+      const table = tableOf(
+        call.type,
+        [object],
+        { resourceVersion: object.metadata.resourceVersion ?? '' },
+        accepted.include,
+        call.backend.nowMs(),
+      );
       sendObject(request, response, code, table, call.warnings);
-    } else if (accepted.kind === 'metadata') sendObject(request, response, code, metadataOnly(object), call.warnings);
+    } else if (accepted.kind === 'metadata')
+      sendObject(request, response, code, metadataOnly(object), call.warnings);
     else if (bytes === undefined) sendObject(request, response, code, object, call.warnings);
     else sendJson(request, response, code, bytes, call.warnings);
   }
 
-  #sendPage(request: IncomingMessage, response: ServerResponse, call: Call, page: Page, accepted: Accepted): void {
+  #sendPage(
+    request: IncomingMessage,
+    response: ServerResponse,
+    call: Call,
+    page: Page,
+    accepted: Accepted,
+  ): void {
     const { type } = call;
     const metadata: JsonObject = {
       resourceVersion: String(page.revision),
@@ -284,16 +383,34 @@ export class Router {
     const served = page.entries.map(({ object }) => type.toServed?.(object) ?? object);
     if (accepted.kind === 'table') {
       const objects = page.entries.map(({ object }) => object);
-      sendObject(request, response, 200, tableOf(type, objects, metadata, accepted.include, call.backend.nowMs()), call.warnings);
+      sendObject(
+        request,
+        response,
+        200,
+        tableOf(type, objects, metadata, accepted.include, call.backend.nowMs()),
+        call.warnings,
+      );
       return;
     }
     if (accepted.kind === 'metadata') {
       const items = served.map(metadataOnly);
-      sendObject(request, response, 200, { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items }, call.warnings);
+      sendObject(
+        request,
+        response,
+        200,
+        { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items },
+        call.warnings,
+      );
       return;
     }
     if (type.toServed !== undefined) {
-      sendObject(request, response, 200, { kind: type.listKind, apiVersion: apiVersionOf(type), metadata, items: served }, call.warnings);
+      sendObject(
+        request,
+        response,
+        200,
+        { kind: type.listKind, apiVersion: apiVersionOf(type), metadata, items: served },
+        call.warnings,
+      );
       return;
     }
     const head = `{"kind":${JSON.stringify(type.listKind)},"apiVersion":${JSON.stringify(apiVersionOf(type))},"metadata":${JSON.stringify(metadata)},"items":[`;
@@ -336,8 +453,10 @@ export class Router {
     const body = (await this.#body(request)).value;
     if (type.storage === '/pods' && subresource === 'eviction') await settle(() => evictPod(call, body));
     else if (type.storage === '/pods' && subresource === 'binding') await settle(() => bindPod(call, body));
-    else if (type.storage === '/serviceaccounts' && subresource === 'token') await settle(() => requestToken(call, this.#options.accounts, body));
-    else if (type.storage === '/namespaces' && subresource === 'finalize') await settle(() => currentOf(call).object, 200);
+    else if (type.storage === '/serviceaccounts' && subresource === 'token')
+      await settle(() => requestToken(call, this.#options.accounts, body));
+    else if (type.storage === '/namespaces' && subresource === 'finalize')
+      await settle(() => currentOf(call).object, 200);
     else throw notFoundPath();
   }
 }

@@ -6,8 +6,8 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import bunyan from 'bunyan';
 import type Logger from 'bunyan';
+import bunyan from 'bunyan';
 
 import { authenticateToken } from './auth/authenticate.js';
 import { loadPki } from './auth/pki.js';
@@ -61,7 +61,10 @@ export const startApiServer = async (options: ApiServerOptions): Promise<ApiServ
   const log = options.log ?? bunyan.createLogger({ name: 'apiserver', level: bunyan.FATAL });
   const nowMs = options.nowMs ?? Date.now;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const store = await Store.open({ folder: join(dataDir, 'store'), ...(options.onFatal === undefined ? {} : { onFatal: options.onFatal }) });
+  const store = await Store.open({
+    folder: join(dataDir, 'store'),
+    ...(options.onFatal === undefined ? {} : { onFatal: options.onFatal }),
+  });
   const stops: (() => void)[] = [];
   try {
     const pki = await loadPki(dataDir);
@@ -72,7 +75,13 @@ export const startApiServer = async (options: ApiServerOptions): Promise<ApiServ
     const deleteStored: DeleteStored = (storage, object) => {
       const type = registry.ofStorage(storage);
       if (type === undefined) return;
-      const call = ownCall(backend, type, object.metadata.namespace ?? '', object.metadata.name ?? '', 'delete');
+      const call = ownCall(
+        backend,
+        type,
+        object.metadata.namespace ?? '',
+        object.metadata.name ?? '',
+        'delete',
+      );
       deleteObject(call, deleteOptionsOf({}, call.query));
     };
     stops.push(serveCrds(store, registry, nowMs));
@@ -82,9 +91,16 @@ export const startApiServer = async (options: ApiServerOptions): Promise<ApiServ
     bootstrap(backend, options.crds ?? packagedCrds());
     await store.durable();
 
-    const authenticate = (token: string): ReturnType<typeof authenticateToken> => authenticateToken(tokens, accounts, store, nowMs(), token);
+    const authenticate = (token: string): ReturnType<typeof authenticateToken> =>
+      authenticateToken(tokens, accounts, store, nowMs(), token);
     const router = new Router({ backend, accounts, authenticate, log });
-    const server = createServer({ cert: pki.certPem, key: pki.keyPem, ALPNProtocols: ['http/1.1'], keepAliveTimeout: 120_000, requestTimeout: 60_000 });
+    const server = createServer({
+      cert: pki.certPem,
+      key: pki.keyPem,
+      ALPNProtocols: ['http/1.1'],
+      keepAliveTimeout: 120_000,
+      requestTimeout: 60_000,
+    });
     server.on('request', (request, response) => void router.handle(request, response));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);

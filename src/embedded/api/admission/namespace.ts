@@ -13,9 +13,19 @@ export const checkNamespace = (store: Store, type: ResourceType, namespace: stri
   const entry = store.head('/namespaces', undefined, namespace);
   if (entry === undefined) throw notFound({ group: '', plural: 'namespaces' }, namespace);
   if (objectOf(entry.object.status).phase !== 'Terminating') return;
-  const error = forbidden(refOf(type), name, `unable to create new content in namespace ${namespace} because it is being terminated`);
+  const error = forbidden(
+    refOf(type),
+    name,
+    `unable to create new content in namespace ${namespace} because it is being terminated`,
+  );
   throw new ApiError(error.code, error.reason, error.message, {
     ...error.details,
-    causes: [{ reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' }],
+    causes: [
+      {
+        reason: 'NamespaceTerminating',
+        message: `namespace ${namespace} is being terminated`,
+        field: 'metadata.namespace',
+      },
+    ],
   });
 };

@@ -10,7 +10,13 @@ import type { User } from './user.js';
 export type Authenticated = Readonly<{ user: User; audiences: readonly string[] | undefined }>;
 
 /** Finds the user of a bearer token, whatever its audience. */
-export const authenticateToken = (tokens: StaticTokens, accounts: ServiceAccountTokens, store: Store, nowMs: number, token: string): Authenticated | undefined => {
+export const authenticateToken = (
+  tokens: StaticTokens,
+  accounts: ServiceAccountTokens,
+  store: Store,
+  nowMs: number,
+  token: string,
+): Authenticated | undefined => {
   if (token === '') return undefined;
   const known = staticUser(tokens, token);
   return known === undefined ? accounts.check(token, nowMs, store) : { user: known, audiences: undefined };
@@ -18,7 +24,10 @@ export const authenticateToken = (tokens: StaticTokens, accounts: ServiceAccount
 
 /** The user of a token, if it is good for this API. */
 export const apiUser = (found: Authenticated | undefined): User | undefined =>
-  found !== undefined && (found.audiences === undefined || found.audiences.includes(apiAudience)) ? found.user : undefined;
+  found !== undefined && (found.audiences === undefined || found.audiences.includes(apiAudience))
+    ? found.user
+    : undefined;
 
 /** The token of an Authorization header, empty when there is none. */
-export const bearerToken = (header: string | undefined): string => /^bearer\s+(\S+)\s*$/i.exec(header ?? '')?.[1] ?? '';
+export const bearerToken = (header: string | undefined): string =>
+  /^bearer\s+(\S+)\s*$/i.exec(header ?? '')?.[1] ?? '';

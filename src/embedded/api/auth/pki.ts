@@ -1,66 +1,10 @@
 /** Keys and certificates of one control plane, made once and kept in its data folder. */
-import { generateKeyPairSync, webcrypto } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as x509 from '@peculiar/x509';
 
 /** Paths and contents of the keys, PEM. */
 export type Pki = Readonly<{ caPem: string; certPem: string; keyPem: string; serviceAccountKeyPem: string }>;
-
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-const validYears = 10;
-
-const pemOfKey = async (key: webcrypto.CryptoKey): Promise<string> => {
-  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key));
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----\n`;
-};
-
-const validity = (): { notBefore: Date; notAfter: Date } => {
-  const now = Date.now();
-  return { notBefore: new Date(now - 3_600_000), notAfter: new Date(now + validYears * 365 * 86_400_000) };
-};
-
-const serial = (): string => Buffer.from(webcrypto.getRandomValues(new Uint8Array(8))).toString('hex').replace(/^[89a-f]/, '1');
-
-const generateKeys = async (): Promise<webcrypto.CryptoKeyPair> => webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-
-const makeCa = async (): Promise<{ certificate: x509.X509Certificate; keys: webcrypto.CryptoKeyPair }> => {
-  const keys = await generateKeys();
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial(),
-    name: 'CN=kruntimes-ca',
-    ...validity(),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [new x509.BasicConstraintsExtension(true, undefined, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true)],
-  });
-  return { certificate, keys };
-};
-
-const makeServer = async (issuer: x509.X509Certificate, signingKey: webcrypto.CryptoKey): Promise<{ certificate: x509.X509Certificate; keys: webcrypto.CryptoKeyPair }> => {
-  const keys = await generateKeys();
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serial(),
-    subject: 'CN=kruntimes-apiserver',
-    issuer: issuer.subject,
-    ...validity(),
-    signingAlgorithm: algorithm,
-    publicKey: keys.publicKey,
-    signingKey,
-    extensions: [
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension([
-        { type: 'dns', value: 'localhost' },
-        { type: 'dns', value: 'kubernetes.default.svc' },
-        { type: 'ip', value: '127.0.0.1' },
-        { type: 'ip', value: '::1' },
-      ]),
-    ],
-  });
-  return { certificate, keys };
-};
 
 /** Reads the keys below `<dataDir>/pki`, or makes them. Key files are readable by their owner alone. */
 export const loadPki = async (dataDir: string): Promise<Pki> => {
@@ -69,17 +13,23 @@ export const loadPki = async (dataDir: string): Promise<Pki> => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   // sa.key is written last, so a folder without it was left half made and is made anew.
   if (!existsSync(file('sa.key'))) {
-    x509.cryptoProvider.set(webcrypto);
-    const ca = await makeCa();
-    const server = await makeServer(ca.certificate, ca.keys.privateKey);
-    const write = (name: string, text: string, mode: number): void => writeFileSync(file(name), text, { mode });
-    write('ca.crt', `${ca.certificate.toString('pem')}\n`, 0o644);
-    write('ca.key', await pemOfKey(ca.keys.privateKey), 0o600);
-    write('apiserver.crt', `${server.certificate.toString('pem')}\n`, 0o644);
-    write('apiserver.key', await pemOfKey(server.keys.privateKey), 0o600);
+    // Loaded only when needed: the library is most of what a restart would take.
+    const { makeCertificates } = await import('./certificates.js');
+    const made = await makeCertificates();
+    const write = (name: string, text: string, mode: number): void =>
+      writeFileSync(file(name), text, { mode });
+    write('ca.crt', made.caPem, 0o644);
+    write('ca.key', made.caKeyPem, 0o600);
+    write('apiserver.crt', made.certPem, 0o644);
+    write('apiserver.key', made.keyPem, 0o600);
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     write('sa.key', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), 0o600);
   }
   const read = (name: string): string => readFileSync(file(name), 'utf8');
-  return { caPem: read('ca.crt'), certPem: read('apiserver.crt'), keyPem: read('apiserver.key'), serviceAccountKeyPem: read('sa.key') };
+  return {
+    caPem: read('ca.crt'),
+    certPem: read('apiserver.crt'),
+    keyPem: read('apiserver.key'),
+    serviceAccountKeyPem: read('sa.key'),
+  };
 };

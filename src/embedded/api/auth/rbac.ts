@@ -20,7 +20,11 @@ const isSubject = (subject: JsonObject, user: User, bindingNamespace: string): b
       return user.groups.includes(name);
     case 'ServiceAccount': {
       const account = serviceAccountOf(user);
-      return account !== undefined && account.name === name && account.namespace === (textOf(subject.namespace) || bindingNamespace);
+      return (
+        account !== undefined &&
+        account.name === name &&
+        account.namespace === (textOf(subject.namespace) || bindingNamespace)
+      );
     }
     default:
       return false;
@@ -35,13 +39,20 @@ const includes = (list: Json | undefined, value: string): boolean => {
 const includesResource = (rule: JsonObject, resource: string, subresource: string): boolean => {
   const whole = subresource === '' ? resource : `${resource}/${subresource}`;
   const resources = textsOf(rule.resources);
-  return resources.includes('*') || resources.includes(whole) || (subresource !== '' && resources.includes(`*/${subresource}`));
+  return (
+    resources.includes('*') ||
+    resources.includes(whole) ||
+    (subresource !== '' && resources.includes(`*/${subresource}`))
+  );
 };
 
 const allows = (rule: JsonObject, info: RequestInfo): boolean => {
   if (!includes(rule.verbs, info.verb)) return false;
   if (info.resource === undefined) {
-    return textsOf(rule.nonResourceURLs).some((path) => path === '*' || path === info.path || (path.endsWith('*') && info.path.startsWith(path.slice(0, -1))));
+    return textsOf(rule.nonResourceURLs).some(
+      (path) =>
+        path === '*' || path === info.path || (path.endsWith('*') && info.path.startsWith(path.slice(0, -1))),
+    );
   }
   const names = textsOf(rule.resourceNames);
   return (
@@ -53,18 +64,23 @@ const allows = (rule: JsonObject, info: RequestInfo): boolean => {
 
 const rulesOfRef = (store: Store, binding: JsonObject, namespace: string): JsonObject[] => {
   const { kind, name } = objectOf(binding.roleRef);
-  const role = kind === 'ClusterRole' ? store.get(clusterRolesOf, undefined, textOf(name)) : store.get(rolesOf, namespace, textOf(name));
+  const role =
+    kind === 'ClusterRole'
+      ? store.get(clusterRolesOf, undefined, textOf(name))
+      : store.get(rolesOf, namespace, textOf(name));
   return arrayOf(role?.object.rules).filter(isObject);
 };
 
 /** All rules that hold for a user in a namespace; the cluster-wide ones alone when it is empty. */
 export const rulesFor = function* (store: Store, user: User, namespace: string): Generator<JsonObject> {
   for (const { object } of store.list(clusterRoleBindingsOf)) {
-    if (arrayOf(object.subjects).some((subject) => isObject(subject) && isSubject(subject, user, ''))) yield* rulesOfRef(store, object, '');
+    if (arrayOf(object.subjects).some((subject) => isObject(subject) && isSubject(subject, user, '')))
+      yield* rulesOfRef(store, object, '');
   }
   if (namespace === '') return;
   for (const { object } of store.list(roleBindingsOf, namespace)) {
-    if (arrayOf(object.subjects).some((subject) => isObject(subject) && isSubject(subject, user, namespace))) yield* rulesOfRef(store, object, namespace);
+    if (arrayOf(object.subjects).some((subject) => isObject(subject) && isSubject(subject, user, namespace)))
+      yield* rulesOfRef(store, object, namespace);
   }
 };
 
@@ -77,8 +93,12 @@ export const mayDo = (store: Store, user: User, info: RequestInfo): boolean => {
 
 /** Why a request is refused, in Kubernetes' words. */
 export const refusal = (user: User, info: RequestInfo): string => {
-  if (info.resource === undefined) return `User ${JSON.stringify(user.name)} cannot ${info.verb} path ${JSON.stringify(info.path)}`;
+  if (info.resource === undefined)
+    return `User ${JSON.stringify(user.name)} cannot ${info.verb} path ${JSON.stringify(info.path)}`;
   const resource = info.subresource === '' ? info.resource : `${info.resource}/${info.subresource}`;
-  const where = info.namespace === '' || info.resource === 'namespaces' ? 'at the cluster scope' : `in the namespace ${JSON.stringify(info.namespace)}`;
+  const where =
+    info.namespace === '' || info.resource === 'namespaces'
+      ? 'at the cluster scope'
+      : `in the namespace ${JSON.stringify(info.namespace)}`;
   return `User ${JSON.stringify(user.name)} cannot ${info.verb} resource ${JSON.stringify(resource)} in API group ${JSON.stringify(info.group)} ${where}`;
 };

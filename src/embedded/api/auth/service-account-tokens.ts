@@ -19,7 +19,10 @@ const Claims = t.type({
   iss: t.string,
   nbf: t.number,
   sub: t.string,
-  'kubernetes.io': t.intersection([t.type({ namespace: t.string, serviceaccount: Bound }), t.partial({ pod: Bound })]),
+  'kubernetes.io': t.intersection([
+    t.type({ namespace: t.string, serviceaccount: Bound }),
+    t.partial({ pod: Bound }),
+  ]),
 });
 type Claims = t.TypeOf<typeof Claims>;
 
@@ -56,7 +59,11 @@ export class ServiceAccountTokens {
       iat: now,
       iss: apiAudience,
       jti: randomUUID(),
-      'kubernetes.io': { namespace, serviceaccount: { ...account }, ...(pod === undefined ? {} : { pod: { ...pod } }) },
+      'kubernetes.io': {
+        namespace,
+        serviceaccount: { ...account },
+        ...(pod === undefined ? {} : { pod: { ...pod } }),
+      },
       nbf: now,
       sub: `system:serviceaccount:${namespace}:${account.name}`,
     };
@@ -69,7 +76,11 @@ export class ServiceAccountTokens {
    * The user of a token and the audiences it is good for; undefined when it is not ours, over, or its ServiceAccount
    * or Pod is gone.
    */
-  check(token: string, nowMs: number, store: Store): { user: User; audiences: readonly string[] } | undefined {
+  check(
+    token: string,
+    nowMs: number,
+    store: Store,
+  ): { user: User; audiences: readonly string[] } | undefined {
     const claims = this.#claims(token);
     if (claims === undefined || claims.iss !== apiAudience) return undefined;
     const now = nowMs / 1000;
@@ -78,8 +89,13 @@ export class ServiceAccountTokens {
       return undefined;
     }
     const { namespace, serviceaccount, pod } = claims['kubernetes.io'];
-    if (store.get('/serviceaccounts', namespace, serviceaccount.name)?.object.metadata.uid !== serviceaccount.uid) return undefined;
-    if (pod !== undefined && store.get('/pods', namespace, pod.name)?.object.metadata.uid !== pod.uid) return undefined;
+    if (
+      store.get('/serviceaccounts', namespace, serviceaccount.name)?.object.metadata.uid !==
+      serviceaccount.uid
+    )
+      return undefined;
+    if (pod !== undefined && store.get('/pods', namespace, pod.name)?.object.metadata.uid !== pod.uid)
+      return undefined;
     const user: User = {
       name: claims.sub,
       uid: serviceaccount.uid,
@@ -94,7 +110,12 @@ export class ServiceAccountTokens {
     if (known !== undefined) return known;
     const [head = '', body = '', signature = '', ...rest] = token.split('.');
     if (rest.length > 0 || signature === '') return undefined;
-    const isGood = verify('sha256', Buffer.from(`${head}.${body}`), { key: this.#publicKey, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url'));
+    const isGood = verify(
+      'sha256',
+      Buffer.from(`${head}.${body}`),
+      { key: this.#publicKey, dsaEncoding: 'ieee-p1363' },
+      Buffer.from(signature, 'base64url'),
+    );
     if (!isGood) return undefined;
     const decoded = Claims.decode(JSON.parse(Buffer.from(body, 'base64url').toString()));
     if (isLeft(decoded)) return undefined;

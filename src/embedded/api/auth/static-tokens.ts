@@ -18,9 +18,16 @@ const users: Readonly<Record<keyof StaticTokens, User>> = {
   admin: { name: 'kruntimes-admin', groups: ['system:masters', 'system:authenticated'] },
   operator: {
     name: `system:serviceaccount:${operatorAccount.namespace}:${operatorAccount.name}`,
-    groups: ['system:serviceaccounts', `system:serviceaccounts:${operatorAccount.namespace}`, 'system:authenticated'],
+    groups: [
+      'system:serviceaccounts',
+      `system:serviceaccounts:${operatorAccount.namespace}`,
+      'system:authenticated',
+    ],
   },
-  kubelet: { name: 'system:node:kruntimes', groups: ['system:masters', 'system:nodes', 'system:authenticated'] },
+  kubelet: {
+    name: 'system:node:kruntimes',
+    groups: ['system:masters', 'system:nodes', 'system:authenticated'],
+  },
 };
 
 /** Reads `<dataDir>/tokens.json`, or makes it. Throws when it is there but not readable as tokens. */
@@ -32,7 +39,10 @@ export const loadStaticTokens = (dataDir: string): StaticTokens => {
     renameSync(`${file}.tmp`, file);
   }
   const read = StaticTokens.decode(JSON.parse(readFileSync(file, 'utf8')));
-  if (isLeft(read)) throw new Error(`${file} does not hold the tokens admin, operator and kubelet; remove it to have new ones made`);
+  if (isLeft(read))
+    throw new Error(
+      `${file} does not hold the tokens admin, operator and kubelet; remove it to have new ones made`,
+    );
   return read.right;
 };
 

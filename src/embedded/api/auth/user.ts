@@ -16,7 +16,10 @@ export const podUidExtra = 'authentication.kubernetes.io/pod-uid';
 export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
 
 /** The server itself, for what it does on its own account. */
-export const systemUser: User = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] };
+export const systemUser: User = {
+  name: 'system:apiserver',
+  groups: ['system:masters', 'system:authenticated'],
+};
 
 /** Namespace and name of a ServiceAccount user, undefined for other users. */
 export const serviceAccountOf = (user: User): { namespace: string; name: string } | undefined => {

@@ -23,16 +23,31 @@ export const packagedCrds = (): string => {
   for (;;) {
     if (existsSync(join(folder, 'crds', 'kruntimes.io_runs.yaml'))) return join(folder, 'crds');
     const parent = dirname(folder);
-    if (parent === folder) throw new Error('the folder crds of the package was not found; name it with --crds');
+    if (parent === folder)
+      throw new Error('the folder crds of the package was not found; name it with --crds');
     folder = parent;
   }
 };
 
 /** A call of the server itself. */
-export const ownCall = (backend: Backend, type: ResourceType, namespace: string, name: string, verb: string): Call => ({
+export const ownCall = (
+  backend: Backend,
+  type: ResourceType,
+  namespace: string,
+  name: string,
+  verb: string,
+): Call => ({
   backend,
   type,
-  info: { ...requestInfo('GET', '/', new URLSearchParams()), verb, group: type.group, version: type.version, resource: type.plural, namespace, name },
+  info: {
+    ...requestInfo('GET', '/', new URLSearchParams()),
+    verb,
+    group: type.group,
+    version: type.version,
+    resource: type.plural,
+    namespace,
+    name,
+  },
   query: new URLSearchParams(),
   user: systemUser,
   contentType: 'application/json',
@@ -57,7 +72,11 @@ const ensure = (backend: Backend, object: KubeObject): void => {
   if (isSame) return;
   const call = ownCall(backend, type, namespace, name, 'update');
   const next = readObject(call, { ...object, metadata: { ...current.metadata, ...object.metadata } });
-  updateObject(call, { ...next, ...(current.status === undefined ? {} : { status: current.status }) }, current);
+  updateObject(
+    call,
+    { ...next, ...(current.status === undefined ? {} : { status: current.status }) },
+    current,
+  );
 };
 
 const namespace = (name: string): KubeObject => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
@@ -68,14 +87,16 @@ const crdsOf = (folder: string): KubeObject[] =>
     .sort()
     .flatMap((file) =>
       yaml.loadAll(readFileSync(join(folder, file), 'utf8')).map((document) => {
-        if (!isKubeObject(document)) throw new Error(`${join(folder, file)} holds something that is no object`);
+        if (!isKubeObject(document))
+          throw new Error(`${join(folder, file)} holds something that is no object`);
         return document;
       }),
     );
 
 /** Creates the system's namespaces, roles and CRDs, and brings those up to date that an older version made. */
 export const bootstrap = (backend: Backend, crdsFolder: string): void => {
-  for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease', operatorAccount.namespace]) ensure(backend, namespace(name));
+  for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease', operatorAccount.namespace])
+    ensure(backend, namespace(name));
   ensure(backend, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { ...operatorAccount } });
   for (const role of bootstrapRoles) ensure(backend, role);
   for (const crd of crdsOf(crdsFolder)) ensure(backend, crd);

@@ -7,9 +7,18 @@ const apiVersion = `${rbac}/v1`;
 
 type Rule = { verbs: string[]; apiGroups?: string[]; resources?: string[]; nonResourceURLs?: string[] };
 
-const rule = (apiGroups: string[], resources: string[], verbs: string[]): Rule => ({ apiGroups, resources, verbs });
+const rule = (apiGroups: string[], resources: string[], verbs: string[]): Rule => ({
+  apiGroups,
+  resources,
+  verbs,
+});
 
-const clusterRole = (name: string, rules: Rule[]): KubeObject => ({ apiVersion, kind: 'ClusterRole', metadata: { name }, rules });
+const clusterRole = (name: string, rules: Rule[]): KubeObject => ({
+  apiVersion,
+  kind: 'ClusterRole',
+  metadata: { name },
+  rules,
+});
 
 const binding = (name: string, subject: { kind: string; name: string; namespace?: string }): KubeObject => ({
   apiVersion,
@@ -25,32 +34,74 @@ const read = ['get', 'list', 'watch'];
 /** What the operator needs; the same list as the chart's. */
 const operatorRules: Rule[] = [
   rule(['kruntimes.io'], ['runtimes', 'runs'], [...read, 'patch', 'update', 'delete']),
-  rule(['kruntimes.io'], ['runtimes/status', 'runs/status', 'runtimes/finalizers', 'runs/finalizers'], ['get', 'patch', 'update']),
+  rule(
+    ['kruntimes.io'],
+    ['runtimes/status', 'runs/status', 'runtimes/finalizers', 'runs/finalizers'],
+    ['get', 'patch', 'update'],
+  ),
   rule([''], ['pods'], all),
   rule([''], ['pods/status'], ['get', 'patch', 'update']),
   rule([''], ['events'], ['create', 'patch', 'update']),
   rule(['events.k8s.io'], ['events'], ['create', 'patch', 'update']),
-  rule([''], ['serviceaccounts', 'configmaps', 'secrets'], ['get', 'list', 'watch', 'create', 'patch', 'update']),
+  rule(
+    [''],
+    ['serviceaccounts', 'configmaps', 'secrets'],
+    ['get', 'list', 'watch', 'create', 'patch', 'update'],
+  ),
   rule([''], ['nodes', 'namespaces', 'services', 'persistentvolumeclaims'], read),
-  rule([rbac], ['roles', 'rolebindings'], [...read, 'create', 'patch', 'update', 'delete', 'bind', 'escalate']),
+  rule(
+    [rbac],
+    ['roles', 'rolebindings'],
+    [...read, 'create', 'patch', 'update', 'delete', 'bind', 'escalate'],
+  ),
   rule(['coordination.k8s.io'], ['leases'], [...read, 'create', 'patch', 'update']),
   rule(['policy'], ['poddisruptionbudgets'], [...read, 'create', 'patch', 'update', 'delete']),
   rule(['authentication.k8s.io'], ['tokenreviews'], ['create']),
 ];
 
-const workload = ['pods', 'services', 'endpoints', 'configmaps', 'serviceaccounts', 'events', 'persistentvolumeclaims'];
+const workload = [
+  'pods',
+  'services',
+  'endpoints',
+  'configmaps',
+  'serviceaccounts',
+  'events',
+  'persistentvolumeclaims',
+];
 
 /** ClusterRoles and their bindings. */
 export const bootstrapRoles: readonly KubeObject[] = [
   clusterRole('cluster-admin', [rule(['*'], ['*'], ['*']), { verbs: ['*'], nonResourceURLs: ['*'] }]),
-  clusterRole('view', [rule([''], [...workload, 'pods/log', 'namespaces'], read), rule(['kruntimes.io'], ['runtimes', 'runs'], read)]),
-  clusterRole('edit', [rule([''], [...workload, 'secrets'], all), rule([''], ['pods/log', 'pods/portforward'], ['get', 'create']), rule(['kruntimes.io'], ['runtimes', 'runs', 'runtimes/scale'], all)]),
+  clusterRole('view', [
+    rule([''], [...workload, 'pods/log', 'namespaces'], read),
+    rule(['kruntimes.io'], ['runtimes', 'runs'], read),
+  ]),
+  clusterRole('edit', [
+    rule([''], [...workload, 'secrets'], all),
+    rule([''], ['pods/log', 'pods/portforward'], ['get', 'create']),
+    rule(['kruntimes.io'], ['runtimes', 'runs', 'runtimes/scale'], all),
+  ]),
   clusterRole('system:basic-user', [
     rule(['authorization.k8s.io'], ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'], ['create']),
     rule(['authentication.k8s.io'], ['selfsubjectreviews'], ['create']),
   ]),
   clusterRole('system:discovery', [
-    { verbs: ['get'], nonResourceURLs: ['/api', '/api/*', '/apis', '/apis/*', '/healthz', '/livez', '/openapi', '/openapi/*', '/readyz', '/version', '/version/'] },
+    {
+      verbs: ['get'],
+      nonResourceURLs: [
+        '/api',
+        '/api/*',
+        '/apis',
+        '/apis/*',
+        '/healthz',
+        '/livez',
+        '/openapi',
+        '/openapi/*',
+        '/readyz',
+        '/version',
+        '/version/',
+      ],
+    },
   ]),
   clusterRole('kruntimes-controller', operatorRules),
   binding('cluster-admin', { kind: 'Group', name: 'system:masters' }),

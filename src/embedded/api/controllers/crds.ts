@@ -33,7 +33,8 @@ const established = (crd: KubeObject, nowMs: number): KubeObject => ({
   },
 });
 
-const isEstablished = (crd: KubeObject): boolean => arrayOf(objectOf(crd.status).conditions).some((item) => objectOf(item).type === 'Established');
+const isEstablished = (crd: KubeObject): boolean =>
+  arrayOf(objectOf(crd.status).conditions).some((item) => objectOf(item).type === 'Established');
 
 /** Keeps the registry equal to the stored CRDs. Returns how to stop. */
 export const serveCrds = (store: Store, registry: Registry, nowMs: () => number): (() => void) => {
@@ -41,14 +42,18 @@ export const serveCrds = (store: Store, registry: Registry, nowMs: () => number)
     const { group, names } = objectOf(crd.spec);
     registry.remove(textOf(group), textOf(objectOf(names).plural));
     for (const type of typesOfCrd(crd)) registry.add(type);
-    if (!isEstablished(crd) && crd.metadata.deletionTimestamp === undefined) store.put(crdStorage, established(crd, nowMs()));
+    if (!isEstablished(crd) && crd.metadata.deletionTimestamp === undefined)
+      store.put(crdStorage, established(crd, nowMs()));
   };
   const forget = (crd: KubeObject): void => {
     const { group, names } = objectOf(crd.spec);
     const plural = textOf(objectOf(names).plural);
     registry.remove(textOf(group), plural);
-    for (const { object } of [...store.list(`${textOf(group)}/${plural}`)]) store.remove(`${textOf(group)}/${plural}`, object);
+    for (const { object } of [...store.list(`${textOf(group)}/${plural}`)])
+      store.remove(`${textOf(group)}/${plural}`, object);
   };
   for (const { object } of [...store.list(crdStorage)]) serve(object);
-  return store.subscribe(crdStorage, ({ type, entry }) => (type === 'DELETED' ? forget(entry.object) : serve(entry.object)));
+  return store.subscribe(crdStorage, ({ type, entry }) =>
+    type === 'DELETED' ? forget(entry.object) : serve(entry.object),
+  );
 };

@@ -19,7 +19,11 @@ export const expireEvents = (store: Store, nowMs: () => number): (() => void) =>
   const look = (): void => {
     for (const { object } of [...store.list('events')]) {
       const { namespace, name } = object.metadata;
-      if (lastSeenMs(object) + keptMs <= nowMs() && store.head('events', namespace, name ?? '')?.object === object) store.remove('events', object);
+      if (
+        lastSeenMs(object) + keptMs <= nowMs() &&
+        store.head('events', namespace, name ?? '')?.object === object
+      )
+        store.remove('events', object);
     }
   };
   look();

@@ -7,10 +7,15 @@ import type { DeleteStored } from './namespaces.js';
 
 const idOf = ({ resource, key }: Entry): string => `${resource} ${key}`;
 const owners = ({ metadata }: KubeObject): string[] => (metadata.ownerReferences ?? []).map(({ uid }) => uid);
-const isLeaving = ({ metadata }: KubeObject, finalizer: string): boolean => metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).includes(finalizer);
+const isLeaving = ({ metadata }: KubeObject, finalizer: string): boolean =>
+  metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).includes(finalizer);
 
 /** Follows all objects and deletes what has lost its owners. Returns how to stop. */
-export const collectGarbage = (store: Store, registry: Registry, deleteStored: DeleteStored): (() => void) => {
+export const collectGarbage = (
+  store: Store,
+  registry: Registry,
+  deleteStored: DeleteStored,
+): (() => void) => {
   /** Owner's uid → ids of its dependents. */
   const dependents = new Map<string, Map<string, Entry>>();
   const alive = new Map<string, Entry>();
@@ -44,12 +49,20 @@ export const collectGarbage = (store: Store, registry: Registry, deleteStored: D
     const uids = owners(object);
     if (uids.length === 0 || uids.some((uid) => alive.has(uid))) return;
     // An owner of a kind that is not served may exist all the same: nothing is known about it.
-    if (!(object.metadata.ownerReferences ?? []).every(({ apiVersion, kind }) => registry.ofKind(apiVersion, kind) !== undefined)) return;
+    if (
+      !(object.metadata.ownerReferences ?? []).every(
+        ({ apiVersion, kind }) => registry.ofKind(apiVersion, kind) !== undefined,
+      )
+    )
+      return;
     deleteStored(entry.resource, object);
   };
   const withoutFinalizer = (object: KubeObject, finalizer: string): KubeObject => ({
     ...object,
-    metadata: { ...object.metadata, finalizers: (object.metadata.finalizers ?? []).filter((name) => name !== finalizer) },
+    metadata: {
+      ...object.metadata,
+      finalizers: (object.metadata.finalizers ?? []).filter((name) => name !== finalizer),
+    },
   });
   const release = (entry: Entry, finalizer: string): void => {
     const object = head(entry);
@@ -64,7 +77,10 @@ export const collectGarbage = (store: Store, registry: Registry, deleteStored: D
       if (object === undefined) continue;
       const kept = (object.metadata.ownerReferences ?? []).filter((reference) => reference.uid !== uid);
       const { ownerReferences: _all, ...metadata } = object.metadata;
-      store.put(dependent.resource, { ...object, metadata: kept.length === 0 ? metadata : { ...metadata, ownerReferences: kept } });
+      store.put(dependent.resource, {
+        ...object,
+        metadata: kept.length === 0 ? metadata : { ...metadata, ownerReferences: kept },
+      });
     }
     release(owner, 'orphan');
   };
@@ -72,9 +88,13 @@ export const collectGarbage = (store: Store, registry: Registry, deleteStored: D
     const left = dependentsOf(uid).filter((dependent) => head(dependent) !== undefined);
     for (const dependent of left) {
       const object = head(dependent);
-      if (object !== undefined && object.metadata.deletionTimestamp === undefined) deleteStored(dependent.resource, object);
+      if (object !== undefined && object.metadata.deletionTimestamp === undefined)
+        deleteStored(dependent.resource, object);
     }
-    const blocks = (dependent: Entry): boolean => (head(dependent)?.metadata.ownerReferences ?? []).some((reference) => reference.uid === uid && reference.blockOwnerDeletion === true);
+    const blocks = (dependent: Entry): boolean =>
+      (head(dependent)?.metadata.ownerReferences ?? []).some(
+        (reference) => reference.uid === uid && reference.blockOwnerDeletion === true,
+      );
     if (!left.some(blocks)) release(owner, 'foregroundDeletion');
   };
 
@@ -86,13 +106,15 @@ export const collectGarbage = (store: Store, registry: Registry, deleteStored: D
       for (const dependent of dependentsOf(uid)) collectIfOrphaned(dependent);
       for (const owner of owners(entry.object)) {
         const waiting = alive.get(owner);
-        if (waiting !== undefined && isLeaving(waiting.object, 'foregroundDeletion')) deleteForeground(waiting, owner);
+        if (waiting !== undefined && isLeaving(waiting.object, 'foregroundDeletion'))
+          deleteForeground(waiting, owner);
       }
       return;
     }
     alive.set(uid, entry);
     link(entry);
-    if (type === 'ADDED' || owners(previous?.object ?? entry.object).join() !== owners(entry.object).join()) collectIfOrphaned(entry);
+    if (type === 'ADDED' || owners(previous?.object ?? entry.object).join() !== owners(entry.object).join())
+      collectIfOrphaned(entry);
     if (isLeaving(entry.object, 'orphan')) orphan(entry, uid);
     else if (isLeaving(entry.object, 'foregroundDeletion')) deleteForeground(entry, uid);
   };

@@ -9,7 +9,14 @@ import type { Store } from '../store/store.js';
 const namespaces = '/namespaces';
 
 /** A new object of the server's own making. */
-export const ownObject = (apiVersion: string, kind: string, name: string, namespace: string | undefined, nowMs: number, rest: object = {}): KubeObject => ({
+export const ownObject = (
+  apiVersion: string,
+  kind: string,
+  name: string,
+  namespace: string | undefined,
+  nowMs: number,
+  rest: object = {},
+): KubeObject => ({
   apiVersion,
   kind,
   metadata: {
@@ -28,13 +35,22 @@ export type DeleteStored = (storage: string, object: KubeObject) => void;
  * Gives every namespace its default ServiceAccount and the cluster's CA, deletes the contents of namespaces in
  * deletion and, when nothing is left, the namespace. Returns how to stop.
  */
-export const keepNamespaces = (store: Store, registry: Registry, caPem: string, nowMs: () => number, deleteStored: DeleteStored): (() => void) => {
+export const keepNamespaces = (
+  store: Store,
+  registry: Registry,
+  caPem: string,
+  nowMs: () => number,
+  deleteStored: DeleteStored,
+): (() => void) => {
   const furnish = (namespace: string): void => {
     if (store.head('/serviceaccounts', namespace, 'default') === undefined) {
       store.put('/serviceaccounts', ownObject('v1', 'ServiceAccount', 'default', namespace, nowMs()));
     }
     if (store.head('/configmaps', namespace, 'kube-root-ca.crt') === undefined) {
-      store.put('/configmaps', ownObject('v1', 'ConfigMap', 'kube-root-ca.crt', namespace, nowMs(), { data: { 'ca.crt': caPem } }));
+      store.put(
+        '/configmaps',
+        ownObject('v1', 'ConfigMap', 'kube-root-ca.crt', namespace, nowMs(), { data: { 'ca.crt': caPem } }),
+      );
     }
   };
   const contents = function* (namespace: string): Generator<[storage: string, object: KubeObject]> {
@@ -46,9 +62,11 @@ export const keepNamespaces = (store: Store, registry: Registry, caPem: string, 
       }
     }
   };
-  const isTerminating = (namespace: string): boolean => store.head(namespaces, undefined, namespace)?.object.metadata.deletionTimestamp !== undefined;
+  const isTerminating = (namespace: string): boolean =>
+    store.head(namespaces, undefined, namespace)?.object.metadata.deletionTimestamp !== undefined;
   const empty = (namespace: string): void => {
-    for (const [storage, object] of [...contents(namespace)]) if (object.metadata.deletionTimestamp === undefined) deleteStored(storage, object);
+    for (const [storage, object] of [...contents(namespace)])
+      if (object.metadata.deletionTimestamp === undefined) deleteStored(storage, object);
     const { done } = contents(namespace).next();
     const head = store.head(namespaces, undefined, namespace);
     if (done === true && head !== undefined) store.remove(namespaces, head.object);
@@ -66,10 +84,12 @@ export const keepNamespaces = (store: Store, registry: Registry, caPem: string, 
     }
     const { namespace } = entry.object.metadata;
     if (namespace !== undefined && isTerminating(namespace) && type === 'DELETED') empty(namespace);
-    else if (namespace !== undefined && type === 'DELETED' && isFurniture(entry.resource, entry.object)) furnish(namespace);
+    else if (namespace !== undefined && type === 'DELETED' && isFurniture(entry.resource, entry.object))
+      furnish(namespace);
     else if (namespace !== undefined && type === 'ADDED' && isTerminating(namespace)) empty(namespace);
   });
 };
 
 const isFurniture = (storage: string, { metadata }: KubeObject): boolean =>
-  (storage === '/serviceaccounts' && metadata.name === 'default') || (storage === '/configmaps' && metadata.name === 'kube-root-ca.crt');
+  (storage === '/serviceaccounts' && metadata.name === 'default') ||
+  (storage === '/configmaps' && metadata.name === 'kube-root-ca.crt');

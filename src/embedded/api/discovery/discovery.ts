@@ -7,10 +7,33 @@ import type { ResourceType } from '../resources/resource-type.js';
 const storedVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
 /** A resource below another one, or one that is only created and never stored. */
-type Extra = Readonly<{ group: string; version: string; plural: string; kind: string; isNamespaced: boolean; verbs: readonly string[]; of?: Readonly<{ group: string; version: string }>; shortNames?: readonly string[] }>;
+type Extra = Readonly<{
+  group: string;
+  version: string;
+  plural: string;
+  kind: string;
+  isNamespaced: boolean;
+  verbs: readonly string[];
+  of?: Readonly<{ group: string; version: string }>;
+  shortNames?: readonly string[];
+}>;
 
-const virtual = (group: string, plural: string, kind: string, isNamespaced = false): Extra => ({ group, version: 'v1', plural, kind, isNamespaced, verbs: ['create'] });
-const sub = (parent: string, name: string, kind: string, verbs: readonly string[], of?: Extra['of'], isNamespaced = true): Extra => ({
+const virtual = (group: string, plural: string, kind: string, isNamespaced = false): Extra => ({
+  group,
+  version: 'v1',
+  plural,
+  kind,
+  isNamespaced,
+  verbs: ['create'],
+});
+const sub = (
+  parent: string,
+  name: string,
+  kind: string,
+  verbs: readonly string[],
+  of?: Extra['of'],
+  isNamespaced = true,
+): Extra => ({
   group: '',
   version: 'v1',
   plural: `${parent}/${name}`,
@@ -26,7 +49,10 @@ export const extraResources: readonly Extra[] = [
   sub('pods', 'eviction', 'Eviction', ['create'], { group: 'policy', version: 'v1' }),
   sub('pods', 'log', 'Pod', ['get']),
   sub('pods', 'portforward', 'PodPortForwardOptions', ['create', 'get']),
-  sub('serviceaccounts', 'token', 'TokenRequest', ['create'], { group: 'authentication.k8s.io', version: 'v1' }),
+  sub('serviceaccounts', 'token', 'TokenRequest', ['create'], {
+    group: 'authentication.k8s.io',
+    version: 'v1',
+  }),
   sub('namespaces', 'finalize', 'Namespace', ['update'], undefined, false),
   virtual('authentication.k8s.io', 'tokenreviews', 'TokenReview'),
   virtual('authentication.k8s.io', 'selfsubjectreviews', 'SelfSubjectReview'),
@@ -38,14 +64,28 @@ export const extraResources: readonly Extra[] = [
 
 const subresourcesOf = (type: ResourceType): Extra[] => {
   const made: Extra[] = [];
-  const base = { group: type.group, version: type.version, isNamespaced: type.isNamespaced, verbs: ['get', 'patch', 'update'] };
+  const base = {
+    group: type.group,
+    version: type.version,
+    isNamespaced: type.isNamespaced,
+    verbs: ['get', 'patch', 'update'],
+  };
   if (type.hasStatus) made.push({ ...base, plural: `${type.plural}/status`, kind: type.kind });
-  if (type.scale !== undefined) made.push({ ...base, plural: `${type.plural}/scale`, kind: 'Scale', of: { group: 'autoscaling', version: 'v1' } });
+  if (type.scale !== undefined)
+    made.push({
+      ...base,
+      plural: `${type.plural}/scale`,
+      kind: 'Scale',
+      of: { group: 'autoscaling', version: 'v1' },
+    });
   return made;
 };
 
 /** All extra resources of the registry's types and of the server. */
-export const allExtras = (registry: Registry): Extra[] => [...registry.all().flatMap(subresourcesOf), ...extraResources];
+export const allExtras = (registry: Registry): Extra[] => [
+  ...registry.all().flatMap(subresourcesOf),
+  ...extraResources,
+];
 
 const resourceOf = (type: ResourceType): JsonObject => ({
   name: type.plural,
@@ -83,8 +123,15 @@ export const resourceList = (registry: Registry, group: string, version: string)
   const types = registry.all().filter((type) => type.group === group && type.version === version);
   const extras = allExtras(registry).filter((extra) => extra.group === group && extra.version === version);
   if (types.length + extras.length === 0) return undefined;
-  const resources = [...types.map(resourceOf), ...extras.map(extraOf)].sort((a, b) => (String(a.name) < String(b.name) ? -1 : 1));
-  return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: group === '' ? version : `${group}/${version}`, resources };
+  const resources = [...types.map(resourceOf), ...extras.map(extraOf)].sort((a, b) =>
+    String(a.name) < String(b.name) ? -1 : 1,
+  );
+  return {
+    kind: 'APIResourceList',
+    apiVersion: 'v1',
+    groupVersion: group === '' ? version : `${group}/${version}`,
+    resources,
+  };
 };
 
 const groupObject = (group: string, versions: readonly string[]): JsonObject => ({
@@ -97,20 +144,33 @@ const groupObject = (group: string, versions: readonly string[]): JsonObject => 
 export const groupList = (registry: Registry): JsonObject => ({
   kind: 'APIGroupList',
   apiVersion: 'v1',
-  groups: [...groupsOf(registry)].filter(([group]) => group !== '').map(([group, versions]) => groupObject(group, versions)),
+  groups: [...groupsOf(registry)]
+    .filter(([group]) => group !== '')
+    .map(([group, versions]) => groupObject(group, versions)),
 });
 
 /** One group; undefined when it is not there. */
 export const oneGroup = (registry: Registry, group: string): JsonObject | undefined => {
   const versions = groupsOf(registry).get(group);
-  return versions === undefined || group === '' ? undefined : { kind: 'APIGroup', apiVersion: 'v1', ...groupObject(group, versions) };
+  return versions === undefined || group === ''
+    ? undefined
+    : { kind: 'APIGroup', apiVersion: 'v1', ...groupObject(group, versions) };
 };
 
 const aggregatedResource = (registry: Registry, type: ResourceType): JsonObject => {
-  const extras = allExtras(registry).filter((extra) => extra.group === type.group && extra.version === type.version && extra.plural.startsWith(`${type.plural}/`));
+  const extras = allExtras(registry).filter(
+    (extra) =>
+      extra.group === type.group &&
+      extra.version === type.version &&
+      extra.plural.startsWith(`${type.plural}/`),
+  );
   const subresources: Json[] = extras.map((extra) => ({
     subresource: extra.plural.slice(type.plural.length + 1),
-    responseKind: { group: extra.of?.group ?? extra.group, version: extra.of?.version ?? extra.version, kind: extra.kind },
+    responseKind: {
+      group: extra.of?.group ?? extra.group,
+      version: extra.of?.version ?? extra.version,
+      kind: extra.kind,
+    },
     verbs: [...extra.verbs],
   }));
   return {
@@ -149,21 +209,32 @@ export const aggregated = (registry: Registry, isCore: boolean): JsonObject => (
         version,
         freshness: 'Current',
         resources: [
-          ...registry.all().filter((type) => type.group === group && type.version === version).map((type) => aggregatedResource(registry, type)),
-          ...extraResources.filter((extra) => extra.group === group && extra.version === version && !extra.plural.includes('/')).map(aggregatedExtra),
+          ...registry
+            .all()
+            .filter((type) => type.group === group && type.version === version)
+            .map((type) => aggregatedResource(registry, type)),
+          ...extraResources
+            .filter(
+              (extra) => extra.group === group && extra.version === version && !extra.plural.includes('/'),
+            )
+            .map(aggregatedExtra),
         ],
       })),
     })),
 });
 
 /** `/api`. */
-export const coreVersions = (): JsonObject => ({ kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] });
+export const coreVersions = (): JsonObject => ({
+  kind: 'APIVersions',
+  versions: ['v1'],
+  serverAddressByClientCIDRs: [],
+});
 
-/** Version the server says it is: the Kubernetes release whose behaviour it has. */
+/** Version the server says it is: a Kubernetes release that clients from 1.32 to 1.34 accept without a warning. */
 export const serverVersion: JsonObject = {
   major: '1',
-  minor: '34',
-  gitVersion: 'v1.34.0+kruntimes',
+  minor: '33',
+  gitVersion: 'v1.33.0+kruntimes',
   gitCommit: '',
   gitTreeState: 'clean',
   buildDate: '1970-01-01T00:00:00Z',
@@ -171,4 +242,3 @@ export const serverVersion: JsonObject = {
   compiler: '',
   platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
 };
-

@@ -3,13 +3,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { sendJson, sendObject } from '../request/respond.js';
 import type { Backend } from '../verbs/call.js';
-import { aggregated, aggregatedType, coreVersions, groupList, oneGroup, resourceList, serverVersion } from './discovery.js';
+import {
+  aggregated,
+  aggregatedType,
+  coreVersions,
+  groupList,
+  oneGroup,
+  resourceList,
+  serverVersion,
+} from './discovery.js';
 
 const rootPaths = (backend: Backend): string[] => [
   '/api',
   '/api/v1',
   '/apis',
-  ...backend.registry.all().filter(({ group }) => group !== '').flatMap(({ group, version }) => [`/apis/${group}`, `/apis/${group}/${version}`]),
+  ...backend.registry
+    .all()
+    .filter(({ group }) => group !== '')
+    .flatMap(({ group, version }) => [`/apis/${group}`, `/apis/${group}/${version}`]),
   '/healthz',
   '/livez',
   '/openapi/v2',
@@ -18,10 +29,17 @@ const rootPaths = (backend: Backend): string[] => [
   '/version',
 ];
 
-const wantsAggregated = (request: IncomingMessage): boolean => /g=apidiscovery\.k8s\.io/.test(String(request.headers.accept ?? '')) && /v=v2(?!beta)/.test(String(request.headers.accept ?? ''));
+const wantsAggregated = (request: IncomingMessage): boolean =>
+  /g=apidiscovery\.k8s\.io/.test(String(request.headers.accept ?? '')) &&
+  /v=v2(?!beta)/.test(String(request.headers.accept ?? ''));
 
 /** Answers a request for such a path; false when there is nothing at it. */
-export const serveDiscovery = (backend: Backend, path: string, request: IncomingMessage, response: ServerResponse): boolean => {
+export const serveDiscovery = (
+  backend: Backend,
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): boolean => {
   const { registry } = backend;
   const send = (object: ReturnType<typeof resourceList>): boolean => {
     if (object === undefined) return false;
@@ -37,12 +55,20 @@ export const serveDiscovery = (backend: Backend, path: string, request: Incoming
   if (first === 'version' && group === '') return send(serverVersion);
   if ((first === 'api' || first === 'apis') && group === '') {
     if (wantsAggregated(request)) {
-      sendJson(request, response, 200, Buffer.from(JSON.stringify(aggregated(registry, first === 'api'))), [], { 'content-type': aggregatedType, vary: 'Accept' });
+      sendJson(
+        request,
+        response,
+        200,
+        Buffer.from(JSON.stringify(aggregated(registry, first === 'api'))),
+        [],
+        { 'content-type': aggregatedType, vary: 'Accept' },
+      );
       return true;
     }
     return send(first === 'api' ? coreVersions() : groupList(registry));
   }
   if (first === 'api' && version === '') return send(resourceList(registry, '', group));
-  if (first === 'apis' && more === undefined) return send(version === '' ? oneGroup(registry, group) : resourceList(registry, group, version));
+  if (first === 'apis' && more === undefined)
+    return send(version === '' ? oneGroup(registry, group) : resourceList(registry, group, version));
   return false;
 };

@@ -18,15 +18,22 @@ export const socketAnnotation = 'kruntimes.io/kubelet-socket';
 
 const containerNames = (pod: KubeObject): string[] => {
   const spec = objectOf(pod.spec);
-  return [...arrayOf(spec.containers), ...arrayOf(spec.initContainers)].map((container) => textOf(objectOf(container).name));
+  return [...arrayOf(spec.containers), ...arrayOf(spec.initContainers)].map((container) =>
+    textOf(objectOf(container).name),
+  );
 };
 
 /** Socket of the kubelet that runs a Pod. Throws when nobody runs it or the node does not say where. */
 const kubeletSocket = (call: Call, pod: KubeObject): string => {
   const node = textOf(objectOf(pod.spec).nodeName);
   if (node === '') throw badRequest(`pod ${pod.metadata.name ?? ''} does not have a host assigned`);
-  const socket = call.backend.store.get('/nodes', undefined, node)?.object.metadata.annotations?.[socketAnnotation];
-  if (socket === undefined) throw internalError(`node ${node} does not say where its kubelet listens (annotation ${socketAnnotation})`);
+  const socket = call.backend.store.get('/nodes', undefined, node)?.object.metadata.annotations?.[
+    socketAnnotation
+  ];
+  if (socket === undefined)
+    throw internalError(
+      `node ${node} does not say where its kubelet listens (annotation ${socketAnnotation})`,
+    );
   return socket;
 };
 
@@ -37,12 +44,25 @@ const chosenContainer = (pod: KubeObject, wanted: string): string => {
     if (!names.includes(wanted)) throw badRequest(`container ${wanted} is not valid for pod ${name}`);
     return wanted;
   }
-  const [only, ...more] = arrayOf(objectOf(pod.spec).containers).map((container) => textOf(objectOf(container).name));
-  if (more.length > 0) throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${names.join(' ')}]`);
+  const [only, ...more] = arrayOf(objectOf(pod.spec).containers).map((container) =>
+    textOf(objectOf(container).name),
+  );
+  if (more.length > 0)
+    throw badRequest(
+      `a container name must be specified for pod ${name}, choose one of: [${names.join(' ')}]`,
+    );
   return only ?? '';
 };
 
-const logOptions = ['follow', 'previous', 'sinceSeconds', 'sinceTime', 'timestamps', 'tailLines', 'limitBytes'];
+const logOptions = [
+  'follow',
+  'previous',
+  'sinceSeconds',
+  'sinceTime',
+  'timestamps',
+  'tailLines',
+  'limitBytes',
+];
 
 /** GET pods/NAME/log: the kubelet's answer is passed on as it comes. */
 export const proxyLog = (call: Call, request: IncomingMessage, response: ServerResponse): void => {
@@ -59,7 +79,16 @@ export const proxyLog = (call: Call, request: IncomingMessage, response: ServerR
     if ((answer.statusCode ?? 500) >= 400) {
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('end', () => sendError(response, new ApiError(answer.statusCode ?? 500, answer.statusCode === 404 ? 'NotFound' : 'BadRequest', Buffer.concat(chunks).toString().trim() || 'the kubelet could not read the log')));
+      answer.on('end', () =>
+        sendError(
+          response,
+          new ApiError(
+            answer.statusCode ?? 500,
+            answer.statusCode === 404 ? 'NotFound' : 'BadRequest',
+            Buffer.concat(chunks).toString().trim() || 'the kubelet could not read the log',
+          ),
+        ),
+      );
       return;
     }
     response.writeHead(200, { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' });
@@ -100,7 +129,13 @@ export const dialPod = (call: Call, port: number): Promise<Duplex> => {
     upstream.on('response', (answer) => {
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('end', () => reject(new Error(Buffer.concat(chunks).toString().trim() || `the kubelet answered ${answer.statusCode ?? 0}`)));
+      answer.on('end', () =>
+        reject(
+          new Error(
+            Buffer.concat(chunks).toString().trim() || `the kubelet answered ${answer.statusCode ?? 0}`,
+          ),
+        ),
+      );
     });
     upstream.on('error', reject);
     upstream.end();

@@ -6,13 +6,18 @@ import { copyJson, isObject, sameJson } from '../json.js';
 /** Operations that one patch may have, as in kube-apiserver. */
 const maxOperations = 10_000;
 
-const failed = (message: string): ApiError => new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request`, {
-  causes: [{ reason: '', message }],
-});
+const failed = (message: string): ApiError =>
+  new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request`, {
+    causes: [{ reason: '', message }],
+  });
 
 const stepsOf = (pointer: unknown): string[] => {
-  if (typeof pointer !== 'string' || (pointer !== '' && !pointer.startsWith('/'))) throw badRequest(`error in JSON patch: bad path ${JSON.stringify(pointer)}`);
-  return pointer.split('/').slice(1).map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
+  if (typeof pointer !== 'string' || (pointer !== '' && !pointer.startsWith('/')))
+    throw badRequest(`error in JSON patch: bad path ${JSON.stringify(pointer)}`);
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
 };
 
 const indexOf = (step: string, length: number, forAdd: boolean): number => {
@@ -79,20 +84,27 @@ const replace = (document: Json, steps: readonly string[], path: string, value: 
     ? value
     : edit(document, steps, path, (parent, step) => {
         if (Array.isArray(parent)) parent[indexOf(step, parent.length, false)] = value;
-        else if (parent[step] === undefined) throw failed(`replace operation does not apply: doc is missing key: ${path}: missing value`);
+        else if (parent[step] === undefined)
+          throw failed(`replace operation does not apply: doc is missing key: ${path}: missing value`);
         else parent[step] = value;
       });
 
 const valueOf = (operation: JsonObject): Json => {
-  if (operation.value === undefined) throw badRequest(`error in JSON patch: the ${String(operation.op)} operation needs a value`);
+  if (operation.value === undefined)
+    throw badRequest(`error in JSON patch: the ${String(operation.op)} operation needs a value`);
   return copyJson(operation.value);
 };
 
 /** The document after all operations. Throws 400 for a malformed patch, 422 when an operation does not apply. */
 export const jsonPatch = (document: Json, patch: Json): Json => {
-  if (!Array.isArray(patch)) throw badRequest('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
+  if (!Array.isArray(patch))
+    throw badRequest('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
   if (patch.length > maxOperations) {
-    throw new ApiError(413, 'RequestEntityTooLarge', `The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`);
+    throw new ApiError(
+      413,
+      'RequestEntityTooLarge',
+      `The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`,
+    );
   }
   return patch.reduce<Json>((before, operation) => {
     if (!isObject(operation)) throw badRequest('error in JSON patch: an operation must be an object');

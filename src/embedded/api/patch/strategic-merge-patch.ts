@@ -13,21 +13,30 @@ const isDirective = (key: string): boolean => key.startsWith('$');
 /** The patch's value where nothing is there to merge with: the directives are dropped. */
 const withoutDirectives = (schema: Schema | undefined, value: Json): Json => {
   if (Array.isArray(value)) {
-    return value.filter((item) => !(isObject(item) && item.$patch === 'delete')).map((item) => withoutDirectives(schema?.items, item));
+    return value
+      .filter((item) => !(isObject(item) && item.$patch === 'delete'))
+      .map((item) => withoutDirectives(schema?.items, item));
   }
   if (!isObject(value)) return value;
   const copy: JsonObject = {};
   for (const [key, inner] of Object.entries(value)) {
-    if (!isDirective(key) && inner !== null && inner !== undefined) copy[key] = withoutDirectives(memberSchema(schema, key), inner);
+    if (!isDirective(key) && inner !== null && inner !== undefined)
+      copy[key] = withoutDirectives(memberSchema(schema, key), inner);
   }
   return copy;
 };
 
-const keyOf = (item: Json | undefined, key: string): Json | undefined => (isObject(item) ? item[key] : undefined);
+const keyOf = (item: Json | undefined, key: string): Json | undefined =>
+  isObject(item) ? item[key] : undefined;
 
 /** The list in the order that a `$setElementOrder` asks for; what it does not name keeps its place before. */
-const ordered = (list: readonly Json[], order: readonly Json[], identity: (item: Json) => Json | undefined): Json[] => {
-  const rank = (item: Json): number => order.findIndex((wanted) => sameJson(identity(wanted), identity(item)));
+const ordered = (
+  list: readonly Json[],
+  order: readonly Json[],
+  identity: (item: Json) => Json | undefined,
+): Json[] => {
+  const rank = (item: Json): number =>
+    order.findIndex((wanted) => sameJson(identity(wanted), identity(item)));
   const named = list.filter((item) => rank(item) >= 0).sort((a, b) => rank(a) - rank(b));
   const result: Json[] = [];
   let next = 0;
@@ -43,27 +52,41 @@ const ordered = (list: readonly Json[], order: readonly Json[], identity: (item:
 
 const mergeKeyed = (schema: Schema, target: readonly Json[], patch: readonly Json[], key: string): Json[] => {
   if (patch.some((item) => isObject(item) && item.$patch === 'replace')) {
-    return arrayOf(withoutDirectives(schema, patch.filter((item) => !(isObject(item) && item.$patch === 'replace'))));
+    return arrayOf(
+      withoutDirectives(
+        schema,
+        patch.filter((item) => !(isObject(item) && item.$patch === 'replace')),
+      ),
+    );
   }
   const result = [...target];
   for (const item of patch) {
     const id = keyOf(item, key);
-    if (!isObject(item) || id === undefined) throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
+    if (!isObject(item) || id === undefined)
+      throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
     const index = result.findIndex((existing) => sameJson(keyOf(existing, key), id));
     if (item.$patch === 'delete') {
       if (index >= 0) result.splice(index, 1);
     } else if (index < 0) result.push(withoutDirectives(schema.items, item));
-    else result[index] = merge(schema.items, result[index], item, schema['x-kubernetes-patch-strategy'] ?? '');
+    else
+      result[index] = merge(schema.items, result[index], item, schema['x-kubernetes-patch-strategy'] ?? '');
   }
   return result;
 };
 
-const mergeList = (schema: Schema | undefined, target: Json | undefined, patch: Json[], order: Json[] | undefined): Json => {
+const mergeList = (
+  schema: Schema | undefined,
+  target: Json | undefined,
+  patch: Json[],
+  order: Json[] | undefined,
+): Json => {
   const key = schema?.['x-kubernetes-patch-merge-key'];
   const isMerged = (schema?.['x-kubernetes-patch-strategy'] ?? '').split(',').includes('merge');
   if (schema === undefined || !isMerged || !Array.isArray(target)) {
     const fresh = arrayOf(withoutDirectives(schema, patch));
-    return order === undefined || key === undefined ? fresh : ordered(fresh, order, (item) => keyOf(item, key));
+    return order === undefined || key === undefined
+      ? fresh
+      : ordered(fresh, order, (item) => keyOf(item, key));
   }
   if (key === undefined) {
     const added = patch.filter((item) => !target.some((existing) => sameJson(existing, item)));
@@ -88,7 +111,8 @@ const merge = (schema: Schema | undefined, target: Json | undefined, patch: Json
     if (key.startsWith('$deleteFromPrimitiveList/')) {
       const field = key.slice(key.indexOf('/') + 1);
       const gone = arrayOf(value);
-      if (Array.isArray(result[field])) result[field] = arrayOf(result[field]).filter((item) => !gone.some((other) => sameJson(item, other)));
+      if (Array.isArray(result[field]))
+        result[field] = arrayOf(result[field]).filter((item) => !gone.some((other) => sameJson(item, other)));
       continue;
     }
     if (isDirective(key)) continue;
@@ -111,4 +135,5 @@ const merge = (schema: Schema | undefined, target: Json | undefined, patch: Json
 };
 
 /** The target with the patch applied, by the schema of its type. Throws 400 for an item without its merge key. */
-export const strategicMergePatch = (schema: Schema, target: JsonObject, patch: JsonObject): Json => merge(schema, target, patch);
+export const strategicMergePatch = (schema: Schema, target: JsonObject, patch: JsonObject): Json =>
+  merge(schema, target, patch);

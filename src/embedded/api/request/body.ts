@@ -23,15 +23,19 @@ export const readBody = (request: IncomingMessage): Promise<Buffer> =>
       }
       chunks.push(chunk);
     });
-    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)));
+    request.on('end', () =>
+      resolve(chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)),
+    );
     request.on('error', reject);
     request.on('aborted', () => reject(badRequest('the client went away before its request was complete')));
   });
 
 /** Media types that are read as YAML. */
-const isYaml = (contentType: string): boolean => contentType === 'application/yaml' || contentType === 'application/apply-patch+yaml';
+const isYaml = (contentType: string): boolean =>
+  contentType === 'application/yaml' || contentType === 'application/apply-patch+yaml';
 
-const isJson = (contentType: string): boolean => contentType === '' || contentType === 'application/json' || contentType.endsWith('+json');
+const isJson = (contentType: string): boolean =>
+  contentType === '' || contentType === 'application/json' || contentType.endsWith('+json');
 
 /** JSON of a YAML value: YAML knows dates, undefined and other keys than texts. */
 const plain = (value: unknown): Json => {
@@ -40,7 +44,8 @@ const plain = (value: unknown): Json => {
   if (typeof value === 'number') return value;
   if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value)) return value.map(plain);
-  if (typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+  if (typeof value === 'object')
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
   return String(value);
 };
 
@@ -55,14 +60,22 @@ const checkDepth = (value: Json, depth = 0): void => {
 
 /** Parses a body by its media type. Throws 400 or 415. */
 export const parseBody = (body: Buffer, contentType: string): Json => {
-  if (!isJson(contentType) && !isYaml(contentType)) throw unsupportedMediaType(['application/json', 'application/yaml']);
+  if (!isJson(contentType) && !isYaml(contentType))
+    throw unsupportedMediaType(['application/json', 'application/yaml']);
   const text = body.toString();
   let value: Json;
   try {
-    value = isYaml(contentType) && !text.trimStart().startsWith('{') ? plain(yaml.load(text)) : (JSON.parse(text) as Json);
+    value =
+      isYaml(contentType) && !text.trimStart().startsWith('{')
+        ? plain(yaml.load(text))
+        : (JSON.parse(text) as Json);
   } catch (error) {
     const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-    throw badRequest(isYaml(contentType) ? `error decoding YAML: ${why}` : `couldn't get version/kind; json parse error: ${why}`);
+    throw badRequest(
+      isYaml(contentType)
+        ? `error decoding YAML: ${why}`
+        : `couldn't get version/kind; json parse error: ${why}`,
+    );
   }
   checkDepth(value);
   return value;

@@ -39,7 +39,10 @@ export const requestInfo = (method: string, path: string, query: URLSearchParams
     name: '',
     rest: '',
   };
-  const parts = path.split('/').filter((part) => part !== '').map(decode);
+  const parts = path
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decode);
   const isCore = parts[0] === 'api';
   if (!isCore && parts[0] !== 'apis') return other;
   const head = isCore ? 2 : 3;
@@ -48,7 +51,11 @@ export const requestInfo = (method: string, path: string, query: URLSearchParams
   let after = parts.slice(head);
   if (after.length === 0 || version === '') return other;
   let namespace = '';
-  if (after[0] === 'namespaces' && after.length > 2 && !(isCore && after.length === 3 && ['status', 'finalize'].includes(after[2] ?? ''))) {
+  if (
+    after[0] === 'namespaces' &&
+    after.length > 2 &&
+    !(isCore && after.length === 3 && ['status', 'finalize'].includes(after[2] ?? ''))
+  ) {
     namespace = after[1] ?? '';
     after = after.slice(2);
   }

@@ -8,7 +8,12 @@ import type { JsonObject } from '../json.js';
 const gzipFromBytes = 128 * 1024;
 
 /** A warning's text as the header wants it: RFC 7234 quoted, bounded. */
-const warningHeader = (text: string): string => `299 - "${text.slice(0, 4096).replace(/[\\"]/g, '\\$&').replace(/[\r\n]+/g, ' ').replace(/[^\x20-\x7e]/g, '?')}"`;
+const warningHeader = (text: string): string =>
+  `299 - "${text
+    .slice(0, 4096)
+    .replace(/[\\"]/g, '\\$&')
+    .replace(/[\r\n]+/g, ' ')
+    .replace(/[^\x20-\x7e]/g, '?')}"`;
 
 /** Sends a body that is JSON text already. */
 export const sendJson = (
@@ -23,7 +28,8 @@ export const sendJson = (
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   response.setHeader('content-type', headers['content-type'] ?? 'application/json');
   response.setHeader('cache-control', 'no-cache, private');
-  const wantsGzip = body.length >= gzipFromBytes && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+  const wantsGzip =
+    body.length >= gzipFromBytes && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
   if (!wantsGzip) {
     response.writeHead(code, { 'content-length': body.length });
     response.end(request.method === 'HEAD' ? undefined : body);
@@ -34,7 +40,11 @@ export const sendJson = (
       response.destroy(error);
       return;
     }
-    response.writeHead(code, { 'content-encoding': 'gzip', vary: 'Accept-Encoding', 'content-length': compressed.length });
+    response.writeHead(code, {
+      'content-encoding': 'gzip',
+      vary: 'Accept-Encoding',
+      'content-length': compressed.length,
+    });
     response.end(compressed);
   });
 };

@@ -13,7 +13,13 @@ import type { ResourceType } from './resource-type.js';
 
 type Own = Partial<Omit<ResourceType, 'group' | 'version' | 'kind' | 'plural'>> & { schemaName?: string };
 
-const builtin = (group: string, version: string, kind: string, plural: string, own: Own = {}): ResourceType => {
+const builtin = (
+  group: string,
+  version: string,
+  kind: string,
+  plural: string,
+  own: Own = {},
+): ResourceType => {
   const { schemaName, ...rest } = own;
   return {
     group,
@@ -40,29 +46,45 @@ const builtin = (group: string, version: string, kind: string, plural: string, o
   };
 };
 
-const reader = (...path: readonly string[]) => (object: JsonObject): string => {
-  const value = at(object, ...path);
-  return value === undefined || value === null ? '' : String(value as string | number | boolean);
-};
+const reader =
+  (...path: readonly string[]) =>
+  (object: JsonObject): string => {
+    const value = at(object, ...path);
+    return value === undefined || value === null ? '' : String(value as string | number | boolean);
+  };
 
-const readers = (paths: readonly string[]): ResourceType['fields'] => Object.fromEntries(paths.map((path) => [path, reader(...path.split('.'))]));
+const readers = (paths: readonly string[]): ResourceType['fields'] =>
+  Object.fromEntries(paths.map((path) => [path, reader(...path.split('.'))]));
 
-const withSpec = (object: KubeObject, defaults: JsonObject): KubeObject => ({ ...object, spec: { ...defaults, ...objectOf(object.spec) } });
+const withSpec = (object: KubeObject, defaults: JsonObject): KubeObject => ({
+  ...object,
+  spec: { ...defaults, ...objectOf(object.spec) },
+});
 
 const defaultService = (service: KubeObject): KubeObject => {
   const spec = objectOf(service.spec);
-  const ports = arrayOf(spec.ports).map((port) => (isObject(port) ? { protocol: 'TCP', targetPort: port.port ?? 0, ...port } : port));
-  return withSpec({ ...service, spec: spec.ports === undefined ? spec : { ...spec, ports } }, {
-    type: 'ClusterIP',
-    clusterIP: 'None',
-    sessionAffinity: 'None',
-    internalTrafficPolicy: 'Cluster',
-  });
+  const ports = arrayOf(spec.ports).map((port) =>
+    isObject(port) ? { protocol: 'TCP', targetPort: port.port ?? 0, ...port } : port,
+  );
+  return withSpec(
+    { ...service, spec: spec.ports === undefined ? spec : { ...spec, ports } },
+    {
+      type: 'ClusterIP',
+      clusterIP: 'None',
+      sessionAffinity: 'None',
+      internalTrafficPolicy: 'Cluster',
+    },
+  );
 };
 
 const secretData = (secret: KubeObject): KubeObject => {
   const { stringData, ...rest } = secret;
-  const added = Object.fromEntries(Object.entries(objectOf(stringData)).map(([key, value]) => [key, Buffer.from(textOf(value)).toString('base64')]));
+  const added = Object.fromEntries(
+    Object.entries(objectOf(stringData)).map(([key, value]) => [
+      key,
+      Buffer.from(textOf(value)).toString('base64'),
+    ]),
+  );
   return {
     ...rest,
     apiVersion: secret.apiVersion,
@@ -86,12 +108,30 @@ const immutableErrors = (object: KubeObject, old: KubeObject | undefined): Field
 };
 
 const roleErrors = (object: KubeObject): FieldError[] =>
-  arrayOf(object.rules).flatMap((rule, i) => (arrayOf(objectOf(rule).verbs).length === 0 ? [{ type: 'Required' as const, field: `rules[${i}].verbs`, detail: 'verbs must contain at least one value' }] : []));
+  arrayOf(object.rules).flatMap((rule, i) =>
+    arrayOf(objectOf(rule).verbs).length === 0
+      ? [
+          {
+            type: 'Required' as const,
+            field: `rules[${i}].verbs`,
+            detail: 'verbs must contain at least one value',
+          },
+        ]
+      : [],
+  );
 
 const bindingErrors = (object: KubeObject, old: KubeObject | undefined): FieldError[] => {
   const errors: FieldError[] = [];
-  for (const field of ['kind', 'name']) if (textOf(at(object, 'roleRef', field)) === '') errors.push({ type: 'Required', field: `roleRef.${field}`, detail: '' });
-  if (old !== undefined && !sameJson(object.roleRef, old.roleRef)) errors.push({ type: 'Invalid', field: 'roleRef', value: object.roleRef, detail: 'cannot change roleRef' });
+  for (const field of ['kind', 'name'])
+    if (textOf(at(object, 'roleRef', field)) === '')
+      errors.push({ type: 'Required', field: `roleRef.${field}`, detail: '' });
+  if (old !== undefined && !sameJson(object.roleRef, old.roleRef))
+    errors.push({
+      type: 'Invalid',
+      field: 'roleRef',
+      value: object.roleRef,
+      detail: 'cannot change roleRef',
+    });
   return errors;
 };
 
@@ -102,7 +142,9 @@ const defaultBinding = (object: KubeObject): KubeObject => ({
     ? {}
     : {
         subjects: arrayOf(object.subjects).map((subject) =>
-          isObject(subject) && subject.apiGroup === undefined && subject.kind !== 'ServiceAccount' ? { ...subject, apiGroup: 'rbac.authorization.k8s.io' } : subject,
+          isObject(subject) && subject.apiGroup === undefined && subject.kind !== 'ServiceAccount'
+            ? { ...subject, apiGroup: 'rbac.authorization.k8s.io' }
+            : subject,
         ),
       }),
 });
@@ -110,7 +152,16 @@ const defaultBinding = (object: KubeObject): KubeObject => ({
 const defaultCrd = (crd: KubeObject): KubeObject => {
   const names = objectOf(objectOf(crd.spec).names);
   const kind = textOf(names.kind);
-  return withSpec({ ...crd, spec: { ...objectOf(crd.spec), names: { singular: kind.toLowerCase(), listKind: `${kind}List`, ...names } } }, { conversion: { strategy: 'None' } });
+  return withSpec(
+    {
+      ...crd,
+      spec: {
+        ...objectOf(crd.spec),
+        names: { singular: kind.toLowerCase(), listKind: `${kind}List`, ...names },
+      },
+    },
+    { conversion: { strategy: 'None' } },
+  );
 };
 
 const namespaceSpec = (namespace: KubeObject): KubeObject => ({
@@ -163,7 +214,16 @@ export const builtinResourceTypes: readonly ResourceType[] = [
     answersDeleted: true,
     hasGeneration: true,
     columns: podColumns,
-    fields: readers(['spec.nodeName', 'spec.restartPolicy', 'spec.schedulerName', 'spec.serviceAccountName', 'spec.hostNetwork', 'status.phase', 'status.podIP', 'status.nominatedNodeName']),
+    fields: readers([
+      'spec.nodeName',
+      'spec.restartPolicy',
+      'spec.schedulerName',
+      'spec.serviceAccountName',
+      'spec.hostNetwork',
+      'status.phase',
+      'status.podIP',
+      'status.nominatedNodeName',
+    ]),
     prepareCreate: prepareNewPod,
     defaults: defaultPod,
     validate: podErrors,
@@ -180,10 +240,24 @@ export const builtinResourceTypes: readonly ResourceType[] = [
   }),
   builtin('', 'v1', 'Endpoints', 'endpoints', { shortNames: ['ep'] }),
   builtin('', 'v1', 'ConfigMap', 'configmaps', { shortNames: ['cm'], validate: immutableErrors }),
-  builtin('', 'v1', 'Secret', 'secrets', { fields: readers(['type']), defaults: secretData, validate: immutableErrors }),
+  builtin('', 'v1', 'Secret', 'secrets', {
+    fields: readers(['type']),
+    defaults: secretData,
+    validate: immutableErrors,
+  }),
   builtin('', 'v1', 'ServiceAccount', 'serviceaccounts', { shortNames: ['sa'], answersDeleted: true }),
-  builtin('', 'v1', 'Event', 'events', { shortNames: ['ev'], storage: 'events', fields: eventFields, createsOnUpdate: true }),
-  builtin('', 'v1', 'Node', 'nodes', { shortNames: ['no'], isNamespaced: false, hasStatus: true, fields: readers(['spec.unschedulable']) }),
+  builtin('', 'v1', 'Event', 'events', {
+    shortNames: ['ev'],
+    storage: 'events',
+    fields: eventFields,
+    createsOnUpdate: true,
+  }),
+  builtin('', 'v1', 'Node', 'nodes', {
+    shortNames: ['no'],
+    isNamespaced: false,
+    hasStatus: true,
+    fields: readers(['spec.unschedulable']),
+  }),
   builtin('', 'v1', 'PersistentVolumeClaim', 'persistentvolumeclaims', {
     shortNames: ['pvc'],
     hasStatus: true,
@@ -193,8 +267,18 @@ export const builtinResourceTypes: readonly ResourceType[] = [
   }),
   builtin('coordination.k8s.io', 'v1', 'Lease', 'leases', { createsOnUpdate: true }),
   builtin(rbac, 'v1', 'Role', 'roles', { nameRule: 'path', validate: roleErrors, createsOnUpdate: true }),
-  builtin(rbac, 'v1', 'RoleBinding', 'rolebindings', { nameRule: 'path', defaults: defaultBinding, validate: bindingErrors, createsOnUpdate: true }),
-  builtin(rbac, 'v1', 'ClusterRole', 'clusterroles', { nameRule: 'path', isNamespaced: false, validate: roleErrors, createsOnUpdate: true }),
+  builtin(rbac, 'v1', 'RoleBinding', 'rolebindings', {
+    nameRule: 'path',
+    defaults: defaultBinding,
+    validate: bindingErrors,
+    createsOnUpdate: true,
+  }),
+  builtin(rbac, 'v1', 'ClusterRole', 'clusterroles', {
+    nameRule: 'path',
+    isNamespaced: false,
+    validate: roleErrors,
+    createsOnUpdate: true,
+  }),
   builtin(rbac, 'v1', 'ClusterRoleBinding', 'clusterrolebindings', {
     nameRule: 'path',
     isNamespaced: false,
@@ -211,7 +295,11 @@ export const builtinResourceTypes: readonly ResourceType[] = [
     toServed: toEventsV1,
     toStored: fromEventsV1,
   }),
-  builtin('policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets', { shortNames: ['pdb'], hasStatus: true, hasGeneration: true }),
+  builtin('policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets', {
+    shortNames: ['pdb'],
+    hasStatus: true,
+    hasGeneration: true,
+  }),
   builtin('apiextensions.k8s.io', 'v1', 'CustomResourceDefinition', 'customresourcedefinitions', {
     shortNames: ['crd', 'crds'],
     categories: ['api-extensions'],
@@ -222,7 +310,8 @@ export const builtinResourceTypes: readonly ResourceType[] = [
     validate: (object, old) => {
       const errors = crdProblems(object);
       const scope = at(object, 'spec', 'scope');
-      if (old !== undefined && at(old, 'spec', 'scope') !== scope) errors.push({ type: 'Invalid', field: 'spec.scope', value: scope, detail: 'field is immutable' });
+      if (old !== undefined && at(old, 'spec', 'scope') !== scope)
+        errors.push({ type: 'Invalid', field: 'spec.scope', value: scope, detail: 'field is immutable' });
       return errors;
     },
   }),

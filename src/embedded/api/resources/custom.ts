@@ -11,7 +11,8 @@ import { ageColumn } from '../table/table.js';
 import type { Column, ResourceType, ScalePaths } from './resource-type.js';
 
 /** A schema from a CRD's text. Its own form was checked by `crdProblems`. */
-const schemaOf = (json: Json | undefined): Schema => (isObject(json) ? (json as Schema) : { type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
+const schemaOf = (json: Json | undefined): Schema =>
+  isObject(json) ? (json as Schema) : { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
 
 const columnType = (text: string): Column['type'] =>
   text === 'integer' || text === 'number' || text === 'boolean' || text === 'date' ? text : 'string';
@@ -23,7 +24,8 @@ const columnOf = (json: JsonObject): Column => {
     name: textOf(json.name),
     type,
     format: textOf(json.format),
-    description: textOf(json.description) || `Custom resource definition column (in JSONPath format): ${path}`,
+    description:
+      textOf(json.description) || `Custom resource definition column (in JSONPath format): ${path}`,
     priority: typeof json.priority === 'number' ? json.priority : 0,
     cell: (object, nowMs) => {
       const [value] = atJsonPath(object, path);
@@ -70,7 +72,9 @@ export const typesOfCrd = (crd: KubeObject): ResourceType[] => {
       const name = textOf(version.name);
       const scale = scaleOf(at(version, 'subresources', 'scale'));
       const columns = arrayOf(version.additionalPrinterColumns).filter(isObject).map(columnOf);
-      const selectable = arrayOf(version.selectableFields).filter(isObject).map((field) => textOf(field.jsonPath));
+      const selectable = arrayOf(version.selectableFields)
+        .filter(isObject)
+        .map((field) => textOf(field.jsonPath));
       return {
         group,
         version: name,
@@ -110,12 +114,23 @@ const ruleProblems = (schema: Schema, path: string): FieldError[] => [
       return [];
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      return [{ type: 'Invalid', field: `${path}.x-kubernetes-validations[${i}].rule`, value: rule.rule, detail: `compilation failed: ${why}` }];
+      return [
+        {
+          type: 'Invalid',
+          field: `${path}.x-kubernetes-validations[${i}].rule`,
+          value: rule.rule,
+          detail: `compilation failed: ${why}`,
+        },
+      ];
     }
   }),
-  ...Object.entries(schema.properties ?? {}).flatMap(([name, part]) => ruleProblems(part, `${path}.properties[${name}]`)),
+  ...Object.entries(schema.properties ?? {}).flatMap(([name, part]) =>
+    ruleProblems(part, `${path}.properties[${name}]`),
+  ),
   ...(schema.items === undefined ? [] : ruleProblems(schema.items, `${path}.items`)),
-  ...(typeof schema.additionalProperties === 'object' ? ruleProblems(schema.additionalProperties, `${path}.additionalProperties`) : []),
+  ...(typeof schema.additionalProperties === 'object'
+    ? ruleProblems(schema.additionalProperties, `${path}.additionalProperties`)
+    : []),
 ];
 
 /** What is wrong with a CRD, as far as serving it needs it right. */
@@ -131,18 +146,38 @@ export const crdProblems = (crd: KubeObject): FieldError[] => {
   required('spec.names.kind', names.kind);
   const expected = `${textOf(names.plural)}.${textOf(spec.group)}`;
   if (errors.length === 0 && crd.metadata.name !== expected) {
-    errors.push({ type: 'Invalid', field: 'metadata.name', value: crd.metadata.name ?? '', detail: `must be spec.names.plural+"."+spec.group` });
+    errors.push({
+      type: 'Invalid',
+      field: 'metadata.name',
+      value: crd.metadata.name ?? '',
+      detail: `must be spec.names.plural+"."+spec.group`,
+    });
   }
   if (spec.scope !== 'Namespaced' && spec.scope !== 'Cluster') {
-    errors.push({ type: 'NotSupported', field: 'spec.scope', value: textOf(spec.scope), detail: 'supported values: "Cluster", "Namespaced"' });
+    errors.push({
+      type: 'NotSupported',
+      field: 'spec.scope',
+      value: textOf(spec.scope),
+      detail: 'supported values: "Cluster", "Namespaced"',
+    });
   }
   const versions = arrayOf(spec.versions).filter(isObject);
   if (versions.filter((version) => version.storage === true).length !== 1) {
-    errors.push({ type: 'Invalid', field: 'spec.versions', value: versions.map(({ name }) => textOf(name)), detail: 'must have exactly one version marked as storage version' });
+    errors.push({
+      type: 'Invalid',
+      field: 'spec.versions',
+      value: versions.map(({ name }) => textOf(name)),
+      detail: 'must have exactly one version marked as storage version',
+    });
   }
   versions.forEach((version, i) => {
     const schema = at(version, 'schema', 'openAPIV3Schema');
-    if (!isObject(schema)) errors.push({ type: 'Required', field: `spec.versions[${i}].schema.openAPIV3Schema`, detail: 'schemas are required' });
+    if (!isObject(schema))
+      errors.push({
+        type: 'Required',
+        field: `spec.versions[${i}].schema.openAPIV3Schema`,
+        detail: 'schemas are required',
+      });
     else errors.push(...ruleProblems(schemaOf(schema), `spec.versions[${i}].schema.openAPIV3Schema`));
   });
   return errors;

@@ -17,7 +17,11 @@ export type Column = Readonly<{
 }>;
 
 /** Paths of the scale subresource, without the leading dot. */
-export type ScalePaths = Readonly<{ replicas: readonly string[]; status: readonly string[]; selector?: readonly string[] }>;
+export type ScalePaths = Readonly<{
+  replicas: readonly string[];
+  status: readonly string[];
+  selector?: readonly string[];
+}>;
 
 /** One kind of object. Everything that differs between kinds is here; the verbs are the same for all. */
 export type ResourceType = Readonly<{
@@ -67,7 +71,10 @@ export const apiVersionOf = ({ group, version }: Pick<ResourceType, 'group' | 'v
   group === '' ? version : `${group}/${version}`;
 
 /** A resource as errors name it. */
-export const refOf = ({ group, plural }: ResourceType): { group: string; plural: string } => ({ group, plural });
+export const refOf = ({ group, plural }: ResourceType): { group: string; plural: string } => ({
+  group,
+  plural,
+});
 
 /** The value of a selectable field of an object. */
 export const selectableField = (type: ResourceType, object: KubeObject, field: string): string => {
@@ -78,4 +85,6 @@ export const selectableField = (type: ResourceType, object: KubeObject, field: s
 
 /** Whether objects of a type can be selected by a field. */
 export const isSelectable = (type: ResourceType, field: string): boolean =>
-  field === 'metadata.name' || (field === 'metadata.namespace' && type.isNamespaced) || type.fields[field] !== undefined;
+  field === 'metadata.name' ||
+  (field === 'metadata.namespace' && type.isNamespaced) ||
+  type.fields[field] !== undefined;

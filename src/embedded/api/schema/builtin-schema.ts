@@ -20,14 +20,26 @@ const scalars: Readonly<Record<string, Schema>> = {
 
 /** Groups whose types carry another package's name in OpenAPI documents. */
 const packages: readonly (readonly [RegExp, string])[] = [
-  [/^(ObjectMeta|ListMeta|OwnerReference|ManagedFieldsEntry|Condition|LabelSelector|LabelSelectorRequirement|DeleteOptions|Preconditions|Status|StatusCause|StatusDetails|FieldSelectorRequirement)$/, 'io.k8s.apimachinery.pkg.apis.meta.v1'],
-  [/^(CustomResource|JSONSchemaProps|ValidationRule|SelectableField|WebhookConversion|Apiextensions|ExternalDocumentation)/, 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1'],
-  [/^(Role|RoleBinding|ClusterRole|ClusterRoleBinding|PolicyRule|RoleRef|RbacV1Subject|AggregationRule)$/, 'io.k8s.api.rbac.v1'],
+  [
+    /^(ObjectMeta|ListMeta|OwnerReference|ManagedFieldsEntry|Condition|LabelSelector|LabelSelectorRequirement|DeleteOptions|Preconditions|Status|StatusCause|StatusDetails|FieldSelectorRequirement)$/,
+    'io.k8s.apimachinery.pkg.apis.meta.v1',
+  ],
+  [
+    /^(CustomResource|JSONSchemaProps|ValidationRule|SelectableField|WebhookConversion|Apiextensions|ExternalDocumentation)/,
+    'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1',
+  ],
+  [
+    /^(Role|RoleBinding|ClusterRole|ClusterRoleBinding|PolicyRule|RoleRef|RbacV1Subject|AggregationRule)$/,
+    'io.k8s.api.rbac.v1',
+  ],
   [/^Lease/, 'io.k8s.api.coordination.v1'],
   [/^(EventsV1)/, 'io.k8s.api.events.v1'],
   [/^(PodDisruptionBudget|Eviction)/, 'io.k8s.api.policy.v1'],
   [/^(Token|SelfSubjectReview|UserInfo|BoundObjectReference)/, 'io.k8s.api.authentication.v1'],
-  [/^(SelfSubject|SubjectAccess|LocalSubject|SubjectRules|ResourceAttributes|NonResource|ResourceRule)/, 'io.k8s.api.authorization.v1'],
+  [
+    /^(SelfSubject|SubjectAccess|LocalSubject|SubjectRules|ResourceAttributes|NonResource|ResourceRule)/,
+    'io.k8s.api.authorization.v1',
+  ],
   [/^Scale(Spec|Status)?$/, 'io.k8s.api.autoscaling.v1'],
 ];
 
@@ -71,7 +83,8 @@ export const builtinSchema = (type: string): Schema => {
     if (merge !== undefined) Object.assign(own, merge);
     if (description !== undefined) own.description = description;
     const isOwn = merge !== undefined || description !== undefined;
-    if (schema.properties !== undefined) schema.properties[name] = isOwn && shared.typeName === undefined ? own : shared;
+    if (schema.properties !== undefined)
+      schema.properties[name] = isOwn && shared.typeName === undefined ? own : shared;
     if (!isOptional) required.push(name);
   }
   if (required.length > 0) schema.required = required;

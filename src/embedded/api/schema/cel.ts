@@ -10,7 +10,11 @@ import { memberPath, memberSchema } from './schema.js';
 type Program = (context: Record<string, unknown>) => unknown;
 type CompiledRule = Readonly<{ rule: Rule; run: Program; message: Program | undefined; usesOld: boolean }>;
 
-const environment = new Environment({ unlistedVariablesAreDyn: false, homogeneousAggregateLiterals: false, enableOptionalTypes: true })
+const environment = new Environment({
+  unlistedVariablesAreDyn: false,
+  homogeneousAggregateLiterals: false,
+  enableOptionalTypes: true,
+})
   .registerVariable('self', 'dyn')
   .registerVariable('oldSelf', 'dyn');
 
@@ -39,7 +43,11 @@ const partsOf = (schema: Schema): Schema[] => [
 ];
 
 /** Whether something holds for a schema or a part of it; remembered. */
-const holdsSomewhere = (schema: Schema, name: 'hasRules' | 'hasNumbers', holds: (schema: Schema) => boolean): boolean => {
+const holdsSomewhere = (
+  schema: Schema,
+  name: 'hasRules' | 'hasNumbers',
+  holds: (schema: Schema) => boolean,
+): boolean => {
   const fact = facts.get(schema) ?? {};
   if (fact[name] === undefined) {
     facts.set(schema, fact);
@@ -58,7 +66,8 @@ const celValues = new WeakMap<object, unknown>();
 
 /** A JSON value as CEL sees it: whole numbers become CEL ints. What has none is passed as it is. */
 const celValue = (schema: Schema | undefined, value: Json): unknown => {
-  if (typeof value === 'number') return Number.isInteger(value) && schema?.type !== 'number' ? BigInt(value) : value;
+  if (typeof value === 'number')
+    return Number.isInteger(value) && schema?.type !== 'number' ? BigInt(value) : value;
   if (typeof value !== 'object' || value === null) return value;
   if (schema !== undefined && !holdsSomewhere(schema, 'hasNumbers', isNumeric)) return value;
   const known = celValues.get(value);
@@ -89,7 +98,12 @@ const reportedPath = (path: string, fieldPath: string | undefined): string => {
   return memberPath(path, relative);
 };
 
-const failure = (schema: Schema, { rule, message }: CompiledRule, context: Record<string, unknown>, path: string): FieldError => {
+const failure = (
+  schema: Schema,
+  { rule, message }: CompiledRule,
+  context: Record<string, unknown>,
+  path: string,
+): FieldError => {
   let detail = rule.message ?? `failed rule: ${rule.rule.trim()}`;
   if (message !== undefined) {
     try {
@@ -106,8 +120,10 @@ const failure = (schema: Schema, { rule, message }: CompiledRule, context: Recor
 /** Elements of a keyed list by key, so that an element is compared with its own past. */
 const correlated = (schema: Schema, old: Json[] | undefined): ((item: Json) => Json | undefined) => {
   const keys = schema['x-kubernetes-list-map-keys'];
-  if (old === undefined || schema['x-kubernetes-list-type'] !== 'map' || keys === undefined) return () => undefined;
-  const identity = (item: Json): string => JSON.stringify(keys.map((key) => (isObject(item) ? (item[key] ?? null) : null)));
+  if (old === undefined || schema['x-kubernetes-list-type'] !== 'map' || keys === undefined)
+    return () => undefined;
+  const identity = (item: Json): string =>
+    JSON.stringify(keys.map((key) => (isObject(item) ? (item[key] ?? null) : null)));
   const byKey = new Map(old.map((item) => [identity(item), item]));
   return (item) => byKey.get(identity(item));
 };
@@ -116,9 +132,16 @@ const correlated = (schema: Schema, old: Json[] | undefined): ((item: Json) => J
  * Appends the failed rules of a value and its parts to `errors`. Rules that name oldSelf run only when there is an
  * old value. Parts that are the very same as before are not asked again.
  */
-export const validateRules = (schema: Schema, value: Json, old: Json | undefined, path: string, errors: FieldError[]): void => {
+export const validateRules = (
+  schema: Schema,
+  value: Json,
+  old: Json | undefined,
+  path: string,
+  errors: FieldError[],
+): void => {
   if (value === null || (value === old && typeof value === 'object')) return;
-  if (!holdsSomewhere(schema, 'hasRules', (part) => (part['x-kubernetes-validations'] ?? []).length > 0)) return;
+  if (!holdsSomewhere(schema, 'hasRules', (part) => (part['x-kubernetes-validations'] ?? []).length > 0))
+    return;
   const rules = schema['x-kubernetes-validations'] ?? [];
   if (rules.length > 0) {
     const context: Record<string, unknown> = { self: celValue(schema, value) };
@@ -130,7 +153,12 @@ export const validateRules = (schema: Schema, value: Json, old: Json | undefined
       } catch (error) {
         const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
         const text = rule.rule.message ?? rule.rule.rule.trim();
-        errors.push({ type: 'Invalid', field: path, value: typeName(schema), detail: `${why} evaluating rule: ${text}` });
+        errors.push({
+          type: 'Invalid',
+          field: path,
+          value: typeName(schema),
+          detail: `${why} evaluating rule: ${text}`,
+        });
       }
     }
   }

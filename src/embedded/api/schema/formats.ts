@@ -1,7 +1,8 @@
 /** The `format` keyword, as far as Kubernetes checks it. */
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 
-const dateTime = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+const dateTime =
+  /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
 const checks: Readonly<Record<string, (text: string) => boolean>> = {
   'date-time': (text) => dateTime.test(text) && !Number.isNaN(Date.parse(text)),
@@ -15,7 +16,8 @@ const checks: Readonly<Record<string, (text: string) => boolean>> = {
     return isIP(address) !== 0 && /^\d{1,3}$/.test(bits);
   },
   uri: (text) => URL.canParse(text),
-  hostname: (text) => /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/.test(text),
+  hostname: (text) =>
+    /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/.test(text),
   duration: (text) => /^-?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$/.test(text),
 };
 

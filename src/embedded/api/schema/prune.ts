@@ -9,13 +9,25 @@ import { keepsUnknown, memberPath, memberSchema } from './schema.js';
  * The value without unknown fields; the same value when there are none. The paths of what was dropped are appended
  * to `unknown`. `asObject` says that the value is a whole object, whose apiVersion, kind and metadata always stay.
  */
-export const prune = (schema: Schema, value: Json, path: string, unknown: string[], asObject = false): Json => {
+export const prune = (
+  schema: Schema,
+  value: Json,
+  path: string,
+  unknown: string[],
+  asObject = false,
+): Json => {
   if (Array.isArray(value)) {
     const items = schema.items;
     if (items === undefined) return value;
     let copy: Json[] | undefined;
     value.forEach((item, i) => {
-      const kept = prune(items, item, `${path}[${i}]`, unknown, items['x-kubernetes-embedded-resource'] === true);
+      const kept = prune(
+        items,
+        item,
+        `${path}[${i}]`,
+        unknown,
+        items['x-kubernetes-embedded-resource'] === true,
+      );
       if (kept !== item) {
         copy ??= [...value];
         copy[i] = kept;
@@ -38,7 +50,13 @@ export const prune = (schema: Schema, value: Json, path: string, unknown: string
       delete copy[key];
       continue;
     }
-    const kept = prune(member, inner, memberPath(path, key), unknown, member['x-kubernetes-embedded-resource'] === true);
+    const kept = prune(
+      member,
+      inner,
+      memberPath(path, key),
+      unknown,
+      member['x-kubernetes-embedded-resource'] === true,
+    );
     if (kept !== inner) {
       copy ??= { ...value };
       copy[key] = kept;

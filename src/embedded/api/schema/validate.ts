@@ -48,16 +48,39 @@ export const validate = (
     errors.push({ type: 'Invalid', field: path, value: printed, detail });
   };
   if (value === null) {
-    if (schema.nullable === true || (schema.type === undefined && schema['x-kubernetes-int-or-string'] !== true)) return;
-    errors.push({ type: 'TypeInvalid', field: path, value: 'null', detail: `${body} must be of type ${schema.type ?? 'integer,string'}: "null"` });
+    if (
+      schema.nullable === true ||
+      (schema.type === undefined && schema['x-kubernetes-int-or-string'] !== true)
+    )
+      return;
+    errors.push({
+      type: 'TypeInvalid',
+      field: path,
+      value: 'null',
+      detail: `${body} must be of type ${schema.type ?? 'integer,string'}: "null"`,
+    });
     return;
   }
-  if (schema['x-kubernetes-int-or-string'] === true && !hasType(value, 'integer') && typeof value !== 'string') {
-    errors.push({ type: 'TypeInvalid', field: path, value: typeOf(value), detail: `${body} must be of type integer,string: "${typeOf(value)}"` });
+  if (
+    schema['x-kubernetes-int-or-string'] === true &&
+    !hasType(value, 'integer') &&
+    typeof value !== 'string'
+  ) {
+    errors.push({
+      type: 'TypeInvalid',
+      field: path,
+      value: typeOf(value),
+      detail: `${body} must be of type integer,string: "${typeOf(value)}"`,
+    });
     return;
   }
   if (schema.type !== undefined && !hasType(value, schema.type)) {
-    errors.push({ type: 'TypeInvalid', field: path, value: typeOf(value), detail: `${body} must be of type ${schema.type}: "${typeOf(value)}"` });
+    errors.push({
+      type: 'TypeInvalid',
+      field: path,
+      value: typeOf(value),
+      detail: `${body} must be of type ${schema.type}: "${typeOf(value)}"`,
+    });
     return;
   }
   if (schema.enum !== undefined && !schema.enum.some((allowed) => sameJson(allowed, value))) {
@@ -72,15 +95,21 @@ export const validate = (
   else if (typeof value === 'number') {
     const { minimum, maximum } = schema;
     if (minimum !== undefined && (schema.exclusiveMinimum === true ? value <= minimum : value < minimum)) {
-      wrong(`${body} should be greater than ${schema.exclusiveMinimum === true ? '' : 'or equal to '}${minimum}`);
+      wrong(
+        `${body} should be greater than ${schema.exclusiveMinimum === true ? '' : 'or equal to '}${minimum}`,
+      );
     }
     if (maximum !== undefined && (schema.exclusiveMaximum === true ? value >= maximum : value > maximum)) {
-      wrong(`${body} should be less than ${schema.exclusiveMaximum === true ? '' : 'or equal to '}${maximum}`);
+      wrong(
+        `${body} should be less than ${schema.exclusiveMaximum === true ? '' : 'or equal to '}${maximum}`,
+      );
     }
-    if (schema.multipleOf !== undefined && value % schema.multipleOf !== 0) wrong(`${body} should be a multiple of ${schema.multipleOf}`);
+    if (schema.multipleOf !== undefined && value % schema.multipleOf !== 0)
+      wrong(`${body} should be a multiple of ${schema.multipleOf}`);
     const formatted = formatProblem(schema.format, value);
     if (formatted !== undefined) wrong(`${body} must be of type ${schema.format ?? ''}: ${formatted}`);
-  } else if (Array.isArray(value)) validateList(schema, value, path, errors, Array.isArray(old) ? old : undefined);
+  } else if (Array.isArray(value))
+    validateList(schema, value, path, errors, Array.isArray(old) ? old : undefined);
   else if (isObject(value)) validateObject(schema, value, path, errors, isObject(old) ? old : undefined);
   validateCombinations(schema, value, path, errors);
 };
@@ -88,17 +117,31 @@ export const validate = (
 const validateText = (schema: Schema, value: string, path: string, errors: FieldError[]): void => {
   const body = `${path} in body`;
   if (schema.maxLength !== undefined && value.length > schema.maxLength && length(value) > schema.maxLength) {
-    errors.push({ type: 'TooLong', field: path, detail: `may not be more than ${schema.maxLength} byte${schema.maxLength === 1 ? '' : 's'}` });
+    errors.push({
+      type: 'TooLong',
+      field: path,
+      detail: `may not be more than ${schema.maxLength} byte${schema.maxLength === 1 ? '' : 's'}`,
+    });
   }
   if (schema.minLength !== undefined && length(value) < schema.minLength) {
-    errors.push({ type: 'Invalid', field: path, value, detail: `${body} should be at least ${schema.minLength} chars long` });
+    errors.push({
+      type: 'Invalid',
+      field: path,
+      value,
+      detail: `${body} should be at least ${schema.minLength} chars long`,
+    });
   }
   if (schema.pattern !== undefined && !patternOf(schema.pattern).test(value)) {
     errors.push({ type: 'Invalid', field: path, value, detail: `${body} should match '${schema.pattern}'` });
   }
   const problem = formatProblem(schema.format, value);
   if (problem !== undefined) {
-    errors.push({ type: 'Invalid', field: path, value, detail: `${body} must be of type ${schema.format ?? ''}: ${problem}` });
+    errors.push({
+      type: 'Invalid',
+      field: path,
+      value,
+      detail: `${body} must be of type ${schema.format ?? ''}: ${problem}`,
+    });
   }
 };
 
@@ -109,13 +152,26 @@ const tooMany = (path: string, actual: number, most: number): FieldError => ({
   detail: `must have at most ${most} item${most === 1 ? '' : 's'}`,
 });
 
-const validateList = (schema: Schema, value: Json[], path: string, errors: FieldError[], old: Json[] | undefined): void => {
-  if (schema.maxItems !== undefined && value.length > schema.maxItems) errors.push(tooMany(path, value.length, schema.maxItems));
+const validateList = (
+  schema: Schema,
+  value: Json[],
+  path: string,
+  errors: FieldError[],
+  old: Json[] | undefined,
+): void => {
+  if (schema.maxItems !== undefined && value.length > schema.maxItems)
+    errors.push(tooMany(path, value.length, schema.maxItems));
   if (schema.minItems !== undefined && value.length < schema.minItems) {
-    errors.push({ type: 'Invalid', field: path, value: value.length, detail: `${path} in body should have at least ${schema.minItems} items` });
+    errors.push({
+      type: 'Invalid',
+      field: path,
+      value: value.length,
+      detail: `${path} in body should have at least ${schema.minItems} items`,
+    });
   }
   const items = schema.items;
-  if (items !== undefined) value.forEach((item, i) => validate(items, item, `${path}[${i}]`, errors, old?.[i]));
+  if (items !== undefined)
+    value.forEach((item, i) => validate(items, item, `${path}[${i}]`, errors, old?.[i]));
   const listType = schema['x-kubernetes-list-type'];
   if (listType !== 'set' && listType !== 'map' && schema.uniqueItems !== true) return;
   const keys = schema['x-kubernetes-list-map-keys'];
@@ -123,19 +179,37 @@ const validateList = (schema: Schema, value: Json[], path: string, errors: Field
   value.forEach((item, i) => {
     const identity =
       listType === 'map'
-        ? Object.fromEntries((keys ?? []).map((key) => [key, isObject(item) ? (item[key] ?? items?.properties?.[key]?.default ?? null) : null]))
+        ? Object.fromEntries(
+            (keys ?? []).map((key) => [
+              key,
+              isObject(item) ? (item[key] ?? items?.properties?.[key]?.default ?? null) : null,
+            ]),
+          )
         : item;
     const text = JSON.stringify(identity);
-    if (seen.has(text)) errors.push({ type: 'Duplicate', field: `${path}[${i}]`, value: identity, detail: '' });
+    if (seen.has(text))
+      errors.push({ type: 'Duplicate', field: `${path}[${i}]`, value: identity, detail: '' });
     seen.add(text);
   });
 };
 
-const validateObject = (schema: Schema, value: JsonObject, path: string, errors: FieldError[], old: JsonObject | undefined): void => {
+const validateObject = (
+  schema: Schema,
+  value: JsonObject,
+  path: string,
+  errors: FieldError[],
+  old: JsonObject | undefined,
+): void => {
   const keys = Object.keys(value).filter((key) => value[key] !== undefined);
-  if (schema.maxProperties !== undefined && keys.length > schema.maxProperties) errors.push(tooMany(path, keys.length, schema.maxProperties));
+  if (schema.maxProperties !== undefined && keys.length > schema.maxProperties)
+    errors.push(tooMany(path, keys.length, schema.maxProperties));
   if (schema.minProperties !== undefined && keys.length < schema.minProperties) {
-    errors.push({ type: 'Invalid', field: path, value: keys.length, detail: `${path} in body should have at least ${schema.minProperties} properties` });
+    errors.push({
+      type: 'Invalid',
+      field: path,
+      value: keys.length,
+      detail: `${path} in body should have at least ${schema.minProperties} properties`,
+    });
   }
   for (const key of schema.required ?? []) {
     if (value[key] === undefined) errors.push({ type: 'Required', field: memberPath(path, key), detail: '' });
@@ -144,7 +218,10 @@ const validateObject = (schema: Schema, value: JsonObject, path: string, errors:
     const member = memberSchema(schema, key);
     const inner = value[key];
     if (member === undefined || inner === undefined) continue;
-    const innerPath = schema.properties?.[key] === undefined && schema.additionalProperties !== undefined ? `${path}.${key}` : memberPath(path, key);
+    const innerPath =
+      schema.properties?.[key] === undefined && schema.additionalProperties !== undefined
+        ? `${path}.${key}`
+        : memberPath(path, key);
     validate(member, inner, innerPath, errors, old?.[key]);
   }
 };
@@ -160,10 +237,15 @@ const validateCombinations = (schema: Schema, value: Json, path: string, errors:
     errors.push({ type: 'Invalid', field: path, value: '', detail: `"${path}" ${text}` });
   };
   for (const part of schema.allOf ?? []) validate(part, value, path, errors);
-  if (schema.anyOf !== undefined && !schema.anyOf.some((part) => isValid(part, value, path))) fail('must validate at least one schema (anyOf)');
+  if (schema.anyOf !== undefined && !schema.anyOf.some((part) => isValid(part, value, path)))
+    fail('must validate at least one schema (anyOf)');
   if (schema.oneOf !== undefined) {
     const matching = schema.oneOf.filter((part) => isValid(part, value, path)).length;
-    if (matching !== 1) fail(`must validate one and only one schema (oneOf). Found ${matching === 0 ? 'none' : matching} valid`);
+    if (matching !== 1)
+      fail(
+        `must validate one and only one schema (oneOf). Found ${matching === 0 ? 'none' : matching} valid`,
+      );
   }
-  if (schema.not !== undefined && isValid(schema.not, value, path)) fail('must not validate the schema (not)');
+  if (schema.not !== undefined && isValid(schema.not, value, path))
+    fail('must not validate the schema (not)');
 };

@@ -11,7 +11,8 @@ export type Requirement = Readonly<{
 /** Labels of an object. */
 export type Labels = Readonly<Record<string, string>>;
 
-const keyPattern = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const keyPattern =
+  /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const valuePattern = /^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$/;
 
 /** Whether a text can be a label's name, with an optional DNS prefix. */
@@ -30,7 +31,8 @@ const tokensOf = (text: string): Token[] => {
     const [, symbol, word] = match;
     tokens.push(symbol === undefined ? { kind: 'word', text: word ?? '' } : { kind: 'symbol', text: symbol });
   }
-  if (text.slice(end).trim() !== '') throw badRequest(`unable to parse requirement: found '${text.slice(end).trim()}'`);
+  if (text.slice(end).trim() !== '')
+    throw badRequest(`unable to parse requirement: found '${text.slice(end).trim()}'`);
   return tokens;
 };
 
@@ -45,14 +47,20 @@ export const parseLabelSelector = (text: string): Requirement[] => {
   const key = (): string => {
     const token = tokens[i];
     if (token?.kind !== 'word') return fail(token, "!, identifier, or 'end of string'");
-    if (!isLabelKey(token.text)) throw badRequest(`unable to parse requirement: <nil>: Invalid value: ${JSON.stringify(token.text)}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`);
+    if (!isLabelKey(token.text))
+      throw badRequest(
+        `unable to parse requirement: <nil>: Invalid value: ${JSON.stringify(token.text)}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`,
+      );
     i += 1;
     return token.text;
   };
   const value = (): string => {
     const token = tokens[i];
     if (token?.kind !== 'word') return '';
-    if (!isLabelValue(token.text)) throw badRequest(`unable to parse requirement: values[0][${requirements.length}]: Invalid value: ${JSON.stringify(token.text)}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`);
+    if (!isLabelValue(token.text))
+      throw badRequest(
+        `unable to parse requirement: values[0][${requirements.length}]: Invalid value: ${JSON.stringify(token.text)}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`,
+      );
     i += 1;
     return token.text;
   };
@@ -75,15 +83,21 @@ export const parseLabelSelector = (text: string): Requirement[] => {
     } else {
       const name = key();
       const operator = tokens[i]?.text;
-      if (operator === undefined || operator === ',') requirements.push({ key: name, operator: 'exists', values: [] });
+      if (operator === undefined || operator === ',')
+        requirements.push({ key: name, operator: 'exists', values: [] });
       else {
         i += 1;
-        if (operator === '=' || operator === '==') requirements.push({ key: name, operator: 'in', values: [value()] });
+        if (operator === '=' || operator === '==')
+          requirements.push({ key: name, operator: 'in', values: [value()] });
         else if (operator === '!=') requirements.push({ key: name, operator: 'notin', values: [value()] });
-        else if (operator === 'in' || operator === 'notin') requirements.push({ key: name, operator, values: list() });
+        else if (operator === 'in' || operator === 'notin')
+          requirements.push({ key: name, operator, values: list() });
         else if (operator === '>' || operator === '<') {
           const bound = value();
-          if (!/^-?[0-9]+$/.test(bound)) throw badRequest('unable to parse requirement: for \'Gt\', \'Lt\' operators, the value must be an integer');
+          if (!/^-?[0-9]+$/.test(bound))
+            throw badRequest(
+              "unable to parse requirement: for 'Gt', 'Lt' operators, the value must be an integer",
+            );
           requirements.push({ key: name, operator: operator === '>' ? 'gt' : 'lt', values: [bound] });
         } else return fail(tokens[i - 1], "in, notin, =, ==, !=, gt, lt, or 'end of string'");
       }
@@ -91,7 +105,7 @@ export const parseLabelSelector = (text: string): Requirement[] => {
     if (i < tokens.length) {
       if (tokens[i]?.text !== ',') return fail(tokens[i], "',' or 'end of string'");
       i += 1;
-      if (i === tokens.length) return fail(undefined, 'identifier after \',\'');
+      if (i === tokens.length) return fail(undefined, "identifier after ','");
     }
   }
   return requirements;

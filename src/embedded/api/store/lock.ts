@@ -45,7 +45,8 @@ export const lockFolder = (folder: string): (() => void) => {
     }
     const [pidText = '', start = ''] = readFileSync(file, 'latin1').trim().split(' ');
     const pid = Number(pidText);
-    const byOther = pid !== process.pid && pid > 0 && isAlive(pid) && (start === '' || startOf(pid) === start);
+    const byOther =
+      pid !== process.pid && pid > 0 && isAlive(pid) && (start === '' || startOf(pid) === start);
     if (byOther || held.has(file)) {
       throw new Error(`${folder} is in use by process ${pidText}; stop it or choose another data folder`);
     }

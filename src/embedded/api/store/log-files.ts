@@ -2,7 +2,17 @@
  * The files of a store: `log-<n>` holds the changes after `snapshot-<n>`. A snapshot gets its name only when it is
  * complete and synced; then the files before it are removed.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -46,7 +56,9 @@ export const recoverFiles = (folder: string): Recovered => {
     const file = readFileSync(join(folder, `snapshot-${base}`));
     const read = decodeRecords(file);
     if (read.validBytes !== file.length) {
-      throw new Error(`${join(folder, `snapshot-${base}`)} is damaged at byte ${read.validBytes}; restore the folder`);
+      throw new Error(
+        `${join(folder, `snapshot-${base}`)} is damaged at byte ${read.validBytes}; restore the folder`,
+      );
     }
     snapshot = read.records;
   }
@@ -57,7 +69,8 @@ export const recoverFiles = (folder: string): Recovered => {
     const file = readFileSync(path);
     const read = decodeRecords(file);
     if (read.validBytes !== file.length) {
-      if (n !== logs.at(-1)) throw new Error(`${path} is damaged at byte ${read.validBytes}; restore the folder`);
+      if (n !== logs.at(-1))
+        throw new Error(`${path} is damaged at byte ${read.validBytes}; restore the folder`);
       truncateSync(path, read.validBytes);
     }
     for (const record of read.records) changes.push(record);

@@ -45,11 +45,13 @@ type Table = {
 type Change = Readonly<{ kind: 'P' | 'D'; entry: Entry; parts: Buffer[] }>;
 type Waiter = Readonly<{ resolve: () => void; reject: (error: Error) => void }>;
 
-const newTree = (): Tree => new sortedBTree.default<string, Entry>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
+const newTree = (): Tree =>
+  new sortedBTree.default<string, Entry>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
 
 const objectOfRecord = (record: LogRecord): KubeObject => {
   const object: unknown = JSON.parse(record.text.toString());
-  if (!isKubeObject(object)) throw new Error(`the log holds something that is no object, at revision ${record.revision}`);
+  if (!isKubeObject(object))
+    throw new Error(`the log holds something that is no object, at revision ${record.revision}`);
   return object;
 };
 
@@ -74,7 +76,13 @@ export class Store {
   #snapshotting: Promise<void> | undefined;
   #closed = false;
 
-  private constructor(options: StoreOptions, unlock: () => void, log: FileHandle, logNumber: number, logBytes: number) {
+  private constructor(
+    options: StoreOptions,
+    unlock: () => void,
+    log: FileHandle,
+    logNumber: number,
+    logBytes: number,
+  ) {
     this.#folder = options.folder;
     this.#snapshotBytes = options.snapshotBytes ?? 64 * 1024 * 1024;
     this.#onFatal = options.onFatal ?? (() => undefined);
@@ -205,7 +213,12 @@ export class Store {
   #table(resource: string): Table {
     let table = this.#tables.get(resource);
     if (table === undefined) {
-      table = { tree: newTree(), pending: new Map(), history: new History(this.#floor), listeners: new Set() };
+      table = {
+        tree: newTree(),
+        pending: new Map(),
+        history: new History(this.#floor),
+        listeners: new Set(),
+      };
       this.#tables.set(resource, table);
     }
     return table;
@@ -218,13 +231,21 @@ export class Store {
         this.#durableRevision = record.revision;
         continue;
       }
-      const entry = entryOf(record.resource, objectOfRecord(record), record.revision, Buffer.from(record.text));
+      const entry = entryOf(
+        record.resource,
+        objectOfRecord(record),
+        record.revision,
+        Buffer.from(record.text),
+      );
       this.#table(record.resource).tree.set(entry.key, entry);
       this.#liveBytes += entry.bytes.length;
     }
     for (const record of changes) {
       if (record.revision <= this.#floor) continue;
-      this.#apply(record.kind, entryOf(record.resource, objectOfRecord(record), record.revision, Buffer.from(record.text)));
+      this.#apply(
+        record.kind,
+        entryOf(record.resource, objectOfRecord(record), record.revision, Buffer.from(record.text)),
+      );
     }
     this.#headRevision = this.#durableRevision;
   }
@@ -285,7 +306,9 @@ export class Store {
   async #append(buffers: Buffer[]): Promise<void> {
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
     // Small batches go out as one write; the copy costs less than a long vector.
-    await this.#log.appendFile(buffers.length === 1 ? (buffers[0] ?? Buffer.alloc(0)) : Buffer.concat(buffers, bytes));
+    await this.#log.appendFile(
+      buffers.length === 1 ? (buffers[0] ?? Buffer.alloc(0)) : Buffer.concat(buffers, bytes),
+    );
     try {
       await this.#log.datasync();
     } catch (error) {
@@ -302,12 +325,18 @@ export class Store {
     const lost = [...batch, ...this.#queue.splice(0)];
     for (const { entry } of lost) this.#table(entry.resource).pending.clear();
     this.#headRevision = this.#durableRevision;
-    this.#log.truncate(this.#logBytes).catch((cause: unknown) => this.#onFatal(new Error('the log could not be cut back', { cause })));
+    this.#log
+      .truncate(this.#logBytes)
+      .catch((cause: unknown) => this.#onFatal(new Error('the log could not be cut back', { cause })));
     for (const { reject } of [...waiters, ...this.#waiters.splice(0)]) reject(error);
   }
 
   async #rotateWhenLarge(): Promise<void> {
-    if (this.#snapshotting !== undefined || this.#logBytes <= Math.max(this.#snapshotBytes, 2 * this.#liveBytes)) return;
+    if (
+      this.#snapshotting !== undefined ||
+      this.#logBytes <= Math.max(this.#snapshotBytes, 2 * this.#liveBytes)
+    )
+      return;
     const next = this.#logNumber + 1;
     const log = await openLog(this.#folder, next);
     await this.#log.close();
@@ -315,7 +344,12 @@ export class Store {
     this.#logNumber = next;
     this.#logBytes = 0;
     const trees = [...this.#tables.values()].map(({ tree }) => tree.clone());
-    const marker = entryOf('', { apiVersion: '', kind: '', metadata: {} }, this.#durableRevision, Buffer.alloc(0));
+    const marker = entryOf(
+      '',
+      { apiVersion: '', kind: '', metadata: {} },
+      this.#durableRevision,
+      Buffer.alloc(0),
+    );
     const entries = (function* (): Generator<Entry> {
       for (const tree of trees) yield* tree.values();
     })();

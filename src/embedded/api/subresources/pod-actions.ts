@@ -8,7 +8,13 @@ import { commitPut } from '../verbs/commit.js';
 import { deleteObject, deleteOptionsOf } from '../verbs/delete.js';
 import { currentOf } from '../verbs/update.js';
 
-const success = (code: number): JsonObject => ({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code });
+const success = (code: number): JsonObject => ({
+  kind: 'Status',
+  apiVersion: 'v1',
+  metadata: {},
+  status: 'Success',
+  code,
+});
 
 /** Deletes a Pod on request of a drain. */
 export const evictPod = (call: Call, body: Json): JsonObject => {
@@ -23,11 +29,36 @@ export const bindPod = (call: Call, body: Json): JsonObject => {
   const ref = { group: '', plural: 'pods/binding' };
   if (node === '') throw forbidden(ref, call.info.name, 'target.name must name a node');
   const assigned = textOf(objectOf(pod.spec).nodeName);
-  if (assigned !== '') throw conflict(ref, call.info.name, `pod ${call.info.name} is already assigned to node ${JSON.stringify(assigned)}`);
-  if (pod.metadata.deletionTimestamp !== undefined) throw conflict(ref, call.info.name, `pod ${call.info.name} is being deleted, cannot be assigned to a host`);
+  if (assigned !== '')
+    throw conflict(
+      ref,
+      call.info.name,
+      `pod ${call.info.name} is already assigned to node ${JSON.stringify(assigned)}`,
+    );
+  if (pod.metadata.deletionTimestamp !== undefined)
+    throw conflict(
+      ref,
+      call.info.name,
+      `pod ${call.info.name} is being deleted, cannot be assigned to a host`,
+    );
   const status = objectOf(pod.status);
-  const scheduled = { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: wireTime(call.backend.nowMs()) };
-  const others = arrayOf(status.conditions).filter((condition) => objectOf(condition).type !== 'PodScheduled');
-  commitPut(call, { ...pod, spec: { ...objectOf(pod.spec), nodeName: node }, status: { ...status, conditions: [...others, scheduled] } }, 201);
+  const scheduled = {
+    type: 'PodScheduled',
+    status: 'True',
+    lastProbeTime: null,
+    lastTransitionTime: wireTime(call.backend.nowMs()),
+  };
+  const others = arrayOf(status.conditions).filter(
+    (condition) => objectOf(condition).type !== 'PodScheduled',
+  );
+  commitPut(
+    call,
+    {
+      ...pod,
+      spec: { ...objectOf(pod.spec), nodeName: node },
+      status: { ...status, conditions: [...others, scheduled] },
+    },
+    201,
+  );
   return success(201);
 };

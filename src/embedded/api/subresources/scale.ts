@@ -32,13 +32,22 @@ export const scaleOf = (object: KubeObject, paths: ScalePaths): KubeObject => {
 
 const writeScale = (call: Call, paths: ScalePaths, scale: Json): Answer => {
   const current = currentOf(call).object;
-  if (!isObject(scale) || scale.kind !== 'Scale') throw badRequest('the body must be an autoscaling/v1 Scale');
+  if (!isObject(scale) || scale.kind !== 'Scale')
+    throw badRequest('the body must be an autoscaling/v1 Scale');
   const replicas = objectOf(scale.spec).replicas ?? 0;
   if (typeof replicas !== 'number' || !Number.isInteger(replicas) || replicas < 0) {
-    throw invalid('autoscaling', 'Scale', call.info.name, [{ type: 'Invalid', field: 'spec.replicas', value: replicas, detail: 'must be greater than or equal to 0' }]);
+    throw invalid('autoscaling', 'Scale', call.info.name, [
+      {
+        type: 'Invalid',
+        field: 'spec.replicas',
+        value: replicas,
+        detail: 'must be greater than or equal to 0',
+      },
+    ]);
   }
   const version = textOf(objectOf(scale.metadata).resourceVersion);
-  if (version !== '' && version !== current.metadata.resourceVersion) throw conflict(refOf(call.type), call.info.name);
+  if (version !== '' && version !== current.metadata.resourceVersion)
+    throw conflict(refOf(call.type), call.info.name);
   const changed = withAt(current, paths.replicas, replicas);
   if (!isKubeObject(changed)) throw badRequest('the object cannot be scaled');
   const answer = updateObject(call, changed, current);
@@ -55,6 +64,10 @@ export const serveScale = (call: Call, paths: ScalePaths, body: Json): Answer =>
     case 'update':
       return writeScale(call, paths, body);
     default:
-      return writeScale(call, paths, call.contentType === 'application/json-patch+json' ? jsonPatch(scale, body) : mergePatch(scale, body));
+      return writeScale(
+        call,
+        paths,
+        call.contentType === 'application/json-patch+json' ? jsonPatch(scale, body) : mergePatch(scale, body),
+      );
   }
 };

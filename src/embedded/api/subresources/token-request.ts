@@ -19,7 +19,15 @@ export const requestToken = (call: Call, tokens: ServiceAccountTokens, body: Jso
   const seconds = typeof spec.expirationSeconds === 'number' ? spec.expirationSeconds : 3600;
   if (seconds < minSeconds || seconds > maxSeconds) {
     throw invalid('authentication.k8s.io', 'TokenRequest', '', [
-      { type: 'Invalid', field: 'spec.expirationSeconds', value: seconds, detail: seconds < minSeconds ? 'may not specify a duration less than 10 minutes' : 'may not specify a duration larger than 2^32 seconds' },
+      {
+        type: 'Invalid',
+        field: 'spec.expirationSeconds',
+        value: seconds,
+        detail:
+          seconds < minSeconds
+            ? 'may not specify a duration less than 10 minutes'
+            : 'may not specify a duration larger than 2^32 seconds',
+      },
     ]);
   }
   const audiences = textsOf(spec.audiences);
@@ -29,22 +37,45 @@ export const requestToken = (call: Call, tokens: ServiceAccountTokens, body: Jso
   let pod: { name: string; uid: string } | undefined;
   if (isObject(reference)) {
     const name = textOf(reference.name);
-    if (reference.kind !== 'Pod') throw invalid('authentication.k8s.io', 'TokenRequest', '', [{ type: 'NotSupported', field: 'spec.boundObjectRef.kind', value: textOf(reference.kind), detail: 'supported values: "Pod"' }]);
+    if (reference.kind !== 'Pod')
+      throw invalid('authentication.k8s.io', 'TokenRequest', '', [
+        {
+          type: 'NotSupported',
+          field: 'spec.boundObjectRef.kind',
+          value: textOf(reference.kind),
+          detail: 'supported values: "Pod"',
+        },
+      ]);
     const stored = call.backend.store.head('/pods', namespace, name)?.object;
     if (stored === undefined) throw notFound({ group: '', plural: 'pods' }, name);
     const uid = stored.metadata.uid ?? '';
     if (textOf(reference.uid) !== '' && textOf(reference.uid) !== uid) {
-      throw conflict({ group: '', plural: 'pods' }, name, `the UID in the bound object reference (${textOf(reference.uid)}) does not match the UID in record. The object might have been deleted and then recreated`);
+      throw conflict(
+        { group: '', plural: 'pods' },
+        name,
+        `the UID in the bound object reference (${textOf(reference.uid)}) does not match the UID in record. The object might have been deleted and then recreated`,
+      );
     }
     pod = { name, uid };
   }
   const nowMs = call.backend.nowMs();
-  const token = tokens.issue(namespace, { name: account.metadata.name ?? '', uid: account.metadata.uid ?? '' }, wanted, nowMs, seconds, pod);
+  const token = tokens.issue(
+    namespace,
+    { name: account.metadata.name ?? '', uid: account.metadata.uid ?? '' },
+    wanted,
+    nowMs,
+    seconds,
+    pod,
+  );
   return {
     kind: 'TokenRequest',
     apiVersion: 'authentication.k8s.io/v1',
     metadata: { name: account.metadata.name ?? '', namespace, creationTimestamp: wireTime(nowMs) },
-    spec: { audiences: wanted, expirationSeconds: seconds, boundObjectRef: isObject(reference) ? reference : null },
+    spec: {
+      audiences: wanted,
+      expirationSeconds: seconds,
+      boundObjectRef: isObject(reference) ? reference : null,
+    },
     status: { token, expirationTimestamp: wireTime(nowMs + seconds * 1000) },
   };
 };

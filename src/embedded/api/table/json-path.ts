@@ -15,9 +15,15 @@ const parse = (text: string): Step[] => {
   while (pattern.lastIndex < text.length) {
     const match = pattern.exec(text);
     if (match === null) throw new Error(`cannot read the JSONPath ${text}`);
-    const [whole, filterPath, operator, doubleQuoted, singleQuoted, bare, index, quoted, quoted2, name] = match;
+    const [whole, filterPath, operator, doubleQuoted, singleQuoted, bare, index, quoted, quoted2, name] =
+      match;
     if (filterPath !== undefined) {
-      steps.push({ kind: 'filter', path: parse(filterPath), operator: operator ?? '', value: doubleQuoted ?? singleQuoted ?? bare ?? '' });
+      steps.push({
+        kind: 'filter',
+        path: parse(filterPath),
+        operator: operator ?? '',
+        value: doubleQuoted ?? singleQuoted ?? bare ?? '',
+      });
     } else if (index !== undefined) steps.push({ kind: 'index', index: Number(index) });
     else if (whole.includes('[*]') || name === '*') steps.push({ kind: 'all' });
     else steps.push({ kind: 'name', name: quoted ?? quoted2 ?? (name ?? '').replace(/\\(.)/g, '$1') });
@@ -38,7 +44,9 @@ const take = (values: readonly Json[], step: Step): Json[] =>
       }
       case 'all':
         if (Array.isArray(value)) return value;
-        return isObject(value) ? Object.values(value).filter((inner): inner is Json => inner !== undefined) : [];
+        return isObject(value)
+          ? Object.values(value).filter((inner): inner is Json => inner !== undefined)
+          : [];
       case 'filter':
         return (Array.isArray(value) ? value : []).filter((item) => {
           const found = step.path.reduce<Json[]>(take, [item]);

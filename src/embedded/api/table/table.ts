@@ -48,13 +48,15 @@ export const tableOf = (
   withColumns = true,
 ): JsonObject => {
   const columns = columnsOf(type);
-  const columnDefinitions: Json[] = columns.map(({ name, type: columnType, format, description, priority }) => ({
-    name,
-    type: columnType,
-    format: format ?? '',
-    description: description ?? '',
-    priority: priority ?? 0,
-  }));
+  const columnDefinitions: Json[] = columns.map(
+    ({ name, type: columnType, format, description, priority }) => ({
+      name,
+      type: columnType,
+      format: format ?? '',
+      description: description ?? '',
+      priority: priority ?? 0,
+    }),
+  );
   return {
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',

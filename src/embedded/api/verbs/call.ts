@@ -39,7 +39,10 @@ export type Answer = Readonly<{ code: number; object: KubeObject; bytes?: Buffer
 /** Whether the request is a dry run. Throws for anything but `All`. */
 export const dryRunOf = (values: readonly string[]): boolean => {
   for (const value of values) {
-    if (value !== 'All' && value !== '') throw invalid('', 'Options', '', [{ type: 'NotSupported', field: 'dryRun', value, detail: 'supported values: "All"' }]);
+    if (value !== 'All' && value !== '')
+      throw invalid('', 'Options', '', [
+        { type: 'NotSupported', field: 'dryRun', value, detail: 'supported values: "All"' },
+      ]);
   }
   return values.includes('All');
 };
@@ -48,7 +51,9 @@ export const dryRunOf = (values: readonly string[]): boolean => {
 export const fieldValidationOf = (text: string | null): FieldValidation => {
   if (text === null || text === '') return 'Warn';
   if (text === 'Strict' || text === 'Warn' || text === 'Ignore') return text;
-  throw badRequest(`fieldValidation: Unsupported value: ${JSON.stringify(text)}: supported values: "Ignore", "Strict", "Warn"`);
+  throw badRequest(
+    `fieldValidation: Unsupported value: ${JSON.stringify(text)}: supported values: "Ignore", "Strict", "Warn"`,
+  );
 };
 
 /** Name of the manager of a write: the query's, else the beginning of the user agent. */

@@ -28,7 +28,8 @@ const newMetadata = (call: Call, metadata: ObjectMeta, name: string): ObjectMeta
     ...(type.hasGeneration ? { generation: 1 } : {}),
   };
   if (!type.isNamespaced) delete made.namespace;
-  for (const field of ['resourceVersion', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink']) delete made[field];
+  for (const field of ['resourceVersion', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink'])
+    delete made[field];
   if (!type.hasGeneration) delete made.generation;
   return made;
 };
@@ -38,7 +39,8 @@ const nameFor = ({ backend, type, info }: Call, metadata: ObjectMeta): string =>
   if ((metadata.generateName ?? '') === '') return '';
   for (let i = 0; i < generateTries; i += 1) {
     const name = generatedName(metadata.generateName ?? '');
-    if (backend.store.head(type.storage, type.isNamespaced ? info.namespace : undefined, name) === undefined) return name;
+    if (backend.store.head(type.storage, type.isNamespaced ? info.namespace : undefined, name) === undefined)
+      return name;
   }
   throw alreadyExists(refOf(type), `${metadata.generateName ?? ''}...`);
 };
@@ -55,18 +57,28 @@ export const checkPlace = ({ type, info }: Call, object: KubeObject): void => {
 };
 
 /** Creates an object that was read with `readObject`. `apply` replaces the tracking of fields in server-side apply. */
-export const createObject = (call: Call, incoming: KubeObject, track: typeof trackChange = trackChange): Answer => {
+export const createObject = (
+  call: Call,
+  incoming: KubeObject,
+  track: typeof trackChange = trackChange,
+): Answer => {
   const { backend, type, info } = call;
-  if (type.isNamespaced && info.namespace === '') throw badRequest('an empty namespace may not be set during creation');
+  if (type.isNamespaced && info.namespace === '')
+    throw badRequest('an empty namespace may not be set during creation');
   checkPlace(call, incoming);
-  if ((incoming.metadata.resourceVersion ?? '') !== '') throw badRequest('resourceVersion should not be set on objects to be created');
+  if ((incoming.metadata.resourceVersion ?? '') !== '')
+    throw badRequest('resourceVersion should not be set on objects to be created');
   const name = nameFor(call, incoming.metadata);
-  const bare: KubeObject = type.hasStatus && type.kind !== 'Node' ? { ...without(incoming, 'status'), ...headOf(incoming) } : incoming;
+  const bare: KubeObject =
+    type.hasStatus && type.kind !== 'Node'
+      ? { ...without(incoming, 'status'), ...headOf(incoming) }
+      : incoming;
   const prepared = type.prepareCreate?.(bare) ?? bare;
   let object = withKindDefaults(type, { ...prepared, metadata: newMetadata(call, incoming.metadata, name) });
   if (name === '') checkObject(type, object, undefined);
   if (type.isNamespaced) checkNamespace(backend.store, type, info.namespace, name);
-  if (backend.store.head(type.storage, object.metadata.namespace, name) !== undefined) throw alreadyExists(refOf(type), name);
+  if (backend.store.head(type.storage, object.metadata.namespace, name) !== undefined)
+    throw alreadyExists(refOf(type), name);
   if (type.storage === '/pods') object = withKindDefaults(type, admitServiceAccount(backend.store, object));
   checkObject(type, object, undefined);
   return commitPut(call, track(call, object, undefined), 201);

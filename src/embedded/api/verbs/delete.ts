@@ -21,46 +21,81 @@ export type DeleteOptions = Readonly<{
 
 /** Reads the options of a delete from its body and query. Throws 400 or 422. */
 export const deleteOptionsOf = (body: JsonObject, query: URLSearchParams): DeleteOptions => {
-  const grace = body.gracePeriodSeconds ?? (query.has('gracePeriodSeconds') ? Number(query.get('gracePeriodSeconds')) : undefined);
-  if (grace !== undefined && (typeof grace !== 'number' || !Number.isInteger(grace))) throw badRequest('gracePeriodSeconds must be a whole number');
-  const orphans = body.orphanDependents ?? (query.has('orphanDependents') ? query.get('orphanDependents') === 'true' : undefined);
+  const grace =
+    body.gracePeriodSeconds ??
+    (query.has('gracePeriodSeconds') ? Number(query.get('gracePeriodSeconds')) : undefined);
+  if (grace !== undefined && (typeof grace !== 'number' || !Number.isInteger(grace)))
+    throw badRequest('gracePeriodSeconds must be a whole number');
+  const orphans =
+    body.orphanDependents ??
+    (query.has('orphanDependents') ? query.get('orphanDependents') === 'true' : undefined);
   const policy = textOf(body.propagationPolicy) || query.get('propagationPolicy') || '';
   if (policy !== '' && orphans !== undefined) {
-    throw invalid('meta.k8s.io', 'DeleteOptions', '', [{ type: 'Invalid', field: 'propagationPolicy', value: policy, detail: 'orphanDependents and deletionPropagation cannot be both set' }]);
+    throw invalid('meta.k8s.io', 'DeleteOptions', '', [
+      {
+        type: 'Invalid',
+        field: 'propagationPolicy',
+        value: policy,
+        detail: 'orphanDependents and deletionPropagation cannot be both set',
+      },
+    ]);
   }
   if (policy !== '' && policy !== 'Background' && policy !== 'Foreground' && policy !== 'Orphan') {
-    throw invalid('meta.k8s.io', 'DeleteOptions', '', [{ type: 'NotSupported', field: 'propagationPolicy', value: policy, detail: 'supported values: "Foreground", "Background", "Orphan", "nil"' }]);
+    throw invalid('meta.k8s.io', 'DeleteOptions', '', [
+      {
+        type: 'NotSupported',
+        field: 'propagationPolicy',
+        value: policy,
+        detail: 'supported values: "Foreground", "Background", "Orphan", "nil"',
+      },
+    ]);
   }
   const preconditions = objectOf(body.preconditions);
-  const propagation = policy === 'Foreground' || policy === 'Orphan' ? policy : orphans === true ? 'Orphan' : 'Background';
+  const propagation =
+    policy === 'Foreground' || policy === 'Orphan' ? policy : orphans === true ? 'Orphan' : 'Background';
   return {
     ...(typeof grace === 'number' ? { gracePeriodSeconds: Math.max(grace, 0) } : {}),
     ...(textOf(preconditions.uid) === '' ? {} : { uid: textOf(preconditions.uid) }),
-    ...(textOf(preconditions.resourceVersion) === '' ? {} : { resourceVersion: textOf(preconditions.resourceVersion) }),
+    ...(textOf(preconditions.resourceVersion) === ''
+      ? {}
+      : { resourceVersion: textOf(preconditions.resourceVersion) }),
     propagation,
   };
 };
 
-const checkPreconditions = (call: Call, { metadata }: KubeObject, { uid, resourceVersion }: DeleteOptions): void => {
+const checkPreconditions = (
+  call: Call,
+  { metadata }: KubeObject,
+  { uid, resourceVersion }: DeleteOptions,
+): void => {
   const refuse = (what: string, wanted: string, actual: string | undefined): never => {
-    throw conflict(refOf(call.type), metadata.name ?? '', `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${actual ?? ''}`);
+    throw conflict(
+      refOf(call.type),
+      metadata.name ?? '',
+      `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${actual ?? ''}`,
+    );
   };
   if (uid !== undefined && uid !== metadata.uid) refuse('UID', uid, metadata.uid);
-  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) refuse('ResourceVersion', resourceVersion, metadata.resourceVersion);
+  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion)
+    refuse('ResourceVersion', resourceVersion, metadata.resourceVersion);
 };
 
 /** Seconds a Pod is given to end; 0 for one that nobody runs. */
 const gracePeriodOf = (pod: KubeObject, wanted: number | undefined): number => {
   const spec = objectOf(pod.spec);
   if (textOf(spec.nodeName) === '' || hasEnded(pod)) return 0;
-  const asked = wanted ?? (typeof spec.terminationGracePeriodSeconds === 'number' ? spec.terminationGracePeriodSeconds : 30);
+  const asked =
+    wanted ??
+    (typeof spec.terminationGracePeriodSeconds === 'number' ? spec.terminationGracePeriodSeconds : 30);
   const running = pod.metadata.deletionGracePeriodSeconds;
   // A second delete may shorten the grace of the first, never lengthen it.
   return running === undefined ? asked : Math.min(asked, running);
 };
 
 const finalizersFor = (object: KubeObject, propagation: DeleteOptions['propagation']): string[] => {
-  const kept = (object.metadata.finalizers ?? []).filter((finalizer) => finalizer !== 'orphan' && finalizer !== 'foregroundDeletion');
+  const kept = (object.metadata.finalizers ?? []).filter(
+    (finalizer) => finalizer !== 'orphan' && finalizer !== 'foregroundDeletion',
+  );
   if (propagation === 'Orphan') return [...kept, 'orphan'];
   if (propagation === 'Foreground') return [...kept, 'foregroundDeletion'];
   return object.metadata.deletionTimestamp === undefined ? kept : (object.metadata.finalizers ?? []);
@@ -75,12 +110,16 @@ const marked = (call: Call, object: KubeObject, grace: number, finalizers: strin
     metadata: {
       ...metadata,
       ...(finalizers.length > 0 || metadata.finalizers !== undefined ? { finalizers } : {}),
-      ...(isFirst || grace < (metadata.deletionGracePeriodSeconds ?? 0) ? { deletionTimestamp: wireTime(backend.nowMs() + grace * 1000), deletionGracePeriodSeconds: grace } : {}),
+      ...(isFirst || grace < (metadata.deletionGracePeriodSeconds ?? 0)
+        ? { deletionTimestamp: wireTime(backend.nowMs() + grace * 1000), deletionGracePeriodSeconds: grace }
+        : {}),
       ...(isFirst && type.hasGeneration ? { generation: (metadata.generation ?? 0) + 1 } : {}),
     },
   };
   if (finalizers.length === 0) delete made.metadata.finalizers;
-  return type.storage === '/namespaces' ? { ...made, status: { ...objectOf(made.status), phase: 'Terminating' } } : made;
+  return type.storage === '/namespaces'
+    ? { ...made, status: { ...objectOf(made.status), phase: 'Terminating' } }
+    : made;
 };
 
 /** Deletes one object as far as it can be now; the rest is done when finalizers, the kubelet or the contents are gone. */
@@ -95,8 +134,14 @@ export const deleteObject = (call: Call, options: DeleteOptions): Answer & { isR
   const finalizers = finalizersFor(object, options.propagation);
   const waits = finalizers.length > 0 || grace > 0 || type.storage === '/namespaces';
   const next = marked(call, object, grace, finalizers);
-  if (!waits) return { ...commitRemoval(call, object.metadata.deletionTimestamp === undefined ? object : next), isRemoved: true };
-  const isSame = object.metadata.deletionTimestamp === next.metadata.deletionTimestamp && (object.metadata.finalizers ?? []).join() === finalizers.join();
+  if (!waits)
+    return {
+      ...commitRemoval(call, object.metadata.deletionTimestamp === undefined ? object : next),
+      isRemoved: true,
+    };
+  const isSame =
+    object.metadata.deletionTimestamp === next.metadata.deletionTimestamp &&
+    (object.metadata.finalizers ?? []).join() === finalizers.join();
   if (isSame) return { code: 200, ...served(call, object), isRemoved: false };
   return { ...commitPut(call, next, 200), isRemoved: false };
 };
@@ -114,4 +159,3 @@ export const deletedStatus = (call: Call, object: KubeObject): JsonObject => ({
     uid: object.metadata.uid ?? '',
   },
 });
-

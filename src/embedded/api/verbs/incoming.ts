@@ -11,7 +11,15 @@ import { prune } from '../schema/prune.js';
 import { validate } from '../schema/validate.js';
 import type { Call } from './call.js';
 
-const goTypes: Readonly<Record<string, string>> = { object: 'object', array: 'array', string: 'string', integer: 'number', number: 'number', boolean: 'bool', null: 'null' };
+const goTypes: Readonly<Record<string, string>> = {
+  object: 'object',
+  array: 'array',
+  string: 'string',
+  integer: 'number',
+  number: 'number',
+  boolean: 'bool',
+  null: 'null',
+};
 
 const cannotBeHandled = ({ type }: Call, why: string): Error =>
   badRequest(`${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}: ${why}`);
@@ -19,11 +27,13 @@ const cannotBeHandled = ({ type }: Call, why: string): Error =>
 /** 400 for the unknown fields, or warnings, as the caller asked. */
 export const reportUnknown = (call: Call, problems: readonly string[]): void => {
   if (problems.length === 0 || call.fieldValidation === 'Ignore') return;
-  if (call.fieldValidation === 'Strict') throw cannotBeHandled(call, `strict decoding error: ${problems.join(', ')}`);
+  if (call.fieldValidation === 'Strict')
+    throw cannotBeHandled(call, `strict decoding error: ${problems.join(', ')}`);
   for (const problem of problems) call.warnings.push(problem);
 };
 
-const typeErrors = (errors: readonly FieldError[]): FieldError[] => errors.filter(({ type }) => type === 'TypeInvalid');
+const typeErrors = (errors: readonly FieldError[]): FieldError[] =>
+  errors.filter(({ type }) => type === 'TypeInvalid');
 
 /**
  * Reads an object in the form that the call's resource is served in, and brings it into the stored form. Throws 400
@@ -31,19 +41,31 @@ const typeErrors = (errors: readonly FieldError[]): FieldError[] => errors.filte
  */
 export const readObject = (call: Call, body: Json, duplicates: readonly string[] = []): KubeObject => {
   const { type } = call;
-  if (!isObject(body)) throw badRequest(`couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(body) ? 'array' : goTypes[typeof body] ?? 'null'} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`);
+  if (!isObject(body))
+    throw badRequest(
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(body) ? 'array' : (goTypes[typeof body] ?? 'null')} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
+    );
   const expected = apiVersionOf(type);
   const apiVersion = body.apiVersion ?? (type.isCustom ? undefined : expected);
   const kind = body.kind ?? (type.isCustom ? undefined : type.kind);
-  if (kind === undefined || kind === '') throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(body).slice(0, 1024)}'`);
+  if (kind === undefined || kind === '')
+    throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(body).slice(0, 1024)}'`);
   if (apiVersion !== expected) {
-    throw badRequest(`the API version in the data (${textOf(apiVersion)}) does not match the expected API version (${expected})`);
+    throw badRequest(
+      `the API version in the data (${textOf(apiVersion)}) does not match the expected API version (${expected})`,
+    );
   }
-  if (kind !== type.kind) throw badRequest(`${textOf(kind)} in version "${type.version}" cannot be handled as a ${type.kind}: the kind in the data does not match the expected kind`);
+  if (kind !== type.kind)
+    throw badRequest(
+      `${textOf(kind)} in version "${type.version}" cannot be handled as a ${type.kind}: the kind in the data does not match the expected kind`,
+    );
   const unknown: string[] = [];
   const withHead: JsonObject = { ...body, apiVersion, kind, metadata: body.metadata ?? {} };
   const pruned = prune(type.schema, withHead, '', unknown, true);
-  reportUnknown(call, [...duplicates.map((field) => `duplicate field ${JSON.stringify(field)}`), ...unknown.map((field) => `unknown field ${JSON.stringify(field)}`)]);
+  reportUnknown(call, [
+    ...duplicates.map((field) => `duplicate field ${JSON.stringify(field)}`),
+    ...unknown.map((field) => `unknown field ${JSON.stringify(field)}`),
+  ]);
   const object = type.isCustom ? pruned : withoutNulls(pruned);
   const wrong: FieldError[] = [];
   if (isObject(object)) validate(builtinSchema('ObjectMeta'), object.metadata ?? {}, 'metadata', wrong);
@@ -51,7 +73,10 @@ export const readObject = (call: Call, body: Json, duplicates: readonly string[]
   const [first] = typeErrors(wrong);
   if (first !== undefined) {
     const wanted = /must be of type ([a-z,]+)/.exec(first.detail)?.[1] ?? 'string';
-    throw cannotBeHandled(call, `json: cannot unmarshal ${goTypes[textOf(first.value as Json)] ?? textOf(first.value as Json)} into Go struct field .${first.field} of type ${wanted}`);
+    throw cannotBeHandled(
+      call,
+      `json: cannot unmarshal ${goTypes[textOf(first.value as Json)] ?? textOf(first.value as Json)} into Go struct field .${first.field} of type ${wanted}`,
+    );
   }
   if (!isKubeObject(object)) throw badRequest('the object has no metadata');
   return type.toStored === undefined ? object : type.toStored(object);

@@ -6,7 +6,12 @@ import type { Call } from './call.js';
 import { selectionOf } from './selection.js';
 
 /** A list as of one revision. */
-export type Page = Readonly<{ revision: number; entries: readonly Entry[]; next?: string; remaining?: number }>;
+export type Page = Readonly<{
+  revision: number;
+  entries: readonly Entry[];
+  next?: string;
+  remaining?: number;
+}>;
 
 /** Moments that are kept so that later pages show the same as the first one did. */
 const maxMoments = 64;
@@ -16,11 +21,17 @@ const momentMs = 5 * 60 * 1000;
 type Moment = Readonly<{ revision: number; tree: Tree; untilMs: number }>;
 type Token = Readonly<{ revision: number; after: string }>;
 
-const encodeToken = (token: Token): string => Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: token.revision, start: token.after })).toString('base64url');
+const encodeToken = (token: Token): string =>
+  Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: token.revision, start: token.after })).toString(
+    'base64url',
+  );
 
 const decodeToken = (text: string): Token => {
   try {
-    const { rv, start } = JSON.parse(Buffer.from(text, 'base64url').toString()) as { rv?: unknown; start?: unknown };
+    const { rv, start } = JSON.parse(Buffer.from(text, 'base64url').toString()) as {
+      rv?: unknown;
+      start?: unknown;
+    };
     if (typeof rv === 'number' && typeof start === 'string') return { revision: rv, after: start };
   } catch {
     // Reported below.
@@ -37,7 +48,8 @@ export class Lister {
     const { backend, type, query } = call;
     const selection = selectionOf(call);
     const limitText = query.get('limit') ?? '0';
-    if (!/^[0-9]+$/.test(limitText)) throw badRequest(`limit: Invalid value: ${JSON.stringify(limitText)}: must be a whole number`);
+    if (!/^[0-9]+$/.test(limitText))
+      throw badRequest(`limit: Invalid value: ${JSON.stringify(limitText)}: must be a whole number`);
     const limit = Number(limitText);
     const token = query.get('continue') ? decodeToken(query.get('continue') ?? '') : undefined;
     checkVersionOptions(call, token !== undefined);
@@ -58,8 +70,17 @@ export class Lister {
       last = key;
     }
     if (remaining === 0) return { revision, entries };
-    this.#keep(`${type.storage}@${revision}`, { tree, revision, untilMs: backend.nowMs() + momentMs }, backend.nowMs());
-    return { revision, entries, next: encodeToken({ revision, after: last }), ...(selection.isAll ? { remaining } : {}) };
+    this.#keep(
+      `${type.storage}@${revision}`,
+      { tree, revision, untilMs: backend.nowMs() + momentMs },
+      backend.nowMs(),
+    );
+    return {
+      revision,
+      entries,
+      next: encodeToken({ revision, after: last }),
+      ...(selection.isAll ? { remaining } : {}),
+    };
   }
 
   #now({ backend, type }: Call): Pick<Moment, 'tree' | 'revision'> {
@@ -91,22 +112,49 @@ const checkVersionOptions = ({ backend, query }: Call, hasToken: boolean): void 
   const refuse = (field: string, detail: string, value: string): never => {
     throw invalid('meta.k8s.io', 'ListOptions', '', [{ type: 'Forbidden', field, value, detail }]);
   };
-  if (match !== '' && version === '') refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided', match);
-  if (match !== '' && hasToken) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided', match);
+  if (match !== '' && version === '')
+    refuse(
+      'resourceVersionMatch',
+      'resourceVersionMatch is forbidden unless resourceVersion is provided',
+      match,
+    );
+  if (match !== '' && hasToken)
+    refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided', match);
   if (match !== '' && match !== 'Exact' && match !== 'NotOlderThan') {
-    throw invalid('meta.k8s.io', 'ListOptions', '', [{ type: 'NotSupported', field: 'resourceVersionMatch', value: match, detail: 'supported values: "Exact", "NotOlderThan", ""' }]);
+    throw invalid('meta.k8s.io', 'ListOptions', '', [
+      {
+        type: 'NotSupported',
+        field: 'resourceVersionMatch',
+        value: match,
+        detail: 'supported values: "Exact", "NotOlderThan", ""',
+      },
+    ]);
   }
-  if (match === 'Exact' && version === '0') refuse('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"', match);
+  if (match === 'Exact' && version === '0')
+    refuse(
+      'resourceVersionMatch',
+      'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+      match,
+    );
   if (version === '') return;
-  if (hasToken && version !== '0') throw badRequest('specifying resource version is not allowed when using continue');
+  if (hasToken && version !== '0')
+    throw badRequest('specifying resource version is not allowed when using continue');
   checkNotInFuture(version, backend.store.revision);
-  if (match === 'Exact' && Number(version) !== backend.store.revision) throw expired(`The resourceVersion for the provided list is too old.`);
+  if (match === 'Exact' && Number(version) !== backend.store.revision)
+    throw expired(`The resourceVersion for the provided list is too old.`);
 };
 
 /** Throws 400 for a version that is no number, 504 for one that does not exist yet. */
 export const checkNotInFuture = (version: string, current: number): void => {
   if (!/^[0-9]+$/.test(version)) {
-    throw invalid('meta.k8s.io', 'ListOptions', '', [{ type: 'Invalid', field: 'resourceVersion', value: version, detail: `strconv.ParseUint: parsing ${JSON.stringify(version)}: invalid syntax` }]);
+    throw invalid('meta.k8s.io', 'ListOptions', '', [
+      {
+        type: 'Invalid',
+        field: 'resourceVersion',
+        value: version,
+        detail: `strconv.ParseUint: parsing ${JSON.stringify(version)}: invalid syntax`,
+      },
+    ]);
   }
   if (Number(version) > current) throw tooNewVersion(version, current);
 };

@@ -23,7 +23,9 @@ const valueText =
 const maxAnnotationBytes = 256 * 1024;
 
 const nameErrors = (type: ResourceType, name: string): FieldError[] => {
-  const wrong = (detail: string): FieldError[] => [{ type: 'Invalid', field: 'metadata.name', value: name, detail }];
+  const wrong = (detail: string): FieldError[] => [
+    { type: 'Invalid', field: 'metadata.name', value: name, detail },
+  ];
   switch (type.nameRule) {
     case 'path':
       if (name === '.' || name === '..') return wrong(`may not be '${name}'`);
@@ -41,30 +43,63 @@ const nameErrors = (type: ResourceType, name: string): FieldError[] => {
 export const metadataErrors = (type: ResourceType, metadata: ObjectMeta): FieldError[] => {
   const errors: FieldError[] = [];
   const name = metadata.name ?? '';
-  if (name === '') errors.push({ type: 'Required', field: 'metadata.name', detail: 'name or generateName is required' });
+  if (name === '')
+    errors.push({ type: 'Required', field: 'metadata.name', detail: 'name or generateName is required' });
   else errors.push(...nameErrors(type, name));
   for (const [key, value] of Object.entries(metadata.labels ?? {})) {
-    if (!isLabelKey(key)) errors.push({ type: 'Invalid', field: 'metadata.labels', value: key, detail: qualifiedText });
+    if (!isLabelKey(key))
+      errors.push({ type: 'Invalid', field: 'metadata.labels', value: key, detail: qualifiedText });
     if (typeof value === 'string' && value.length > 63) {
-      errors.push({ type: 'Invalid', field: 'metadata.labels', value, detail: 'must be no more than 63 bytes' });
-    } else if (!isLabelValue(value)) errors.push({ type: 'Invalid', field: 'metadata.labels', value, detail: valueText });
+      errors.push({
+        type: 'Invalid',
+        field: 'metadata.labels',
+        value,
+        detail: 'must be no more than 63 bytes',
+      });
+    } else if (!isLabelValue(value))
+      errors.push({ type: 'Invalid', field: 'metadata.labels', value, detail: valueText });
   }
   let bytes = 0;
   for (const [key, value] of Object.entries(metadata.annotations ?? {})) {
     bytes += key.length + value.length;
-    if (!isLabelKey(key.toLowerCase())) errors.push({ type: 'Invalid', field: 'metadata.annotations', value: key, detail: qualifiedText });
+    if (!isLabelKey(key.toLowerCase()))
+      errors.push({ type: 'Invalid', field: 'metadata.annotations', value: key, detail: qualifiedText });
   }
-  if (bytes > maxAnnotationBytes) errors.push({ type: 'TooLong', field: 'metadata.annotations', detail: `may not be more than ${maxAnnotationBytes} bytes` });
+  if (bytes > maxAnnotationBytes)
+    errors.push({
+      type: 'TooLong',
+      field: 'metadata.annotations',
+      detail: `may not be more than ${maxAnnotationBytes} bytes`,
+    });
   (metadata.finalizers ?? []).forEach((finalizer, i) => {
     if (!finalizer.includes('/') && !['orphan', 'foregroundDeletion', 'kubernetes'].includes(finalizer)) {
-      errors.push({ type: 'Invalid', field: `metadata.finalizers[${i}]`, value: finalizer, detail: 'name is neither a standard finalizer name nor is it fully qualified' });
+      errors.push({
+        type: 'Invalid',
+        field: `metadata.finalizers[${i}]`,
+        value: finalizer,
+        detail: 'name is neither a standard finalizer name nor is it fully qualified',
+      });
     }
   });
   const controllers = (metadata.ownerReferences ?? []).filter((owner) => owner.controller === true);
-  if (controllers.length > 1) errors.push({ type: 'Invalid', field: 'metadata.ownerReferences', value: metadata.ownerReferences, detail: 'Only one reference can have Controller set to true. Found "true" in references for ' + controllers.map(({ name: owner }) => owner).join(' and ') });
+  if (controllers.length > 1)
+    errors.push({
+      type: 'Invalid',
+      field: 'metadata.ownerReferences',
+      value: metadata.ownerReferences,
+      detail:
+        'Only one reference can have Controller set to true. Found "true" in references for ' +
+        controllers.map(({ name: owner }) => owner).join(' and '),
+    });
   (metadata.ownerReferences ?? []).forEach((owner, i) => {
     for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
-      if (!isObject(owner) || (owner[field] ?? '') === '') errors.push({ type: 'Invalid', field: `metadata.ownerReferences[${i}].${field}`, value: '', detail: `${field === 'apiVersion' ? 'version' : field} must not be empty` });
+      if (!isObject(owner) || (owner[field] ?? '') === '')
+        errors.push({
+          type: 'Invalid',
+          field: `metadata.ownerReferences[${i}].${field}`,
+          value: '',
+          detail: `${field === 'apiVersion' ? 'version' : field} must not be empty`,
+        });
     }
   });
   return errors;
@@ -73,7 +108,16 @@ export const metadataErrors = (type: ResourceType, metadata: ObjectMeta): FieldE
 /** The new metadata with everything that only the server may set taken from the old one. */
 export const keepServerFields = (metadata: ObjectMeta, old: ObjectMeta): ObjectMeta => {
   const kept: ObjectMeta = { ...metadata };
-  const fields = ['name', 'namespace', 'generateName', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generation'] as const;
+  const fields = [
+    'name',
+    'namespace',
+    'generateName',
+    'uid',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+    'generation',
+  ] as const;
   for (const field of fields) {
     const value = old[field];
     if (value === undefined) delete kept[field];

@@ -18,7 +18,13 @@ export const withKindDefaults = (type: ResourceType, object: KubeObject): KubeOb
 };
 
 /** Errors after which CEL rules cannot be trusted to mean anything. */
-const blocking: readonly FieldError['type'][] = ['NotSupported', 'Required', 'TooLong', 'TooMany', 'TypeInvalid'];
+const blocking: readonly FieldError['type'][] = [
+  'NotSupported',
+  'Required',
+  'TooLong',
+  'TooMany',
+  'TypeInvalid',
+];
 
 const customErrors = (type: ResourceType, object: KubeObject, old: KubeObject | undefined): FieldError[] => {
   const errors: FieldError[] = [];
@@ -27,13 +33,15 @@ const customErrors = (type: ResourceType, object: KubeObject, old: KubeObject | 
     if (value === undefined || key === 'metadata' || key === 'apiVersion' || key === 'kind') continue;
     validate(member, value, key, errors, old?.[key]);
   }
-  for (const key of type.schema.required ?? []) if (object[key] === undefined) errors.push({ type: 'Required', field: key, detail: '' });
+  for (const key of type.schema.required ?? [])
+    if (object[key] === undefined) errors.push({ type: 'Required', field: key, detail: '' });
   if (errors.some((error) => blocking.includes(error.type))) {
     errors.push({
       type: 'Invalid',
       field: '',
       value: null,
-      detail: 'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+      detail:
+        'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
     });
     return errors;
   }
@@ -71,6 +79,7 @@ export const wantsOther = (type: ResourceType, object: KubeObject, old: KubeObje
     const { status: _status, metadata: _metadata, ...rest } = it;
     return { ...rest, apiVersion: it.apiVersion, kind: it.kind, metadata: {} };
   };
-  return type.hasStatus ? !sameJson(wanted(object), wanted(old)) : !sameJson({ ...object, metadata: {} }, { ...old, metadata: {} });
+  return type.hasStatus
+    ? !sameJson(wanted(object), wanted(old))
+    : !sameJson({ ...object, metadata: {} }, { ...old, metadata: {} });
 };
-

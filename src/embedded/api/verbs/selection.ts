@@ -23,6 +23,8 @@ export const selectionOf = (call: Call): Selection => {
   return {
     namespace: type.isNamespaced ? info.namespace : '',
     isAll: labels.length === 0 && fields.length === 0,
-    includes: (object) => matchesLabels(labels, object.metadata.labels) && matchesFields(fields, (field) => selectableField(type, object, field)),
+    includes: (object) =>
+      matchesLabels(labels, object.metadata.labels) &&
+      matchesFields(fields, (field) => selectableField(type, object, field)),
   };
 };

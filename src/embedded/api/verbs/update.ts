@@ -24,21 +24,34 @@ const checkVersion = (call: Call, incoming: ObjectMeta, current: KubeObject): vo
   const ref = refOf(call.type);
   const name = call.info.name;
   if (incoming.uid !== undefined && incoming.uid !== '' && incoming.uid !== current.metadata.uid) {
-    throw conflict(ref, name, `Precondition failed: UID in precondition: ${incoming.uid}, UID in object meta: ${current.metadata.uid ?? ''}`);
+    throw conflict(
+      ref,
+      name,
+      `Precondition failed: UID in precondition: ${incoming.uid}, UID in object meta: ${current.metadata.uid ?? ''}`,
+    );
   }
   const version = incoming.resourceVersion;
-  if (version !== undefined && version !== '' && version !== '0' && version !== current.metadata.resourceVersion) throw conflict(ref, name);
+  if (
+    version !== undefined &&
+    version !== '' &&
+    version !== '0' &&
+    version !== current.metadata.resourceVersion
+  )
+    throw conflict(ref, name);
 };
 
 /** What of a status write is taken over: the status, and of a custom resource nothing else. */
 const statusUpdate = (type: ResourceType, incoming: KubeObject, current: KubeObject): KubeObject => {
-  const metadata = type.isCustom ? { ...current.metadata, ...managed(incoming.metadata) } : keepServerFields(incoming.metadata, current.metadata);
+  const metadata = type.isCustom
+    ? { ...current.metadata, ...managed(incoming.metadata) }
+    : keepServerFields(incoming.metadata, current.metadata);
   const { status: _old, ...rest } = current;
   const base: KubeObject = { ...rest, apiVersion: current.apiVersion, kind: current.kind, metadata };
   return incoming.status === undefined ? base : { ...base, status: incoming.status };
 };
 
-const managed = ({ managedFields }: ObjectMeta): ObjectMeta => (managedFields === undefined ? {} : { managedFields });
+const managed = ({ managedFields }: ObjectMeta): ObjectMeta =>
+  managedFields === undefined ? {} : { managedFields };
 
 const mainUpdate = (type: ResourceType, incoming: KubeObject, current: KubeObject): KubeObject => {
   const { status: _status, ...rest } = incoming;
@@ -52,7 +65,10 @@ const mainUpdate = (type: ResourceType, incoming: KubeObject, current: KubeObjec
 const isSame = (a: KubeObject, b: KubeObject): boolean => {
   const bare = ({ metadata, ...rest }: KubeObject): Json => {
     const { resourceVersion: _version, managedFields, ...kept } = metadata;
-    return { ...rest, metadata: { ...kept, managedFields: (managedFields ?? []).map(({ time: _time, ...entry }) => entry) } };
+    return {
+      ...rest,
+      metadata: { ...kept, managedFields: (managedFields ?? []).map(({ time: _time, ...entry }) => entry) },
+    };
   };
   return sameJson(bare(a), bare(b));
 };
@@ -61,7 +77,12 @@ const isSame = (a: KubeObject, b: KubeObject): boolean => {
  * Writes a new version of an existing object, given as it should become. Nothing is written when nothing changes; an
  * object in deletion goes when its last finalizer went.
  */
-export const updateObject = (call: Call, incoming: KubeObject, current: KubeObject, track: typeof trackChange = trackChange): Answer => {
+export const updateObject = (
+  call: Call,
+  incoming: KubeObject,
+  current: KubeObject,
+  track: typeof trackChange = trackChange,
+): Answer => {
   const { type, info } = call;
   checkPlace(call, incoming);
   checkVersion(call, incoming.metadata, current);
@@ -69,22 +90,32 @@ export const updateObject = (call: Call, incoming: KubeObject, current: KubeObje
   let object = isStatus ? statusUpdate(type, incoming, current) : mainUpdate(type, incoming, current);
   if (!isStatus && type.prepareUpdate !== undefined) object = type.prepareUpdate(object, current);
   object = withKindDefaults(type, object);
-  if (sameJson(object.metadata.labels, current.metadata.labels) && sameJson({ ...object.metadata, resourceVersion: '' }, { ...current.metadata, resourceVersion: '' })) {
+  if (
+    sameJson(object.metadata.labels, current.metadata.labels) &&
+    sameJson({ ...object.metadata, resourceVersion: '' }, { ...current.metadata, resourceVersion: '' })
+  ) {
     object = { ...object, metadata: current.metadata };
   }
   checkObject(type, object, current);
   if (type.hasGeneration && wantsOther(type, object, current)) {
-    object = { ...object, metadata: { ...object.metadata, generation: (current.metadata.generation ?? 0) + 1 } };
+    object = {
+      ...object,
+      metadata: { ...object.metadata, generation: (current.metadata.generation ?? 0) + 1 },
+    };
   }
   object = track(call, object, current);
   if (isSame(object, current)) return { code: 200, ...served(call, current) };
-  const isGone = object.metadata.deletionTimestamp !== undefined && (object.metadata.finalizers ?? []).length === 0 && !waitsForNode(type, object);
+  const isGone =
+    object.metadata.deletionTimestamp !== undefined &&
+    (object.metadata.finalizers ?? []).length === 0 &&
+    !waitsForNode(type, object);
   return isGone ? commitRemoval(call, object) : commitPut(call, object, 200);
 };
 
 /** A Pod in graceful deletion stays until its kubelet says it has ended; a namespace until it is empty. */
 const waitsForNode = (type: ResourceType, object: KubeObject): boolean =>
-  (type.storage === '/pods' && object.metadata.deletionGracePeriodSeconds !== 0) || type.storage === '/namespaces';
+  (type.storage === '/pods' && object.metadata.deletionGracePeriodSeconds !== 0) ||
+  type.storage === '/namespaces';
 
 /** PUT. */
 export const replaceObject = (call: Call, incoming: KubeObject): Answer => {
@@ -97,7 +128,14 @@ export const replaceObject = (call: Call, incoming: KubeObject): Answer => {
   }
   const current = (entry ?? currentOf(call)).object;
   if ((incoming.metadata.resourceVersion ?? '') === '' && !type.allowsUnconditionalUpdate) {
-    throw invalid(type.group, type.kind, info.name, [{ type: 'Invalid', field: 'metadata.resourceVersion', value: 0, detail: 'must be specified for an update' }]);
+    throw invalid(type.group, type.kind, info.name, [
+      {
+        type: 'Invalid',
+        field: 'metadata.resourceVersion',
+        value: 0,
+        detail: 'must be specified for an update',
+      },
+    ]);
   }
   return updateObject(call, incoming, current);
 };

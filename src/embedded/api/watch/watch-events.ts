@@ -19,7 +19,10 @@ export const seenEvent = (event: StoreEvent, includes: (object: KubeObject) => b
   const is = includes(entry.object);
   if (is) return { type: was ? 'MODIFIED' : 'ADDED', object: entry.object, entry };
   if (!was || previous === undefined) return undefined;
-  const left: KubeObject = { ...previous.object, metadata: { ...previous.object.metadata, resourceVersion: String(event.revision) } };
+  const left: KubeObject = {
+    ...previous.object,
+    metadata: { ...previous.object.metadata, resourceVersion: String(event.revision) },
+  };
   return { type: 'DELETED', object: left, entry: undefined };
 };
 

@@ -35,18 +35,31 @@ const line = (type: string, object: JsonObject): string => `${JSON.stringify({ t
 const checkOptions = ({ query }: Call): void => {
   if (query.get('sendInitialEvents') !== null) {
     throw invalid('meta.k8s.io', 'ListOptions', '', [
-      { type: 'Forbidden', field: 'sendInitialEvents', detail: 'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled' },
+      {
+        type: 'Forbidden',
+        field: 'sendInitialEvents',
+        detail: 'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled',
+      },
     ]);
   }
   if ((query.get('resourceVersionMatch') ?? '') !== '') {
     throw invalid('meta.k8s.io', 'ListOptions', '', [
-      { type: 'Forbidden', field: 'resourceVersionMatch', detail: 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided' },
+      {
+        type: 'Forbidden',
+        field: 'resourceVersionMatch',
+        detail: 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+      },
     ]);
   }
 };
 
 /** Serves a watch on an answer whose headers are not sent yet. Throws before it has sent anything, or not at all. */
-export const serveWatch = (call: Call, response: ServerResponse, form: WatchForm, onEnd: () => void): void => {
+export const serveWatch = (
+  call: Call,
+  response: ServerResponse,
+  form: WatchForm,
+  onEnd: () => void,
+): void => {
   checkOptions(call);
   const selection = selectionOf(call);
   const { backend, type, query } = call;
@@ -60,7 +73,9 @@ export const serveWatch = (call: Call, response: ServerResponse, form: WatchForm
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
   response.flushHeaders();
   if (isTooOld) {
-    response.end(line('ERROR', expired(`too old resource version: ${version} (${store.floor(type.storage)})`).status()));
+    response.end(
+      line('ERROR', expired(`too old resource version: ${version} (${store.floor(type.storage)})`).status()),
+    );
     onEnd();
     return;
   }
@@ -84,10 +99,18 @@ export const serveWatch = (call: Call, response: ServerResponse, form: WatchForm
   const wantsBookmarks = query.get('allowWatchBookmarks') === 'true';
   const bookmark = (): void => {
     // The store's revision may be ahead of the last event of this resource: nothing of it is missing.
-    response.write(line('BOOKMARK', { kind: type.kind, apiVersion: apiVersionOf(type), metadata: { resourceVersion: String(store.revision), creationTimestamp: null } }));
+    response.write(
+      line('BOOKMARK', {
+        kind: type.kind,
+        apiVersion: apiVersionOf(type),
+        metadata: { resourceVersion: String(store.revision), creationTimestamp: null },
+      }),
+    );
   };
   const bookmarks = wantsBookmarks ? setInterval(bookmark, bookmarkMs) : undefined;
-  const lastsMs = /^[1-9][0-9]*$/.test(timeoutText) ? Math.min(Number(timeoutText) * 1000, 2 ** 31 - 1) : minWatchMs * (1 + Math.random());
+  const lastsMs = /^[1-9][0-9]*$/.test(timeoutText)
+    ? Math.min(Number(timeoutText) * 1000, 2 ** 31 - 1)
+    : minWatchMs * (1 + Math.random());
   const end = (): void => {
     if (wantsBookmarks && response.writable) bookmark();
     response.end();
@@ -102,7 +125,11 @@ export const serveWatch = (call: Call, response: ServerResponse, form: WatchForm
 };
 
 /** The objects that are there already, as added. */
-const initialLines = function* ({ backend, type }: Call, selection: Selection, render: (seen: Seen) => Buffer | string): Generator<Buffer | string> {
+const initialLines = function* (
+  { backend, type }: Call,
+  selection: Selection,
+  render: (seen: Seen) => Buffer | string,
+): Generator<Buffer | string> {
   for (const entry of backend.store.list(type.storage, selection.namespace)) {
     if (selection.includes(entry.object)) yield render({ type: 'ADDED', object: entry.object, entry });
   }
@@ -121,5 +148,6 @@ const rendererOf = ({ backend, type }: Call, form: WatchForm): ((seen: Seen) => 
     };
   }
   if (type.toServed !== undefined) return (seen) => line(seen.type, served(seen.object));
-  return (seen) => (seen.entry === undefined ? line(seen.type, seen.object) : sharedLine(seen.type, seen.entry));
+  return (seen) =>
+    seen.entry === undefined ? line(seen.type, seen.object) : sharedLine(seen.type, seen.entry);
 };
