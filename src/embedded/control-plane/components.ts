@@ -30,10 +30,14 @@ export const componentSpec = (name: ComponentName, input: ComponentsInput): Comp
       folder.operatorKubeconfig,
       '--sessions-listen',
       `127.0.0.1:${input.sessionsPort}`,
+      '--sessions-url',
+      `https://127.0.0.1:${input.sessionsPort}`,
       '--probes-listen',
       `unix:${healthSocket(sockets, 'controller')}`,
       '--metrics-listen',
       `unix:${join(sockets, 'controller-metrics.sock')}`,
+      // There is never a second one, and nobody should wait for the Lease of one that was killed.
+      '--no-leader-elect',
     ],
     kubelet: ['--data-dir', folder.dataDir, '--kubeconfig', folder.kubeletKubeconfig],
   };
