@@ -8,7 +8,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** File descriptors of the two ends. The read end does not block; the write end does, unless asked otherwise. */
+/** File descriptors of the two ends. The read end does not block unless asked to; the write end does. */
 export type Pipe = Readonly<{ readFd: number; writeFd: number }>;
 
 /** How many FIFOs one mkfifo makes: three per process, a batch lasts for 21. */
@@ -64,16 +64,24 @@ export class FifoStock {
    *
    * @throws Error when the folder is gone or file descriptors have run out; nothing stays open then.
    */
-  open({ nonBlockingWrite = false }: Readonly<{ nonBlockingWrite?: boolean }> = {}): Pipe {
+  open({ readBlocks = false }: Readonly<{ readBlocks?: boolean }> = {}): Pipe {
     const name = this.#take();
-    const readFd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
+    // Opened for both, a FIFO waits for nobody; with this one open neither do its ends.
+    const both = openSync(name, constants.O_RDWR | constants.O_NONBLOCK);
+    const opened: number[] = [];
+    const end = (flags: number): number => {
+      const fd = openSync(name, flags);
+      opened.push(fd);
+      return fd;
+    };
     try {
-      const writeFd = openSync(name, constants.O_WRONLY | (nonBlockingWrite ? constants.O_NONBLOCK : 0));
-      return { readFd, writeFd };
+      const readFd = end(constants.O_RDONLY | (readBlocks ? 0 : constants.O_NONBLOCK));
+      return { readFd, writeFd: end(constants.O_WRONLY) };
     } catch (error) {
-      closeSync(readFd);
+      for (const fd of opened) closeSync(fd);
       throw error;
     } finally {
+      closeSync(both);
       unlinkSync(name);
     }
   }

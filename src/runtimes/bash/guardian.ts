@@ -6,6 +6,8 @@
  * /proc; elsewhere it only removes the server's folder.
  */
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { serverShift, treeVariable } from './marker.js';
 
@@ -50,9 +52,12 @@ rm -rf -- "$folder"
 
 /** Starts it. It ends by itself right after this process. */
 export const startGuardian = ({ bash, env, server, leastLimit, folder }: GuardianSettings): void => {
-  const guardian = spawn(bash, ['--norc', '--noprofile', '-c', will, 'kruntimes-guardian'], {
+  const file = join(folder, 'guardian');
+  writeFileSync(file, will, { mode: 0o600 });
+  const guardian = spawn(bash, [file], {
     env: {
       ...env,
+      BASH_ENV: '',
       variable: treeVariable,
       server: String(server),
       least_limit: String(leastLimit),

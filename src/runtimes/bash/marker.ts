@@ -7,6 +7,8 @@ import type { TreeSigns } from '../../io/processes/tree.js';
 export const treeVariable = 'KRUNTIME_PROCESS_TREE';
 
 export type TreeMark = Readonly<{
+  /** Unique on the machine. */
+  name: string;
   env: Readonly<Record<string, string>>;
   signs: Omit<TreeSigns, 'leader'>;
 }>;
@@ -30,6 +32,7 @@ export class TreeMarker {
     const tree = this.#trees;
     const value = `${this.server}.${tree}`;
     return {
+      name: value,
       env: { [treeVariable]: value },
       signs: {
         environEntry: `${treeVariable}=${value}`,

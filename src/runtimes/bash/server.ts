@@ -18,6 +18,7 @@ import { startGuardian } from './guardian.js';
 import { TreeMarker } from './marker.js';
 import type { Options } from './options.js';
 import { runtimeService } from './service.js';
+import { waitText } from './shell-text.js';
 import { type Starter, starter } from './start.js';
 import { WarmPool } from './warm-pool.js';
 import type { WatchFeed } from './watch-feed.js';
@@ -53,9 +54,9 @@ const findBash = (env: NodeJS.ProcessEnv): string => {
   }
 };
 
-/** A private folder in the first place that takes one: containers may be read-only but for the workspace. */
+/** A private folder, in memory if possible, in the first place that takes one: containers may be read-only. */
 const privateFolder = (workDir: string): string => {
-  for (const place of [tmpdir(), '/dev/shm', workDir]) {
+  for (const place of ['/dev/shm', tmpdir(), workDir]) {
     try {
       return mkdtempSync(join(place, 'kruntimes-bash-'));
     } catch {
@@ -63,7 +64,7 @@ const privateFolder = (workDir: string): string => {
     }
   }
   throw new Error(
-    `no place to write: ${tmpdir()}, /dev/shm and ${workDir} are all read-only; mount an emptyDir on one`,
+    `no place to write: /dev/shm, ${tmpdir()} and ${workDir} all refuse; mount an emptyDir on one`,
   );
 };
 
@@ -118,16 +119,23 @@ export const startServer = async (
   const guardFolder = join(folder, 'guard');
   const fifoFolder = join(folder, 'fifos');
   for (const made of [guardFolder, fifoFolder]) mkdirSync(made, { mode: 0o700 });
+  const waitFile = join(folder, 'wait');
+  writeFileSync(waitFile, waitText, { mode: 0o600 });
   writeFileSync(join(guardFolder, warmName), 'exit\n', { mode: 0o600 });
 
   const marker = new TreeMarker();
   const { server: serverNumber, leastLimit } = marker;
   startGuardian({ bash, env: baseEnv, server: serverNumber, leastLimit, folder });
   const fifos = new FifoStock(fifoFolder);
-  const pool = new WarmPool({ bash, guardFolder, scriptName: warmName, env: baseEnv }, fifos, marker, {
-    least: warmLeast,
-    most: warmMost,
-  });
+  const pool = new WarmPool(
+    { bash, guardFolder, waitFile, scriptName: warmName, env: baseEnv },
+    fifos,
+    marker,
+    {
+      least: warmLeast,
+      most: warmMost,
+    },
+  );
   const settings = { bash, workDir, baseEnv, warmName, isWarm: true };
   const warm = starter(settings, pool, fifos, marker);
   // A start-up file of the image's own would have to be read, and only a shell started for the execution does.

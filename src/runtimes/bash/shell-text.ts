@@ -43,22 +43,24 @@ export type Prelude = Readonly<{
 }>;
 
 /**
- * What a warm shell reads as its start-up file.
- *
- * One group in braces: of a text that is cut off, when the server dies while writing, nothing is executed. Afterwards
- * the shell is as if it had been started in `cwd` with this environment: no trace of its waiting (fd 3, BASH_ENV,
- * OLDPWD, the seconds it waited, `$_`).
+ * What a warm shell reads as its work, once. Afterwards it is as if it had been started in `cwd` with this
+ * environment: no trace of its waiting (descriptors, BASH_ENV, OLDPWD, the seconds it waited, `$_`).
  */
 export const prelude = ({ bash, cwd, env, plan, realtimeLimit }: Prelude): string =>
   [
-    '{',
-    'exec 3<&-;',
-    `cd -P -- ${quote(cwd)} || exit 126;`,
-    'unset -v BASH_ENV OLDPWD; declare -x OLDPWD;',
-    `ulimit -R ${realtimeLimit} 2>/dev/null;`,
-    ...Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)};`),
-    `${planText(plan, bash)};`,
-    'SECONDS=0;',
-    `: ${quote(bash)};`,
-    '}\n',
+    'exec 3<&- 4<&-',
+    `cd -P -- ${quote(cwd)} || exit 126`,
+    'unset -v BASH_ENV OLDPWD; declare -x OLDPWD',
+    `ulimit -R ${realtimeLimit} 2>/dev/null`,
+    ...Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`),
+    planText(plan, bash),
+    'SECONDS=0',
+    `: ${quote(bash)}`,
+    '',
   ].join('\n');
+
+/**
+ * The start-up file of every warm shell: it waits for a byte on fd 3, then reads its work from the file on fd 4. When
+ * the server dies the byte never comes, the pipe ends, and so does the shell.
+ */
+export const waitText = 'IFS= read -r _ <&3 || exit\n. /dev/fd/4\n';

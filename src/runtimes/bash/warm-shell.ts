@@ -1,29 +1,37 @@
 /**
- * One shell started ahead. It waits inside its own start-up: BASH_ENV names a pipe, which bash reads to its end
- * before it opens its script. What is written there changes folder, environment and arguments; then bash goes on to
- * read the script itself, by name, at its top level. So a script can not tell: no `source`, no `-c`, no copy.
+ * One shell started ahead. It waits inside its own start-up: the file in BASH_ENV, which bash reads before it opens
+ * its script, waits for a byte and then sources what the server has written: a change of folder, environment and
+ * arguments. Then bash goes on to read the script itself, by name, at its top level. So a script can not tell: no
+ * `source`, no `-c`, no copy.
  *
- * When the server dies the pipe ends empty, and the shell runs the guard script of the folder it waits in: `exit`.
+ * What is written may be secret. It is in a file without a name, in memory where the system has a place for that.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, writeSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 
 import type { FifoStock } from '../../io/processes/fifos.js';
 import { forkMark } from '../../io/processes/tree.js';
 import type { Launched } from './launch.js';
 import type { TreeMark, TreeMarker } from './marker.js';
 
-/** A pipe takes this much at once when it is empty. */
-const pipeBytes = 65_536;
-
 export type WarmShellSettings = Readonly<{
   bash: string;
-  /** Folder with the guard script under the name `scriptName`. */
+  /** Private folder the shells wait in. Its file `scriptName` does nothing, should one ever be read by mistake. */
   guardFolder: string;
+  /** Path of the file with `waitText`. */
+  waitFile: string;
   scriptName: string;
   env: NodeJS.ProcessEnv;
 }>;
+
+/** A new empty file, 0600, that nobody else can find. */
+const namelessFile = (folder: string, name: string): number => {
+  const path = join(folder, name);
+  const fd = openSync(path, 'wx+', 0o600);
+  unlinkSync(path);
+  return fd;
+};
 
 export class WarmShell {
   readonly child: ChildProcess;
@@ -31,38 +39,63 @@ export class WarmShell {
   readonly #pid: number;
   readonly #stdoutFd: number;
   readonly #stderrFd: number;
-  readonly #preludeFd: number;
+  readonly #wakeFd: number;
+  readonly #workFd: number;
 
-  /** @throws Error when the process can not be made. */
+  /** @throws Error when the process can not be made; nothing stays open then. */
   constructor(settings: WarmShellSettings, fifos: FifoStock, marker: TreeMarker) {
+    const { bash, guardFolder, scriptName, waitFile, env } = settings;
     this.mark = marker.next();
-    const out = fifos.open();
-    const err = fifos.open();
-    const text = fifos.open({ nonBlockingWrite: true });
-    this.child = spawn(settings.bash, [settings.scriptName], {
-      argv0: 'bash',
-      cwd: settings.guardFolder,
-      env: { ...settings.env, ...this.mark.env, BASH_ENV: '/dev/fd/3' },
-      stdio: ['ignore', out.writeFd, err.writeFd, text.readFd],
-      detached: true,
-    });
-    for (const fd of [out.writeFd, err.writeFd, text.readFd]) closeSync(fd);
-    this.#stdoutFd = out.readFd;
-    this.#stderrFd = err.readFd;
-    this.#preludeFd = text.writeFd;
-    const { pid } = this.child;
-    if (pid === undefined) {
+    const theirs: number[] = [];
+    const ours: number[] = [];
+    const pipe = (readBlocks: boolean): readonly [number, number] => {
+      const { readFd, writeFd } = fifos.open({ readBlocks });
+      const [their, our] = readBlocks ? [readFd, writeFd] : [writeFd, readFd];
+      theirs.push(their);
+      ours.push(our);
+      return [their, our];
+    };
+    try {
+      const [out, ourOut] = pipe(false);
+      const [err, ourErr] = pipe(false);
+      const [wake, ourWake] = pipe(true);
+      const work = namelessFile(guardFolder, this.mark.name);
+      ours.push(work);
+      this.child = spawn(bash, [scriptName], {
+        argv0: 'bash',
+        cwd: guardFolder,
+        env: { ...env, ...this.mark.env, BASH_ENV: waitFile },
+        stdio: ['ignore', out, err, wake, work],
+        detached: true,
+      });
       this.child.on('error', () => undefined);
-      for (const fd of [this.#stdoutFd, this.#stderrFd, this.#preludeFd]) closeSync(fd);
-      throw new Error(`${settings.bash} could not be started: out of processes or file descriptors`);
+      if (this.child.pid === undefined)
+        throw new Error(`${bash} could not be started: out of processes or file descriptors`);
+      this.#pid = this.child.pid;
+      this.#stdoutFd = ourOut;
+      this.#stderrFd = ourErr;
+      this.#wakeFd = ourWake;
+      this.#workFd = work;
+    } catch (error) {
+      for (const fd of ours) closeSync(fd);
+      throw error;
+    } finally {
+      for (const fd of theirs) closeSync(fd);
     }
-    this.#pid = pid;
   }
 
   /** Gives the shell its work; to be called once. */
   launch(prelude: string): Launched {
     const since = forkMark();
-    this.#write(Buffer.from(prelude));
+    const text = Buffer.from(prelude);
+    for (let at = 0; at < text.length; ) at += writeSync(this.#workFd, text, at, text.length - at, at);
+    closeSync(this.#workFd);
+    try {
+      writeSync(this.#wakeFd, '\n');
+    } catch {
+      // EPIPE: the shell was killed just now; its exit tells.
+    }
+    closeSync(this.#wakeFd);
     return {
       child: this.child,
       tree: { signs: { leader: this.#pid, ...this.mark.signs }, since },
@@ -74,22 +107,6 @@ export class WarmShell {
   /** Lets an unused shell go. */
   dismiss(): void {
     this.child.kill('SIGKILL');
-    for (const fd of [this.#stdoutFd, this.#stderrFd, this.#preludeFd]) closeSync(fd);
-  }
-
-  #write(text: Buffer): void {
-    try {
-      const written = writeSync(this.#preludeFd, text, 0, Math.min(text.length, pipeBytes));
-      if (written === text.length) {
-        closeSync(this.#preludeFd);
-        return;
-      }
-      const rest = new Socket({ fd: this.#preludeFd, readable: false, writable: true });
-      // The shell was killed while it read: its exit tells.
-      rest.on('error', () => undefined).end(text.subarray(written));
-    } catch {
-      // EPIPE: likewise.
-      closeSync(this.#preludeFd);
-    }
+    for (const fd of [this.#stdoutFd, this.#stderrFd, this.#wakeFd, this.#workFd]) closeSync(fd);
   }
 }
