@@ -16,6 +16,7 @@ import {
   defer,
   distinctUntilChanged,
   EMPTY,
+  endWith,
   from,
   ignoreElements,
   map,
@@ -66,8 +67,8 @@ export type OperatorOptions = EnactOptions &
   Readonly<{
     /** Which namespace to serve; none means all. */
     selection: Selection;
-    /** Whether this process leads. */
-    leads$: Observable<boolean>;
+    /** Set while this process leads; `isStillLeading` is asked before each act. */
+    leads$: Observable<Readonly<{ isStillLeading: () => boolean }> | undefined>;
     /** Emits when no new decision is to be taken. */
     stop$?: Observable<unknown>;
     clock?: SchedulerLike;
@@ -82,7 +83,9 @@ export type OperatorReport =
       news: NonNullable<Fed<unknown>['news']>;
     }>
   /** It takes decisions now, or no longer. */
-  | Readonly<{ kind: 'Deciding'; isDeciding: boolean; world: World }>;
+  | Readonly<{ kind: 'Deciding'; isDeciding: boolean; world: World }>
+  /** After `stop$`: the last effect has ended. */
+  | Readonly<{ kind: 'Stopped' }>;
 
 /** All of it. Subscribe once. */
 export const operator = (options: OperatorOptions): Observable<OperatorReport> =>
@@ -131,8 +134,8 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       map((fed) => fed.every(({ isSynced }) => isSynced)),
       startWith(false),
     );
-    const isDeciding$ = combineLatest([leads$, isSynced$]).pipe(
-      map(([leads, isSynced]) => leads && isSynced),
+    const mandate$ = combineLatest([leads$, isSynced$]).pipe(
+      map(([leads, isSynced]) => (isSynced ? leads : undefined)),
       distinctUntilChanged(),
       share(),
     );
@@ -153,22 +156,33 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planRuntimeStatus(changes$, outcomesSubject, world, runtimeRevision, clock),
         planNotes(changes$, clock),
       );
-    const outcomes$ = isDeciding$.pipe(
-      switchMap((isDeciding) =>
-        isDeciding
-          ? runCommands(commands$().pipe(takeUntil(stop$)), { enact: enacting(options), random, clock })
-          : EMPTY,
+    const enact = enacting(options);
+    const outcomes$ = mandate$.pipe(
+      switchMap((mandate) =>
+        mandate === undefined
+          ? EMPTY
+          : runCommands(commands$().pipe(takeUntil(stop$)), {
+              // A process that was paused may have been deposed before it is told.
+              enact: (command) => (mandate.isStillLeading() ? enact(command) : of(deposed(command))),
+              random,
+              clock,
+            }).pipe(
+              map((outcome): OperatorReport => ({ kind: 'Outcome', outcome })),
+              endWith<OperatorReport>({ kind: 'Stopped' }),
+            ),
       ),
-      tap((outcome) => {
-        observe(outcome, take);
-        outcomesSubject.next(outcome);
+      tap((report) => {
+        if (report.kind !== 'Outcome') return;
+        observe(report.outcome, take);
+        outcomesSubject.next(report.outcome);
       }),
-      map((outcome): OperatorReport => ({ kind: 'Outcome', outcome })),
     );
 
     return merge(
       // The sources first: what follows subscribes to what they share.
-      isDeciding$.pipe(map((isDeciding): OperatorReport => ({ kind: 'Deciding', isDeciding, world }))),
+      mandate$.pipe(
+        map((mandate): OperatorReport => ({ kind: 'Deciding', isDeciding: mandate !== undefined, world })),
+      ),
       outcomes$,
       newsOf('runs', runs$),
       newsOf('runtimes', runtimes$),
@@ -176,6 +190,12 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       sessions$.pipe(ignoreElements()),
     );
   });
+
+const deposed = (command: Command): Outcome => ({
+  kind: 'Dropped',
+  command,
+  why: 'this process no longer leads',
+});
 
 /** What a write of ours was answered is newer than what the watch has brought. */
 const observe = (outcome: Outcome, take: (input: WorldInput) => void): void => {

@@ -1,0 +1,154 @@
+/**
+ * Entry of the operator: reads its flags, opens what it listens on, subscribes to `operator()` and ends in order.
+ *
+ * On SIGTERM it takes no new decision, lets writes in flight finish for a few seconds, closes the sessions, gives the
+ * Lease back and exits 0. A defect ends it with 1; Kubernetes, or the local supervisor, starts it again.
+ */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+
+import * as E from 'fp-ts/lib/Either.js';
+import { map, of, ReplaySubject, type Subscription } from 'rxjs';
+
+import { operator } from '../../streams/operator.js';
+import { printAddress } from '../io/address.js';
+import { kubeClient } from '../io/kube/client.js';
+import { clusterFromKubeconfig, clusterFromServiceAccount } from '../io/kube/cluster.js';
+import { leadership } from '../io/kube/lease.js';
+import { componentLog, openLog } from '../io/log.js';
+import { serveMetrics } from '../io/metrics-server.js';
+import { endWithParent } from '../io/parent.js';
+import { serveProbes } from '../io/probes.js';
+import { ensureAuthority, issueCertificate } from '../io/session/certificates.js';
+import { serveSessions } from '../io/session/server.js';
+import { reviewSessionToken } from '../io/session/token-review.js';
+import { micros } from '../model/time.js';
+import { version } from '../model/version.js';
+import { type ControllerConfig, parseConfig, USAGE } from './config.js';
+import { controllerMetrics } from './metrics.js';
+import { logReport } from './report-log.js';
+
+/** How long writes in flight may take after SIGTERM, milliseconds. */
+const STOP_LIMIT_MS = 5000;
+/** Name of the Lease and of the Secret with the session CA. */
+const LEASE = 'kruntimes-controller';
+const AUTHORITY_SECRET = 'kruntimes-sessions-ca';
+const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+const log = openLog({ name: 'operator' });
+
+const fail = (message: string, code: number): never => {
+  process.stderr.write(`controller: ${message}\n`);
+  process.exit(code);
+};
+
+const clusterOf = ({ kubeconfig, context }: ControllerConfig) =>
+  kubeconfig === undefined
+    ? clusterFromServiceAccount(
+        SERVICE_ACCOUNT_DIR,
+        process.env.KUBERNETES_SERVICE_HOST ?? '',
+        process.env.KUBERNETES_SERVICE_PORT ?? '',
+      )
+    : clusterFromKubeconfig({ paths: [kubeconfig] }, { context });
+
+const start = async (config: ControllerConfig): Promise<void> => {
+  const cluster = await clusterOf(config);
+  if (E.isLeft(cluster)) return fail(cluster.left.message, 1);
+  const kube = kubeClient(cluster.right, { userAgent: `kruntimes-controller/${version}` });
+  const identity = `${hostname()}_${randomUUID()}`;
+
+  const authority = await ensureAuthority(kube, { namespace: config.namespace, name: AUTHORITY_SECRET });
+  if (E.isLeft(authority)) return fail(authority.left.message, 1);
+  const { hostname: sessionsHost } = new URL(config.sessionsUrl);
+  const certificate = await issueCertificate(authority.right, [
+    ...new Set([sessionsHost, 'localhost', '127.0.0.1']),
+  ]);
+
+  let isDeciding = false;
+  const sessions = await serveSessions({
+    address: config.sessionsListen,
+    certificate: certificate.certificate,
+    privateKey: certificate.privateKey,
+    authenticate: reviewSessionToken(kube),
+    isAccepting: () => isDeciding,
+  });
+  const metrics = controllerMetrics();
+  const metricsServer = await serveMetrics(config.metricsListen, metrics.registry);
+  const probes = await serveProbes(config.probesListen, {
+    whyUnhealthy: () => undefined,
+    whyUnready: () => undefined,
+  });
+  log.info(
+    {
+      sessions: printAddress(config.sessionsListen),
+      metrics: printAddress(config.metricsListen),
+      version,
+      identity,
+    },
+    'operator started',
+  );
+
+  const stop$ = new ReplaySubject<void>(1);
+  const leads$ = config.leaderElect
+    ? leadership(kube, { namespace: config.namespace, name: LEASE, identity, until$: stop$ }).pipe(
+        map((state) => (state.kind === 'Leading' ? state : undefined)),
+      )
+    : of({ isStillLeading: () => true });
+
+  const finish = async (code: number): Promise<void> => {
+    subscription?.unsubscribe();
+    await Promise.all([sessions.close(), metricsServer.close(), probes.close()]);
+    kube.close();
+    process.exit(code);
+  };
+
+  let subscription: Subscription | undefined;
+  subscription = operator({
+    kube,
+    sessions: sessions.port,
+    settings: {
+      daemonImage: config.daemonImage,
+      operatorUrl: config.sessionsUrl,
+      operatorCa: authority.right.certificate,
+    },
+    now: () => micros((performance.timeOrigin + performance.now()) * 1000),
+    random: Math.random,
+    identity,
+    selection: config.watchNamespace === undefined ? {} : { namespace: config.watchNamespace },
+    leads$,
+    stop$,
+  }).subscribe({
+    next: (report) => {
+      if (report.kind === 'Deciding') {
+        isDeciding = report.isDeciding;
+        if (!isDeciding) sessions.closeSessions('this operator does not lead');
+      }
+      metrics.count(report);
+      logReport(componentLog(log, 'operator'), report);
+      if (report.kind === 'Stopped') void finish(0);
+    },
+    error: (defect: unknown) => {
+      log.fatal({ err: defect }, 'operator ended by a defect');
+      void finish(1);
+    },
+  });
+
+  const end = (signal: string): void => {
+    log.info({ signal }, 'operator stopping');
+    stop$.next();
+    if (!isDeciding) void finish(0);
+    setTimeout(() => void finish(0), STOP_LIMIT_MS).unref();
+  };
+  process.once('SIGTERM', () => end('SIGTERM'));
+  process.once('SIGINT', () => end('SIGINT'));
+  endWithParent(() => process.exit(1));
+};
+
+const config = parseConfig(process.argv.slice(2));
+if (E.isLeft(config)) fail(`${config.left}; see --help`, 2);
+else if (config.right === 'help') process.stdout.write(USAGE);
+else
+  start(config.right).catch((defect: unknown) => {
+    log.fatal({ err: defect }, 'operator could not start');
+    process.exit(1);
+  });
