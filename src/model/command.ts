@@ -1,10 +1,10 @@
 /**
  * What the operator decides to do, as data. Decisions return commands; `streams/effects` alone enacts them.
  */
-import type { AttemptResult, WaitReason } from '../decide/lifecycle.js';
 import type { PodUid } from './ids.js';
 import type { Condition } from './metadata.js';
 import type { PodRecord } from './pod.js';
+import type { AttemptResult, WaitReason } from './run-event.js';
 import type { RunRecord } from './run-record.js';
 import type { RuntimeStatus } from './runtime.js';
 import type { RuntimeRecord } from './runtime-record.js';
