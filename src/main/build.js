@@ -14,30 +14,35 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Builds all programs whose entry exists; rejects when one does not compile. */
 export const build = async () => {
   const { build: bundle } = await import('esbuild');
-  const entryPoints = Object.fromEntries(
-    Object.entries(programs).filter(([, entry]) => existsSync(join(root, entry))),
-  );
+  const entries = Object.entries(programs).filter(([, entry]) => existsSync(join(root, entry)));
+  const bundleAll = (entryPoints, splitting) =>
+    bundle({
+      absWorkingDir: root,
+      entryPoints: Object.fromEntries(entryPoints),
+      outdir: 'dist',
+      bundle: true,
+      splitting,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      mainFields: ['module', 'main'],
+      minifySyntax: true,
+      minifyWhitespace: true,
+      sourcemap: 'linked',
+      sourcesContent: false,
+      legalComments: 'none',
+      logLevel: 'warning',
+      external: ['dtrace-provider', 'source-map-support'],
+      // CommonJS dependencies inside an ES module bundle still call require for node's own modules.
+      banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
+    });
   rmSync(join(root, 'dist'), { recursive: true, force: true });
-  await bundle({
-    absWorkingDir: root,
-    entryPoints,
-    outdir: 'dist',
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    mainFields: ['module', 'main'],
-    minifySyntax: true,
-    minifyWhitespace: true,
-    sourcemap: 'linked',
-    sourcesContent: false,
-    legalComments: 'none',
-    logLevel: 'warning',
-    external: ['dtrace-provider', 'source-map-support'],
-    // CommonJS dependencies inside an ES module bundle still call require for node's own modules.
-    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
-  });
+  await Promise.all([
+    // Only krt is cut at its lazy imports, for its start. Cutting does not keep the order of modules that run code
+    // when they are loaded (reflect-metadata before @peculiar/x509), which the servers need.
+    bundleAll(entries.filter(([name]) => name === 'krt'), true),
+    bundleAll(entries.filter(([name]) => name !== 'krt'), false),
+  ]);
 };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await build();

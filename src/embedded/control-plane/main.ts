@@ -12,7 +12,7 @@ import { ControlPlaneError, startControlPlane } from './start.js';
 
 const READY_FD = 3;
 
-const log = bunyan.createLogger({ name: 'control-plane' });
+const log = bunyan.createLogger({ name: 'control-plane', serializers: bunyan.stdSerializers });
 
 const { values: flags } = parseArgs({
   options: {

@@ -20,7 +20,7 @@ import { packageVersion } from './version.js';
 /** Time containers get to end when the kubelet is told to stop, milliseconds. */
 const STOP_GRACE_MS = 2000;
 
-const log = bunyan.createLogger({ name: 'kubelet' });
+const log = bunyan.createLogger({ name: 'kubelet', serializers: bunyan.stdSerializers });
 
 const fail = (message: string): never => {
   process.stderr.write(`kubelet: ${message}\n`);
