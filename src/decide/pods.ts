@@ -16,6 +16,7 @@ import type { RuntimeRecord } from '../model/runtime-record.js';
 import { micros, plusMillis, toMillis } from '../model/time.js';
 import type { World, WorldChange } from '../model/world.js';
 import { deadlines } from './deadlines.js';
+import { accountOf } from './grants.js';
 import type { TimedMachine } from './timed-machine.js';
 
 /** Share of the wanted pods that a rollout may have beyond them. */
@@ -24,9 +25,11 @@ const SURGE = 0.25;
 const DEFAULT_GRACE_SECONDS = 30;
 /** A cordoned idle pod is left alone this long, so that an assignment just being written is seen first. */
 const SETTLE_MS = 500;
-/** First and longest wait before a pod is replaced again; the first replacement is immediate. */
-const REPLACE_BACKOFF_MS = 10_000;
-const MAX_BACKOFF_MS = 300_000;
+type Backoff = Readonly<{ firstMs: number; longestMs: number }>;
+/** A pod that ended as a whole is replaced at once, then as a crashing container is restarted by the kubelet. */
+const REPLACE: Backoff = { firstMs: 10_000, longestMs: 300_000 };
+/** A creation that is refused (quota, a ServiceAccount that is not there yet) is cheap to ask for again. */
+const CREATE: Backoff = { firstMs: 500, longestMs: 30_000 };
 
 /** What the decision about one Runtime reads. */
 export type PodsView = Readonly<{
@@ -38,7 +41,7 @@ export type PodsView = Readonly<{
   expected: number;
   busy: (pod: PodRecord) => number;
   isReady: (pod: PodRecord) => boolean;
-  /** No pod is created before this time. */
+  /** No pod is created before this time; Infinity while its ServiceAccount lacks runtimed's permissions. */
   createFromMs: number;
 }>;
 
@@ -87,7 +90,7 @@ export const planPods = (view: PodsView, nowMs: number): PodsPlan => {
   const waits = cordoned
     .filter((pod) => !gone.includes(pod))
     .map((pod) => (busy(pod) === 0 ? settled(pod) : drained(pod)));
-  if (lacking > 0 && !mayCreate) waits.push(view.createFromMs);
+  if (lacking > 0 && !mayCreate && Number.isFinite(view.createFromMs)) waits.push(view.createFromMs);
 
   return {
     create: mayCreate ? lacking : 0,
@@ -127,11 +130,27 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
   /** Names of pods created and not yet seen, by Runtime. */
   const expected = new Map<ObjectKey, Set<string>>();
   const replacing = new Map<ObjectKey, Replacing>();
+  /** `namespace/account` of ServiceAccounts that have runtimed's permissions. */
+  const granted = new Set<string>();
 
-  const failed = (key: ObjectKey, nowMs: number): void => {
+  const failed = (key: ObjectKey, { firstMs, longestMs }: Backoff, nowMs: number): void => {
     const { failures } = replacing.get(key) ?? { failures: 0 };
-    const waitMs = failures === 0 ? 0 : Math.min(MAX_BACKOFF_MS, REPLACE_BACKOFF_MS * 2 ** (failures - 1));
+    const waitMs = failures === 0 ? 0 : Math.min(longestMs, firstMs * 2 ** Math.min(failures - 1, 20));
     replacing.set(key, { failures: failures + 1, fromMs: nowMs + waitMs });
+  };
+
+  const isGranted = ({ namespace, spec }: RuntimeRecord): boolean =>
+    granted.has(`${namespace}/${accountOf(spec.template)}`);
+
+  const onGrant = (
+    { namespace, accounts }: Extract<Command, { kind: 'EnsureGrant' }>,
+    nowMs: number,
+  ): ReadonlyArray<Command> => {
+    for (const name of granted) if (name.startsWith(`${namespace}/`)) granted.delete(name);
+    for (const account of accounts) granted.add(`${namespace}/${account}`);
+    return [...world.runtimes.values()]
+      .filter((runtime) => runtime.namespace === namespace)
+      .flatMap(({ key }) => look(key, nowMs));
   };
 
   const look = (key: ObjectKey, nowMs: number): ReadonlyArray<Command> => {
@@ -153,13 +172,13 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
         expected: names.size,
         busy: (pod) => world.runsOn(pod.uid).length,
         isReady: (pod) => world.sessions.get(pod.uid)?.healthy ?? false,
-        createFromMs: replacing.get(key)?.fromMs ?? 0,
+        createFromMs: isGranted(runtime) ? (replacing.get(key)?.fromMs ?? 0) : Infinity,
       },
       nowMs,
     );
     if (plan.againMs === undefined) again.remove(key);
     else again.set(key, plan.againMs);
-    if (plan.remove.some(({ reason }) => reason === 'Ended')) failed(key, nowMs);
+    if (plan.remove.some(({ reason }) => reason === 'Ended')) failed(key, REPLACE, nowMs);
     const created = Array.from({ length: plan.create }, () => podName(runtime.name, random));
     for (const name of created) names.add(name);
     if (names.size > 0) expected.set(key, names);
@@ -209,10 +228,12 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
     apply: (input, nowMs) => {
       if (input.kind === 'Change') return onChange(input.change, nowMs);
       const { outcome } = input;
+      if (outcome.command.kind === 'EnsureGrant')
+        return outcome.kind === 'Failed' ? [] : onGrant(outcome.command, nowMs);
       if (outcome.command.kind !== 'CreatePod' || outcome.kind === 'Done') return [];
       const { key } = outcome.command.runtime;
       forgetExpected(key, outcome.command.name);
-      failed(key, nowMs);
+      failed(key, CREATE, nowMs);
       return look(key, nowMs);
     },
     dueMs: again.nextMs,
