@@ -37,6 +37,7 @@ import {
 import { revisionOf } from '../src/decide/pod-template.js';
 import type { Command } from '../src/model/command.js';
 import { RUNTIME_KEY } from '../src/model/names.js';
+import type { News } from '../src/model/news.js';
 import type { Outcome } from '../src/model/outcome.js';
 import { Pod } from '../src/model/pod.js';
 import { pods, runs, runtimes } from '../src/model/resources.js';
@@ -142,18 +143,22 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
 
     const runtimeRevision = ({ spec }: RuntimeRecord): string => revisionOf(spec, settings);
     const changes$ = defer(() => concat(from(snapshot()), changesSubject));
+    const news$ = merge(
+      outcomesSubject.pipe(map((outcome): News => ({ kind: 'Outcome', outcome }))),
+      changes$.pipe(map((change): News => ({ kind: 'Change', change }))),
+    );
     const commands$ = (): Observable<Command> =>
       merge(
-        planSchedule(changes$, outcomesSubject, world, clock),
+        planSchedule(news$, world, clock),
         planCancellations(changes$, world),
         planDeliveries(changes$, world),
         planLostPods(changes$, world, clock),
         planTimeouts(changes$, world, clock),
         planExpiry(changes$, world, clock),
-        planGrants(changes$, world),
-        planPods(changes$, outcomesSubject, world, { revisionOf: runtimeRevision, random }, clock),
+        planGrants(news$, world, clock),
+        planPods(news$, world, { revisionOf: runtimeRevision, random }, clock),
         planPodReadiness(changes$, world, clock),
-        planRuntimeStatus(changes$, outcomesSubject, world, runtimeRevision, clock),
+        planRuntimeStatus(news$, world, runtimeRevision, clock),
         planNotes(changes$, clock),
       );
     const enact = enacting(options);

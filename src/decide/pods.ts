@@ -10,7 +10,7 @@
  */
 import type { Command } from '../model/command.js';
 import type { ObjectKey, PodUid } from '../model/ids.js';
-import type { Outcome } from '../model/outcome.js';
+import type { News } from '../model/news.js';
 import type { PodRecord } from '../model/pod.js';
 import type { RuntimeRecord } from '../model/runtime-record.js';
 import { micros, plusMillis, toMillis } from '../model/time.js';
@@ -119,13 +119,8 @@ const podName = (runtime: string, random: () => number): string =>
 
 type Replacing = { failures: number; fromMs: number };
 
-/** Changes and outcomes in, commands out. */
-export type PodsInput =
-  | Readonly<{ kind: 'Change'; change: WorldChange }>
-  | Readonly<{ kind: 'Outcome'; outcome: Outcome }>;
-
 /** The machine behind `streams/pipelines/pods.ts`. */
-export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMachine<PodsInput, Command> => {
+export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMachine<News, Command> => {
   const again = deadlines<ObjectKey>();
   /** Names of pods created and not yet seen, by Runtime. */
   const expected = new Map<ObjectKey, Set<string>>();

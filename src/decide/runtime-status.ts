@@ -11,7 +11,7 @@ import { withCondition } from '../model/conditions.js';
 import type { ObjectKey } from '../model/ids.js';
 import type { Condition } from '../model/metadata.js';
 import { RUNTIME_CONTAINER, RUNTIME_KEY } from '../model/names.js';
-import type { Outcome } from '../model/outcome.js';
+import type { News } from '../model/news.js';
 import type { PodRecord } from '../model/pod.js';
 import type { Amounts } from '../model/run.js';
 import type { RuntimeStatus } from '../model/runtime.js';
@@ -126,11 +126,6 @@ export const statusOf = (
   };
 };
 
-/** Changes and outcomes in, PatchRuntimeStatus out. */
-export type RuntimeStatusInput =
-  | Readonly<{ kind: 'Change'; change: WorldChange }>
-  | Readonly<{ kind: 'Outcome'; outcome: Outcome }>;
-
 const isAssigned = (run: Readonly<{ status: Parameters<typeof phaseOf>[0] }> | undefined): boolean => {
   const phase = run && phaseOf(run.status);
   return phase === 'Scheduled' || phase === 'Running';
@@ -140,7 +135,7 @@ const isAssigned = (run: Readonly<{ status: Parameters<typeof phaseOf>[0] }> | u
 export const runtimeStatus = (
   world: World,
   revisionOf: (runtime: RuntimeRecord) => string,
-): TimedMachine<RuntimeStatusInput, Command> => {
+): TimedMachine<News, Command> => {
   const soon = deadlines<ObjectKey>();
   const later = deadlines<ObjectKey>();
   const failures = new Map<ObjectKey, string>();

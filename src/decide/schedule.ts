@@ -8,6 +8,7 @@
 import type { Command } from '../model/command.js';
 import { conditionOf } from '../model/conditions.js';
 import type { ObjectKey, PodUid } from '../model/ids.js';
+import type { News } from '../model/news.js';
 import type { Outcome } from '../model/outcome.js';
 import type { RunRecord } from '../model/run-record.js';
 import { toMillis } from '../model/time.js';
@@ -21,11 +22,6 @@ import { earliest, type TimedMachine } from './timed-machine.js';
 export const EXPLAIN_AFTER_MS = 250;
 /** After a refused write the Run waits for its newer version; should that have been missed, this long. */
 export const STALE_MS = 1000;
-
-/** What scheduling looks at: changes of the world, and what became of its own commands. */
-export type ScheduleInput =
-  | Readonly<{ kind: 'Change'; change: WorldChange }>
-  | Readonly<{ kind: 'Outcome'; outcome: Outcome }>;
 
 /** The pod with this UID as placement sees it; undefined when it is gone. */
 const slotOf = (world: World, uid: PodUid): Slot | undefined => {
@@ -52,7 +48,7 @@ const writtenReason = (run: RunRecord): string | undefined => {
 };
 
 /** The machine behind `streams/pipelines/schedule.ts`. */
-export const schedule = (world: World): TimedMachine<ScheduleInput, Command> => {
+export const schedule = (world: World): TimedMachine<News, Command> => {
   const index = placementIndex();
   const returning = deadlines<ObjectKey>();
   const explaining = deadlines<ObjectKey>();

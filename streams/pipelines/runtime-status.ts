@@ -3,24 +3,19 @@
  *
  * Gathers changes for a moment, so that a burst of Runs is one write; never writes what is there already.
  */
-import { asyncScheduler, map, merge, type Observable, type SchedulerLike } from 'rxjs';
+import { asyncScheduler, type Observable, type SchedulerLike } from 'rxjs';
 
-import { type RuntimeStatusInput, runtimeStatus } from '../../src/decide/runtime-status.js';
+import { runtimeStatus } from '../../src/decide/runtime-status.js';
 import type { Command } from '../../src/model/command.js';
-import type { Outcome } from '../../src/model/outcome.js';
+import type { News } from '../../src/model/news.js';
 import type { RuntimeRecord } from '../../src/model/runtime-record.js';
-import type { World, WorldChange } from '../../src/model/world.js';
+import type { World } from '../../src/model/world.js';
 import { foldInTime } from '../operators/fold-in-time.js';
 
 /** Commands that keep Runtimes' status current. */
 export const planRuntimeStatus = (
-  changes$: Observable<WorldChange>,
-  outcomes$: Observable<Outcome>,
+  news$: Observable<News>,
   world: World,
   revisionOf: (runtime: RuntimeRecord) => string,
   clock: SchedulerLike = asyncScheduler,
-): Observable<Command> =>
-  merge(
-    outcomes$.pipe(map((outcome): RuntimeStatusInput => ({ kind: 'Outcome', outcome }))),
-    changes$.pipe(map((change): RuntimeStatusInput => ({ kind: 'Change', change }))),
-  ).pipe(foldInTime(() => runtimeStatus(world, revisionOf), clock));
+): Observable<Command> => news$.pipe(foldInTime(() => runtimeStatus(world, revisionOf), clock));

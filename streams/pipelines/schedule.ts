@@ -4,22 +4,17 @@
  * Changes of the world and outcomes of its own commands in; assignments, and explanations to Runs that wait, out. The
  * index behind it costs O(log n) per change; one timer stands for all retries and explanations.
  */
-import { asyncScheduler, map, merge, type Observable, type SchedulerLike } from 'rxjs';
+import { asyncScheduler, type Observable, type SchedulerLike } from 'rxjs';
 
-import { type ScheduleInput, schedule } from '../../src/decide/schedule.js';
+import { schedule } from '../../src/decide/schedule.js';
 import type { Command } from '../../src/model/command.js';
-import type { Outcome } from '../../src/model/outcome.js';
-import type { World, WorldChange } from '../../src/model/world.js';
+import type { News } from '../../src/model/news.js';
+import type { World } from '../../src/model/world.js';
 import { foldInTime } from '../operators/fold-in-time.js';
 
 /** Commands that place Runs and tell the others why they wait. */
 export const planSchedule = (
-  changes$: Observable<WorldChange>,
-  outcomes$: Observable<Outcome>,
+  news$: Observable<News>,
   world: World,
   clock: SchedulerLike = asyncScheduler,
-): Observable<Command> =>
-  merge(
-    outcomes$.pipe(map((outcome): ScheduleInput => ({ kind: 'Outcome', outcome }))),
-    changes$.pipe(map((change): ScheduleInput => ({ kind: 'Change', change }))),
-  ).pipe(foldInTime(() => schedule(world), clock));
+): Observable<Command> => news$.pipe(foldInTime(() => schedule(world), clock));
