@@ -1,9 +1,11 @@
 /** Takes each request from its first line to its answer: who asks, may they, which verb, which form. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type Logger from 'bunyan';
 
 import type { Authenticated } from './auth/authenticate.js';
 import { apiUser, bearerToken } from './auth/authenticate.js';
+import { impersonationOf } from './auth/impersonate.js';
 import { mayDo, refusal } from './auth/rbac.js';
 import { answerReview } from './auth/reviews.js';
 import type { ServiceAccountTokens } from './auth/service-account-tokens.js';
@@ -14,6 +16,7 @@ import {
   ApiError,
   forbidden,
   forbiddenPath,
+  internalError,
   methodNotAllowed,
   notFound,
   notFoundPath,
@@ -22,9 +25,11 @@ import {
 import type { Json, JsonObject } from './json.js';
 import { isObject, textsOf } from './json.js';
 import { proxyLog } from './kubelet/kubelet-proxy.js';
+import { servePortForward } from './kubelet/port-forward.js';
 import type { Accepted } from './request/accept.js';
 import { acceptedForm } from './request/accept.js';
 import { parseBody, readBody } from './request/body.js';
+import { protobufType } from './request/protobuf.js';
 import type { RequestInfo } from './request/request-info.js';
 import { requestInfo } from './request/request-info.js';
 import { sendJson, sendObject } from './request/respond.js';
@@ -97,7 +102,27 @@ export class Router {
     }
     const user = apiUser(this.#options.authenticate(token));
     if (user === undefined) throw unauthorized();
-    return user;
+    return this.#impersonated(user, request);
+  }
+
+  /** The user that a caller asks to be taken for. Throws 403 unless the caller may impersonate. */
+  #impersonated(user: User, request: IncomingMessage): User {
+    const wanted = impersonationOf(request.headers);
+    if (wanted === undefined) return user;
+    for (const { group, resource, name, namespace } of wanted.targets) {
+      this.authorize(user, {
+        verb: 'impersonate',
+        path: '',
+        group,
+        version: '',
+        resource,
+        subresource: '',
+        namespace,
+        name,
+        rest: '',
+      });
+    }
+    return wanted.user;
   }
 
   /** Throws 403 unless the user may do what the request asks for. */
@@ -142,6 +167,30 @@ export class Router {
       await this.#dispatch(request, response, info, query, user);
     } catch (error) {
       this.#sendError(request, response, error);
+    }
+  }
+
+  /** Answers a request to switch protocols; only port-forward does. Never throws. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy());
+    try {
+      checkLocal(request);
+      const url = new URL(request.url ?? '/', 'https://localhost');
+      const user = this.authenticateRequest(request, url.pathname);
+      const info = requestInfo('GET', url.pathname, url.searchParams);
+      this.authorize(user, info);
+      const call = this.callOf(info, url.searchParams, user, request);
+      if (call.type.storage !== '/pods' || info.subresource !== 'portforward') throw notFoundPath();
+      servePortForward(call, request, socket, head);
+    } catch (error) {
+      const known =
+        error instanceof ApiError
+          ? error
+          : internalError(error instanceof Error ? error.message : String(error));
+      const body = JSON.stringify(known.status());
+      socket.end(
+        `HTTP/1.1 ${known.code} ${known.reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+      );
     }
   }
 
@@ -264,7 +313,9 @@ export class Router {
   }
 
   #duplicates(call: Call, text: Buffer): string[] {
-    return call.fieldValidation === 'Ignore' ? [] : duplicateFields(text.toString());
+    return call.fieldValidation === 'Ignore' || call.contentType === protobufType
+      ? []
+      : duplicateFields(text.toString());
   }
 
   /** Runs a write; whatever comes of it is told only when all it may rest on is on disk. */

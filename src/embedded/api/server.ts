@@ -102,6 +102,7 @@ export const startApiServer = async (options: ApiServerOptions): Promise<ApiServ
       requestTimeout: 60_000,
     });
     server.on('request', (request, response) => void router.handle(request, response));
+    server.on('upgrade', (request, socket, head) => router.handleUpgrade(request, socket, head));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, host, () => {

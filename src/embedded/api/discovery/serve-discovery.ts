@@ -12,6 +12,7 @@ import {
   resourceList,
   serverVersion,
 } from './discovery.js';
+import { openApiIndex, openApiV2, openApiV3 } from './openapi.js';
 
 const rootPaths = (backend: Backend): string[] => [
   '/api',
@@ -67,6 +68,10 @@ export const serveDiscovery = (
     }
     return send(first === 'api' ? coreVersions() : groupList(registry));
   }
+  if (path === '/openapi/v2') return send(openApiV2(registry));
+  if (path === '/openapi/v3') return send(openApiIndex(registry));
+  const openApi = /^\/openapi\/v3\/(?:api\/([^/]+)|apis\/([^/]+)\/([^/]+))$/.exec(path);
+  if (openApi !== null) return send(openApiV3(registry, openApi[2] ?? '', openApi[1] ?? openApi[3] ?? ''));
   if (first === 'api' && version === '') return send(resourceList(registry, '', group));
   if (first === 'apis' && more === undefined)
     return send(version === '' ? oneGroup(registry, group) : resourceList(registry, group, version));

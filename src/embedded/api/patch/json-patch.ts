@@ -89,7 +89,7 @@ const replace = (document: Json, steps: readonly string[], path: string, value: 
         else parent[step] = value;
       });
 
-const valueOf = (operation: JsonObject): Json => {
+const givenValue = (operation: JsonObject): Json => {
   if (operation.value === undefined)
     throw badRequest(`error in JSON patch: the ${String(operation.op)} operation needs a value`);
   return copyJson(operation.value);
@@ -112,11 +112,11 @@ export const jsonPatch = (document: Json, patch: Json): Json => {
     const steps = stepsOf(operation.path);
     switch (operation.op) {
       case 'add':
-        return add(before, steps, path, valueOf(operation));
+        return add(before, steps, path, givenValue(operation));
       case 'remove':
         return remove(before, steps, path);
       case 'replace':
-        return replace(before, steps, path, valueOf(operation));
+        return replace(before, steps, path, givenValue(operation));
       case 'move': {
         const from = stepsOf(operation.from);
         const moved = read(before, from, String(operation.from));

@@ -5,6 +5,7 @@ import * as yaml from 'js-yaml';
 import { badRequest, tooLarge, unsupportedMediaType } from '../errors.js';
 import type { Json } from '../json.js';
 import { isObject } from '../json.js';
+import { protobufType, readProtobuf } from './protobuf.js';
 
 /** Largest body, bytes; as kube-apiserver's. */
 export const maxBodyBytes = 3 * 1024 * 1024;
@@ -60,6 +61,7 @@ const checkDepth = (value: Json, depth = 0): void => {
 
 /** Parses a body by its media type. Throws 400 or 415. */
 export const parseBody = (body: Buffer, contentType: string): Json => {
+  if (contentType === protobufType) return readProtobuf(body);
   if (!isJson(contentType) && !isYaml(contentType))
     throw unsupportedMediaType(['application/json', 'application/yaml']);
   const text = body.toString();

@@ -81,10 +81,12 @@ export const builtinSchema = (type: string): Schema => {
     const description = descriptions?.[name];
     const own: Schema = { ...shared };
     if (merge !== undefined) Object.assign(own, merge);
-    if (description !== undefined) own.description = description;
+    if (description !== undefined) {
+      if (shared.typeName === undefined) own.description = description;
+      else own.fieldDescription = description;
+    }
     const isOwn = merge !== undefined || description !== undefined;
-    if (schema.properties !== undefined)
-      schema.properties[name] = isOwn && shared.typeName === undefined ? own : shared;
+    if (schema.properties !== undefined) schema.properties[name] = isOwn ? own : shared;
     if (!isOptional) required.push(name);
   }
   if (required.length > 0) schema.required = required;

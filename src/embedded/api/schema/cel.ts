@@ -166,7 +166,7 @@ export const validateRules = (
     const items = schema.items;
     if (items === undefined) return;
     const past = correlated(schema, Array.isArray(old) ? old : undefined);
-    value.forEach((item, i) => validateRules(items, item, past(item), `${path}[${i}]`, errors));
+    for (const [i, item] of value.entries()) validateRules(items, item, past(item), `${path}[${i}]`, errors);
   } else if (isObject(value)) {
     const before: JsonObject = isObject(old) ? old : {};
     for (const key of Object.keys(value)) {

@@ -15,6 +15,8 @@ export interface Rule {
 export interface Schema {
   /** Name of a built-in type, such as io.k8s.api.core.v1.Container; how OpenAPI documents refer to it. */
   typeName?: string;
+  /** What a field of a named type is for, beside what the type itself is. */
+  fieldDescription?: string;
   type?: string;
   format?: string;
   description?: string;

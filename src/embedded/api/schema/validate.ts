@@ -171,7 +171,7 @@ const validateList = (
   }
   const items = schema.items;
   if (items !== undefined)
-    value.forEach((item, i) => validate(items, item, `${path}[${i}]`, errors, old?.[i]));
+    for (const [i, item] of value.entries()) validate(items, item, `${path}[${i}]`, errors, old?.[i]);
   const listType = schema['x-kubernetes-list-type'];
   if (listType !== 'set' && listType !== 'map' && schema.uniqueItems !== true) return;
   const keys = schema['x-kubernetes-list-map-keys'];

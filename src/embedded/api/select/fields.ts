@@ -4,7 +4,7 @@ import { badRequest } from '../errors.js';
 /** One term of a field selector. */
 export type FieldTerm = Readonly<{ field: string; value: string; isEqual: boolean }>;
 
-const unescape = (text: string): string => text.replace(/\\([\\,=])/g, '$1');
+const unescaped = (text: string): string => text.replace(/\\([\\,=])/g, '$1');
 
 /** Parses a field selector; `supported` says which fields a resource can be selected by. Throws a 400. */
 export const parseFieldSelector = (text: string, supported: (field: string) => boolean): FieldTerm[] => {
@@ -15,7 +15,7 @@ export const parseFieldSelector = (text: string, supported: (field: string) => b
     if (match === null) throw badRequest(`invalid selector: '${text}'; can't understand '${part}'`);
     const [, field = '', operator, value = ''] = match;
     if (!supported(field)) throw badRequest(`field label not supported: ${field}`);
-    terms.push({ field, value: unescape(value), isEqual: operator !== '!=' });
+    terms.push({ field, value: unescaped(value), isEqual: operator !== '!=' });
   }
   return terms;
 };

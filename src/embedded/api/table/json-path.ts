@@ -31,31 +31,27 @@ const parse = (text: string): Step[] => {
   return steps;
 };
 
-const take = (values: readonly Json[], step: Step): Json[] =>
-  values.flatMap((value): Json[] => {
-    switch (step.kind) {
-      case 'name': {
-        const inner = isObject(value) ? value[step.name] : undefined;
-        return inner === undefined ? [] : [inner];
-      }
-      case 'index': {
-        const inner = Array.isArray(value) ? value.at(step.index) : undefined;
-        return inner === undefined ? [] : [inner];
-      }
-      case 'all':
-        if (Array.isArray(value)) return value;
-        return isObject(value)
-          ? Object.values(value).filter((inner): inner is Json => inner !== undefined)
-          : [];
-      case 'filter':
-        return (Array.isArray(value) ? value : []).filter((item) => {
-          const found = step.path.reduce<Json[]>(take, [item]);
-          if (step.operator === '') return found.length > 0;
-          const isSame = found.some((inner) => String(inner) === step.value);
-          return step.operator === '==' ? isSame : !isSame;
-        });
-    }
-  });
+const matchesFilter = (item: Json, { path, operator, value }: Extract<Step, { kind: 'filter' }>): boolean => {
+  const found = path.reduce<Json[]>(take, [item]);
+  if (operator === '') return found.length > 0;
+  return found.some((inner) => String(inner) === value) === (operator === '==');
+};
+
+const takeOne = (value: Json, step: Step): Json[] => {
+  const isPresent = (inner: Json | undefined): inner is Json => inner !== undefined;
+  switch (step.kind) {
+    case 'name':
+      return [isObject(value) ? value[step.name] : undefined].filter(isPresent);
+    case 'index':
+      return [Array.isArray(value) ? value.at(step.index) : undefined].filter(isPresent);
+    case 'all':
+      return Array.isArray(value) ? value : Object.values(isObject(value) ? value : {}).filter(isPresent);
+    case 'filter':
+      return (Array.isArray(value) ? value : []).filter((item) => matchesFilter(item, step));
+  }
+};
+
+const take = (values: readonly Json[], step: Step): Json[] => values.flatMap((value) => takeOne(value, step));
 
 const parsed = new Map<string, readonly Step[]>();
 

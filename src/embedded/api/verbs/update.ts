@@ -1,4 +1,5 @@
 /** PUT and the writing half of PATCH: a new version of an object, or of its status alone. */
+import { checkRunStatusWrite } from '../admission/run-status.js';
 import { trackChange } from '../apply/track.js';
 import { conflict, invalid, notFound } from '../errors.js';
 import type { Json } from '../json.js';
@@ -97,6 +98,7 @@ export const updateObject = (
     object = { ...object, metadata: current.metadata };
   }
   checkObject(type, object, current);
+  checkRunStatusWrite(call, object, current);
   if (type.hasGeneration && wantsOther(type, object, current)) {
     object = {
       ...object,
