@@ -15,11 +15,15 @@ import {
 
 import * as E from 'fp-ts/lib/Either.js';
 
-/** When a process started, in the kernel's ticks; '' when there is no such process or no /proc. */
+/**
+ * When a process started, in the kernel's ticks; '' when there is no such process, or no /proc, or only a zombie is
+ * left of it, which keeps its id for as long as nobody reaps it.
+ */
 const startOf = (pid: number): string => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? '' : (fields[19] ?? '');
   } catch {
     return '';
   }

@@ -20,6 +20,8 @@ const { values: flags } = parseArgs({
     port: { type: 'string' },
     image: { type: 'string', multiple: true },
     'no-runtimes': { type: 'boolean', default: false },
+    // For work on a component, which then is run by hand.
+    without: { type: 'string', multiple: true },
   },
 });
 
@@ -38,6 +40,7 @@ const main = async (): Promise<void> => {
     ...(flags.port === undefined ? {} : { port: Number(flags.port) }),
     images: Object.fromEntries((flags.image ?? []).map(splitImageFlag)),
     withRuntimes: !flags['no-runtimes'],
+    without: (['controller', 'kubelet'] as const).filter((name) => flags.without?.includes(name)),
     log,
   });
   say('ready');
