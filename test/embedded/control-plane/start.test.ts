@@ -149,6 +149,7 @@ describe('startControlPlane', () => {
     process.kill(api, 'SIGKILL');
     await untilFile('apiserver.json', (text) => !text.includes(`"pid":${api}`));
     expect(JSON.parse(readFileSync(join(dataDir, 'apiserver.json'), 'utf8'))).to.deep.include({ url });
+    await untilFile('kubelet-starts', (text) => text.endsWith('\n'));
     process.kill(await pidOf('kubelet'), 'SIGKILL');
     await untilFile('kubelet-starts', (text) => text.trim().split('\n').length === 2);
     const status = await controlPlaneStatus(dataDir);
