@@ -65,7 +65,7 @@ export const openLog = ({ name, to = 'stdout', level, streams }: LogOptions): Lo
     level: isLevel(wanted) ? wanted : 'info',
     ...(streams === undefined ? { stream: to === 'stderr' ? process.stderr : process.stdout } : { streams }),
   });
-  if (!isLevel(wanted)) log.warn({ level: undefined, wanted, known: levels }, 'log level does not exist');
+  if (!isLevel(wanted)) log.warn({ wanted, known: levels }, 'log level does not exist');
   return log;
 };
 
