@@ -46,7 +46,7 @@ const errorForLog = (value: unknown): unknown => {
 };
 
 /** bunyan's serializers by field. */
-export const serializers: bunyan.Serializers = {
+const serializers: bunyan.Serializers = {
   err: errorForLog,
   run: keyForLog,
   pod: keyForLog,

@@ -26,6 +26,8 @@ export const build = async () => {
       platform: 'node',
       target: 'node20',
       mainFields: ['module', 'main'],
+      // rxjs offers node its CommonJS build alone, which cannot be shaken: 250 kB and 30 ms more at krt's start.
+      alias: { rxjs: join(root, 'node_modules/rxjs/dist/esm/index.js') },
       minifySyntax: true,
       minifyWhitespace: true,
       sourcemap: 'linked',
@@ -40,8 +42,14 @@ export const build = async () => {
   await Promise.all([
     // Only krt is cut at its lazy imports, for its start. Cutting does not keep the order of modules that run code
     // when they are loaded (reflect-metadata before @peculiar/x509), which the servers need.
-    bundleAll(entries.filter(([name]) => name === 'krt'), true),
-    bundleAll(entries.filter(([name]) => name !== 'krt'), false),
+    bundleAll(
+      entries.filter(([name]) => name === 'krt'),
+      true,
+    ),
+    bundleAll(
+      entries.filter(([name]) => name !== 'krt'),
+      false,
+    ),
   ]);
 };
 

@@ -10,7 +10,7 @@ import { type ObjectKey, objectKey } from '../../src/model/ids.js';
 export type Apply<A> = Readonly<{ kind: 'Apply'; key: ObjectKey; resourceVersion: string; object: A }>;
 
 /** An object is gone. */
-export type Delete = Readonly<{ kind: 'Delete'; key: ObjectKey; resourceVersion: string }>;
+type Delete = Readonly<{ kind: 'Delete'; key: ObjectKey; resourceVersion: string }>;
 
 /**
  * An object that does not decode; said once for each of its versions. As far as we are concerned it is not there: a

@@ -18,7 +18,7 @@ import type { Cluster } from '../../src/io/kube/cluster.js';
 x509.cryptoProvider.set(webcrypto);
 
 /** What came in. */
-export type Received = Readonly<{
+type Received = Readonly<{
   method: string;
   /** Path and query. */
   url: string;

@@ -30,7 +30,7 @@ export type ClientOptions = Readonly<{
 export type RawAnswer = Readonly<{ status: number; headers: HttpAnswer['headers']; body: Buffer }>;
 
 /** What the raw calls take; `body` is sent as it is. */
-export type RawOptions = Readonly<{
+type RawOptions = Readonly<{
   query?: paths.Query;
   headers?: Readonly<Record<string, string>>;
   body?: string | Uint8Array;
@@ -56,7 +56,7 @@ export type KubeClient = KubePort &
   }>;
 
 /** Request timeout where none is given, milliseconds. */
-export const REQUEST_TIMEOUT_MS = 30_000;
+const REQUEST_TIMEOUT_MS = 30_000;
 
 const List = t.type({
   metadata: t.intersection([t.type({ resourceVersion: t.string }), t.partial({ continue: t.string })]),

@@ -49,12 +49,15 @@ const BY_STATUS: Readonly<Record<number, EffectErrorKind>> = {
 };
 
 /**
- * A refused `test` is answered with 422 Invalid as a schema violation is, but it names no field: a real server says
- * only that it "rejected our request due to an error in our request", the embedded one that testing a value failed.
+ * A refused `test` is answered with 422 Invalid as a schema violation is, but without a cause that names a field or a
+ * reason: a real server gives no causes at all, the embedded one says in a bare message which test did not hold.
  */
+const blamesNoField = (status: Status | undefined): boolean =>
+  (status?.details?.causes ?? []).every(({ field, reason }) => !field && !reason);
+
 const kindOf = (code: number, status: Status | undefined, jsonPatch: boolean): EffectErrorKind => {
   if (code === 409 && status?.reason === 'AlreadyExists') return 'AlreadyExists';
-  if (code === 422 && jsonPatch && (status?.details?.causes ?? []).length === 0) return 'Conflict';
+  if (code === 422 && jsonPatch && blamesNoField(status)) return 'Conflict';
   return BY_STATUS[code] ?? (code >= 500 ? 'Unavailable' : 'Invalid');
 };
 

@@ -34,7 +34,7 @@ export type HttpAnswer = Readonly<{
 }>;
 
 /** Ears for a long answer. Exactly one of `ended`, `refused` and `failed` is called, once, and nothing after it. */
-export type LongAnswer = Readonly<{
+type LongAnswer = Readonly<{
   /** A status of success. */
   opened: () => void;
   chunk: (bytes: Buffer) => void;
@@ -44,7 +44,7 @@ export type LongAnswer = Readonly<{
 }>;
 
 /** Limits of a long answer, milliseconds. */
-export type LongLimits = Readonly<{
+type LongLimits = Readonly<{
   headersMs: number /** Longest silence; absent: any. */;
   idleMs?: number;
 }>;

@@ -234,13 +234,16 @@ describe('kubeClient', () => {
 
     it('tells a refused JSON patch test from a schema violation', async () => {
       const generic = 'the server rejected our request due to an error in our request';
-      const causes = [{ field: 'status.phase', message: 'is terminal' }];
+      const causes = [{ field: 'status.phase', reason: 'FieldValueInvalid', message: 'is terminal' }];
+      const bare = { causes: [{ reason: '', message: 'testing path /a value failed' }] };
       const { kube } = await play([
         { method: 'PATCH', url: RUN, answer: json(422, status(422, 'Invalid', generic)) },
+        { method: 'PATCH', url: RUN, answer: json(422, status(422, 'Invalid', generic, bare)) },
         { method: 'PATCH', url: RUN, answer: json(422, status(422, 'Invalid', 'no', { causes })) },
         { method: 'PATCH', url: RUN, answer: json(422, status(422, 'Invalid', generic)) },
       ]);
       const test = { type: 'json', body: [{ op: 'test', path: '/a', value: 1 }] } as const;
+      expect((await left(kube.patch(runs, hello, test))).kind).to.equal('Conflict');
       expect((await left(kube.patch(runs, hello, test))).kind).to.equal('Conflict');
       expect((await left(kube.patch(runs, hello, test))).kind).to.equal('Invalid');
       expect((await left(kube.patch(runs, hello, { type: 'merge', body: {} }))).kind).to.equal('Invalid');
