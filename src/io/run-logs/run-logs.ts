@@ -1,0 +1,275 @@
+/**
+ * The logs of all attempts of this pod: output in; records to runtimed's own stdout and to the spools; kept until the
+ * pod ends or 256 MiB are full, then the oldest ended ones go.
+ *
+ * Memory is bounded: at most a line per stream and what waits for the disk; when more than 8 MiB wait, `pressure$`
+ * says so and the Runtime Server's stream is not read, whose own pipes then hold the script back.
+ */
+import { join } from 'node:path';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { BehaviorSubject, distinctUntilChanged, map, type Observable, Subject } from 'rxjs';
+
+import type { Micros } from '../../model/time.js';
+import type { Cursor } from '../../proto/gen/executor.js';
+import type { Record as LogRecord } from '../../proto/gen/logs.js';
+import { type AttemptRef, idOf } from '../../runtimed/attempt.js';
+import { type Line, LineSplitter, spanOf } from '../../runtimed/lines.js';
+import { endOfSpool, segmentsOf, Spool } from './spool.js';
+
+/** All spools together. */
+export const ALL_SPOOLS_BYTES = 256 * 1024 * 1024;
+/** What waits for the disk, all spools together, before the source is held back, and when it may go on. */
+export const HIGH_WATER_BYTES = 8 * 1024 * 1024;
+const LOW_WATER_BYTES = 2 * 1024 * 1024;
+/** What the smallest spool takes of a disk: a folder and a file. Bounds their number. */
+const SMALLEST_BYTES = 8 * 1024;
+/** Of the last stderr line, for status.message. */
+const LAST_LINE_BYTES = 1024;
+
+export type StreamName = 'stdout' | 'stderr';
+
+/** Whose log it is, as it stands in every record. */
+export type LogOwner = Readonly<{ ref: AttemptRef; runtime: string }>;
+
+/** A record on its way to runtimed's stdout. */
+export type EmitRecord = (owner: LogOwner, record: LogRecord) => void;
+
+type Entry = {
+  readonly owner: LogOwner | undefined;
+  readonly uid: string;
+  readonly attempt: number;
+  readonly folder: string;
+  /** Undefined once the attempt has ended. */
+  live: Live | undefined;
+  stored: number;
+};
+
+type Live = {
+  readonly spool: Spool;
+  readonly splitters: Readonly<Record<StreamName, LineSplitter>>;
+  nextSeq: number;
+  lastStderr: string;
+};
+
+/** What a reader needs to know of one attempt's log. */
+export type ReadableLog = Readonly<{ folder: string; attempt: number; isLive: () => boolean }>;
+
+const idParts = (id: string): Readonly<{ uid: string; attempt: number }> => {
+  const dot = id.lastIndexOf('.');
+  return dot < 0 ? { uid: id, attempt: 1 } : { uid: id.slice(0, dot), attempt: Number(id.slice(dot + 1)) };
+};
+
+export class RunLogs {
+  readonly #root: string;
+  readonly #emit: EmitRecord;
+  readonly #onFailure: (owner: LogOwner, cause: unknown) => void;
+  /** Id → log, the one that began first first. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #liveIds = new Set<string>();
+  readonly #newest = new Map<string, number>();
+  readonly #waiting = new BehaviorSubject(0);
+  readonly #changesSubject = new Subject<string>();
+  #stored = 0;
+
+  /** @param onFailure an attempt's log can no longer be stored; it is told once */
+  constructor(
+    workDir: string,
+    emit: EmitRecord,
+    onFailure: (owner: LogOwner, cause: unknown) => void,
+  ) {
+    this.#root = join(workDir, '.kruntimes', 'logs');
+    this.#emit = emit;
+    this.#onFailure = onFailure;
+  }
+
+  /** True while the source is to be held back. */
+  get pressure$(): Observable<boolean> {
+    let isHigh = false;
+    return this.#waiting.pipe(
+      map((bytes) => {
+        isHigh = isHigh ? bytes > LOW_WATER_BYTES : bytes > HIGH_WATER_BYTES;
+        return isHigh;
+      }),
+      distinctUntilChanged(),
+    );
+  }
+
+  /** Ids of logs that got records or ended. */
+  get changes$(): Observable<string> {
+    return this.#changesSubject;
+  }
+
+  /** Finds the spools of a runtimed before this one. Once, at the start. */
+  async recover(): Promise<void> {
+    for (const id of await readdir(this.#root)) {
+      const folder = join(this.#root, id);
+      const sizes = await Promise.all(
+        (await segmentsOf(folder)).map(async ({ path }) => (await stat(path)).size),
+      );
+      this.#add(id, {
+        owner: undefined,
+        ...idParts(id),
+        folder,
+        live: undefined,
+        stored: Math.max(SMALLEST_BYTES, sizes.reduce((a, b) => a + b, 0)),
+      });
+    }
+  }
+
+  /** Begins an attempt's log. */
+  open(owner: LogOwner): void {
+    const id = idOf(owner.ref);
+    if (!this.#entries.get(id)?.live) this.#open(id, owner, 1, { stdout: 0, stderr: 0 });
+  }
+
+  /** Goes on with the log of an attempt that a runtimed before this one began. */
+  async resume(owner: LogOwner): Promise<void> {
+    const id = idOf(owner.ref);
+    const { nextSeq, bytes } = await endOfSpool(join(this.#root, id));
+    this.#open(id, owner, nextSeq, bytes);
+  }
+
+  #open(id: string, owner: LogOwner, nextSeq: number, bytes: Readonly<Record<StreamName, number>>): void {
+    const before = this.#entries.get(id);
+    if (before) this.#stored -= before.stored;
+    const folder = join(this.#root, id);
+    const entry: Entry = {
+      owner,
+      uid: owner.ref.uid,
+      attempt: owner.ref.attempt,
+      folder,
+      stored: before?.stored ?? SMALLEST_BYTES,
+      live: undefined,
+    };
+    const spool = new Spool(folder, bytes, {
+      changed: (waiting, stored) => {
+        this.#waiting.next(this.#waiting.value + waiting);
+        if (stored !== 0) this.#grow(entry, stored);
+      },
+      appended: () => this.#changesSubject.next(id),
+      failed: (cause) => this.#onFailure(owner, cause),
+    });
+    entry.live = {
+      spool,
+      nextSeq,
+      lastStderr: '',
+      splitters: { stdout: new LineSplitter(bytes.stdout), stderr: new LineSplitter(bytes.stderr) },
+    };
+    this.#liveIds.add(id);
+    this.#add(id, entry);
+  }
+
+  #add(id: string, entry: Entry): void {
+    this.#entries.set(id, entry);
+    this.#newest.set(entry.uid, Math.max(entry.attempt, this.#newest.get(entry.uid) ?? 0));
+    this.#stored += entry.stored;
+    this.#trim();
+  }
+
+  #grow(entry: Entry, bytes: number): void {
+    entry.stored += bytes;
+    this.#stored += bytes;
+    this.#trim();
+  }
+
+  /** The oldest ended logs go while there is too much. */
+  #trim(): void {
+    if (this.#stored <= ALL_SPOOLS_BYTES) return;
+    for (const [id, entry] of this.#entries) {
+      if (this.#stored <= ALL_SPOOLS_BYTES) return;
+      if (entry.live) continue;
+      this.#entries.delete(id);
+      if (this.#newest.get(entry.uid) === entry.attempt) this.#newest.delete(entry.uid);
+      this.#stored -= entry.stored;
+      void rm(entry.folder, { recursive: true, force: true }).catch(() => undefined);
+    }
+  }
+
+  /** Output of an attempt; of one that is not open it is ignored. */
+  output(id: string, stream: StreamName, offset: number, data: Buffer, at: Micros): void {
+    const entry = this.#entries.get(id);
+    if (!entry?.live || !entry.owner) return;
+    for (const line of entry.live.splitters[stream].push(offset, data))
+      this.#record(entry.live, entry.owner, stream, line, at);
+  }
+
+  #record(live: Live, owner: LogOwner, stream: StreamName, line: Line, at: Micros): void {
+    const record: LogRecord = {
+      seq: live.nextSeq,
+      timeMicros: at,
+      stream,
+      line: line.bytes,
+      partial: line.partial,
+      droppedBytes: line.droppedBytes > 0 ? spanOf(line) : 0,
+      attempt: owner.ref.attempt,
+    };
+    live.nextSeq += 1;
+    if (stream === 'stderr') {
+      const text = line.bytes.subarray(0, LAST_LINE_BYTES).toString().trim();
+      if (text !== '') live.lastStderr = text;
+    }
+    this.#emit(owner, record);
+    live.spool.append(record);
+  }
+
+  /** No more output comes: what has no newline becomes a record. Returns the last line of stderr that is not blank. */
+  finish(id: string, at: Micros): string {
+    const entry = this.#entries.get(id);
+    const live = entry?.live;
+    if (!entry || !live || !entry.owner) return '';
+    for (const stream of ['stdout', 'stderr'] as const)
+      for (const line of live.splitters[stream].flush()) this.#record(live, entry.owner, stream, line, at);
+    return live.lastStderr;
+  }
+
+  /** The attempt is over: readers that follow its log come to an end. */
+  close(id: string): void {
+    const entry = this.#entries.get(id);
+    const live = entry?.live;
+    if (!entry || !live) return;
+    // Not before all is on disk: a reader that sees the end of a live log must have seen all of it.
+    void live.spool
+      .close()
+      .catch(() => undefined)
+      .finally(() => {
+        entry.live = undefined;
+        this.#liveIds.delete(id);
+        this.#changesSubject.next(id);
+      });
+  }
+
+  /** Where each open log stands in its streams: from there the Runtime Server is to send. */
+  cursors(): ReadonlyArray<Cursor> {
+    return [...this.#liveIds].map((id) => this.cursor(id));
+  }
+
+  /** The same of one log; of one that is not open, its start. */
+  cursor(id: string): Cursor {
+    const splitters = this.#entries.get(id)?.live?.splitters;
+    return {
+      id,
+      stdoutOffset: splitters?.stdout.offset ?? 0,
+      stderrOffset: splitters?.stderr.offset ?? 0,
+    };
+  }
+
+  /** The log of an attempt, 0 for the newest; undefined when this pod has none. */
+  find(uid: string, attempt: number): ReadableLog | undefined {
+    const number = attempt > 0 ? attempt : this.#newest.get(uid);
+    if (number === undefined) return undefined;
+    const id = number <= 1 ? uid : `${uid}.${number}`;
+    const entry = this.#entries.get(id);
+    return entry
+      ? {
+          folder: entry.folder,
+          attempt: number,
+          isLive: () => this.#entries.get(id)?.live !== undefined,
+        }
+      : undefined;
+  }
+
+  /** Bytes on disk, all logs. */
+  get stored(): number {
+    return this.#stored;
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * The calls to the Runtime Server, each as one Observable that never errors.
+ *
+ * What matters of a failed call is whether the server gave an answer: a refusal is final, no answer leaves open
+ * whether it did what it was asked.
+ */
+import { type CallOptions, ChannelCredentials, connectivityState, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import * as E from 'fp-ts/lib/Either.js';
+import { Observable } from 'rxjs';
+
+import {
+  type Cursor,
+  type HealthResponse,
+  type ListResponse,
+  RuntimeClient,
+  type StatusResponse,
+  type WatchEvent,
+} from '../../proto/gen/executor.js';
+import type { Execution } from '../../runtimed/attempt.js';
+
+/** A call that did not succeed. */
+export type CallFailure = Readonly<{
+  /** Unanswered: the server may or may not have acted. Unimplemented: it does not know the call. */
+  kind: 'Refused' | 'NotFound' | 'Unimplemented' | 'Unanswered';
+  message: string;
+}>;
+
+export type Call<A> = Observable<E.Either<CallFailure, A>>;
+
+/** Longest wait for an answer. Execute only starts something, so none of the calls takes long. */
+const CALL_MS = 5_000;
+
+const KINDS: ReadonlyMap<number, CallFailure['kind']> = new Map([
+  [status.NOT_FOUND, 'NotFound'],
+  [status.UNIMPLEMENTED, 'Unimplemented'],
+  [status.UNAVAILABLE, 'Unanswered'],
+  [status.DEADLINE_EXCEEDED, 'Unanswered'],
+  [status.CANCELLED, 'Unanswered'],
+]);
+
+/** The failure as ours. */
+export const failureOf = (error: ServiceError): CallFailure => ({
+  kind: KINDS.get(error.code) ?? 'Refused',
+  message: error.details || error.message,
+});
+
+/** For a call that waits until there is a connection instead of failing at once. */
+const waiting = (): Metadata => {
+  const metadata = new Metadata();
+  metadata.setOptions({ waitForReady: true });
+  return metadata;
+};
+
+type Respond<A> = (error: ServiceError | null, response: A) => void;
+
+/** One connection to one Runtime Server. */
+export class RuntimeServerClient {
+  readonly #client: RuntimeClient;
+
+  /** @param target `127.0.0.1:19091` or `unix:/path`, as gRPC names it */
+  constructor(target: string) {
+    this.#client = new RuntimeClient(target, ChannelCredentials.createInsecure(), {
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.min_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 1_000,
+      'grpc.keepalive_time_ms': 10_000,
+      'grpc.keepalive_timeout_ms': 5_000,
+      'grpc.enable_retries': 0,
+      // A unary server's Status answers may hold the whole output.
+      'grpc.max_receive_message_length': 64 * 1024 * 1024,
+    });
+  }
+
+  execute(id: string, execution: Execution): Call<unknown> {
+    const { args, env, entrypoint, workingDir, timeoutSeconds } = execution;
+    const request = {
+      id,
+      args: [...args],
+      env: { ...env },
+      timeoutSeconds,
+      workingDir,
+      entrypoint,
+      handler: '',
+    };
+    return this.#call((options, respond) => this.#client.execute(request, new Metadata(), options, respond));
+  }
+
+  status(id: string): Call<StatusResponse> {
+    return this.#call((options, respond) => this.#client.status({ id }, new Metadata(), options, respond));
+  }
+
+  list(): Call<ListResponse> {
+    return this.#call((options, respond) => this.#client.list({}, new Metadata(), options, respond));
+  }
+
+  cancel(id: string): Call<unknown> {
+    return this.#call((options, respond) => this.#client.cancel({ id }, new Metadata(), options, respond));
+  }
+
+  forget(id: string): Call<unknown> {
+    return this.#call((options, respond) => this.#client.forget({ id }, new Metadata(), options, respond));
+  }
+
+  /** Waits for the connection, so that a server that is just starting is found as soon as it listens. */
+  health(waitMs: number): Call<HealthResponse> {
+    return this.#call(
+      (options, respond) =>
+        this.#client.health({}, waiting(), { ...options, deadline: Date.now() + waitMs }, respond),
+    );
+  }
+
+  /**
+   * The server's events from the cursors on. Errors with a CallFailure; completes when the server ends it. While
+   * `pressure$` is true nothing is read, and the server has to hold its output back.
+   */
+  watch(cursors: ReadonlyArray<Cursor>, pressure$: Observable<boolean>): Observable<WatchEvent> {
+    return new Observable((events) => {
+      const stream = this.#client.watch({ cursors: [...cursors] });
+      stream.on('data', (event: WatchEvent) => events.next(event));
+      stream.on('end', () => events.complete());
+      stream.on('error', (error: ServiceError) => events.error(failureOf(error)));
+      const pressure = pressure$.subscribe((isHigh) => (isHigh ? stream.pause() : stream.resume()));
+      return () => {
+        pressure.unsubscribe();
+        stream.cancel();
+      };
+    });
+  }
+
+  /** Emits once when the connection is no longer ready, then completes. */
+  disconnected(): Observable<void> {
+    return new Observable((lost) => {
+      const channel = this.#client.getChannel();
+      const look = (): void => {
+        if (lost.closed) return;
+        const state = channel.getConnectivityState(false);
+        if (state !== connectivityState.READY) {
+          lost.next();
+          lost.complete();
+          return;
+        }
+        // An hour, then look again: the watch needs a deadline.
+        channel.watchConnectivityState(state, Date.now() + 3_600_000, look);
+      };
+      look();
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #call<A>(
+    start: (options: Partial<CallOptions>, respond: Respond<A>) => Readonly<{ cancel: () => void }>,
+  ): Call<A> {
+    return new Observable((result) => {
+      const call = start({ deadline: Date.now() + CALL_MS }, (error, response) => {
+        result.next(error ? E.left(failureOf(error)) : E.right(response));
+        result.complete();
+      });
+      return () => call.cancel();
+    });
+  }
+}

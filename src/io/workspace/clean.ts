@@ -1,0 +1,34 @@
+/** Removes what an attempt had on disk, all but its log. */
+import { chmod, lstat, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { AttemptRef } from '../../runtimed/attempt.js';
+import { placesOf } from '../../runtimed/environment.js';
+
+/** Makes every folder below `path` (and itself) writable for its owner; never follows a link. */
+const openUp = async (path: string): Promise<void> => {
+  if (!(await lstat(path)).isDirectory()) return;
+  await chmod(path, 0o700);
+  for (const entry of await readdir(path, { withFileTypes: true }))
+    if (entry.isDirectory()) await openUp(join(path, entry.name));
+};
+
+/** Also a tree whose folders the Run made unwritable. */
+export const removeTree = async (path: string): Promise<void> => {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch {
+    await openUp(path);
+    await rm(path, { recursive: true, force: true });
+  }
+};
+
+/**
+ * Workspace, outputs, artifacts, then the records: as long as those are there, a restarted runtimed tries again.
+ * Rejects when something could not be removed.
+ */
+export const cleanWorkspace = async (workDir: string, ref: AttemptRef): Promise<void> => {
+  const places = placesOf(workDir, ref);
+  await Promise.all([removeTree(places.workspace), removeTree(places.own)]);
+  await Promise.all([rm(places.end, { force: true }), rm(places.record, { force: true })]);
+};

@@ -1,0 +1,64 @@
+/** What did the attempt leave behind? Its outputs file, read within bounds, and whether there are artifacts. */
+import { constants } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
+import * as E from 'fp-ts/lib/Either.js';
+
+import type { AttemptRef, Collected } from '../../runtimed/attempt.js';
+import { placesOf } from '../../runtimed/environment.js';
+import { fileTooLarge, MAX_FILE_BYTES, type OutputsProblem, parseOutputs } from '../../runtimed/outputs.js';
+
+const errorCode = (cause: unknown): string =>
+  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+
+const invalid = (message: string): E.Either<OutputsProblem, never> =>
+  E.left({ reason: 'OutputsInvalid', message });
+
+/** undefined: there is no such file. O_NONBLOCK, so that a FIFO put in its place cannot hold us. */
+const readOutputs = async (
+  path: string,
+): Promise<E.Either<OutputsProblem, Readonly<Record<string, string>>> | undefined> => {
+  let file: Awaited<ReturnType<typeof open>>;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    const code = errorCode(cause);
+    if (code === 'ENOENT') return undefined;
+    return invalid(
+      code === 'ELOOP' ? '$KRUNTIME_OUTPUTS is a symbolic link' : `$KRUNTIME_OUTPUTS cannot be read: ${code}`,
+    );
+  }
+  try {
+    const facts = await file.stat();
+    if (!facts.isFile()) return invalid('$KRUNTIME_OUTPUTS is not a regular file');
+    if (facts.size > MAX_FILE_BYTES) return E.left(fileTooLarge);
+    // One byte more than its size, so that a file that grows meanwhile is seen as larger than the limit at worst.
+    const buffer = Buffer.alloc(facts.size + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < buffer.length; length += read)
+      ({ bytesRead: read } = await file.read(buffer, length, buffer.length - length, length));
+    return parseOutputs(buffer.subarray(0, length));
+  } catch (cause) {
+    return invalid(`$KRUNTIME_OUTPUTS cannot be read: ${errorCode(cause)}`);
+  } finally {
+    await file.close();
+  }
+};
+
+const countArtifacts = async (path: string): Promise<number> => {
+  try {
+    return (await readdir(path)).length;
+  } catch {
+    return 0;
+  }
+};
+
+/** Never rejects. */
+export const collectResults = async (workDir: string, ref: AttemptRef): Promise<Collected> => {
+  const places = placesOf(workDir, ref);
+  const [outputs, unkeptArtifacts] = await Promise.all([
+    readOutputs(places.outputs),
+    countArtifacts(places.artifacts),
+  ]);
+  if (outputs !== undefined && E.isLeft(outputs)) return { kind: 'Bad', ...outputs.left };
+  return { kind: 'Outputs', outputs: outputs?.right ?? {}, unkeptArtifacts };
+};

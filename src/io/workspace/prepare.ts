@@ -1,0 +1,93 @@
+/**
+ * Puts a Run's source into its workspace, and says what is to be executed there.
+ *
+ * A missing entrypoint file, or one that a symlink leads out of the workspace, is InvalidSpec, not PrepareSource: the
+ * source is immutable (inline text, or a commit by its hash), so another attempt would miss it again, and
+ * PrepareSource is retried. A failure of the disk is PrepareSource: another pod may have room.
+ */
+import { mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+
+import { boundedMessage } from '../../decide/lifecycle.js';
+import type { Assignment, AttemptInput, Execution, Work } from '../../runtimed/attempt.js';
+import { entrypointProblem } from '../../runtimed/entrypoint.js';
+import { environmentOf, type Places, placesOf } from '../../runtimed/environment.js';
+import { recordAttempt } from './records.js';
+
+/** Where an inline source goes (contract). */
+const SCRIPT = 'script';
+
+type Prepared = Extract<AttemptInput, { kind: 'Prepared' | 'PrepareFailed' }>;
+
+const invalid = (message: string): Prepared => ({ kind: 'PrepareFailed', reason: 'InvalidSpec', message });
+
+const errorCode = (cause: unknown): string =>
+  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+
+/** A fresh, empty folder, even when one was left behind. Others of the pod's group may use it: its fsGroup is shared. */
+const makeFresh = async (path: string): Promise<void> => {
+  try {
+    await mkdir(path, { mode: 0o770 });
+  } catch (cause) {
+    if (errorCode(cause) !== 'EEXIST') throw cause;
+    await rm(path, { recursive: true, force: true });
+    await mkdir(path, { mode: 0o770 });
+  }
+};
+
+/** What is wrong with the file, or undefined. */
+const fileProblem = async (workspace: string, entrypoint: string): Promise<string | undefined> => {
+  try {
+    const [root, file] = await Promise.all([realpath(workspace), realpath(join(workspace, entrypoint))]);
+    if (!file.startsWith(root + sep)) return `entrypoint ${entrypoint} leads out of the workspace`;
+    return (await stat(file)).isFile() ? undefined : `entrypoint ${entrypoint} is not a file`;
+  } catch (cause) {
+    return `entrypoint ${entrypoint} is not there (${errorCode(cause)}); the source has to contain it`;
+  }
+};
+
+const executionOf = (assignment: Assignment, work: Work, places: Places): Execution => ({
+  workingDir: places.workspace,
+  entrypoint: work.entrypoint ?? '',
+  args: work.args,
+  env: environmentOf(assignment.ref, work.env, places),
+  timeoutSeconds: assignment.timeoutMs === undefined ? 0 : Math.ceil(assignment.timeoutMs / 1000),
+});
+
+/** Never rejects. */
+export const prepareWorkspace = async (
+  workDir: string,
+  podUid: string,
+  assignment: Assignment,
+  work: Work,
+): Promise<Prepared> => {
+  const places = placesOf(workDir, assignment.ref);
+  const problem = work.entrypoint === undefined ? undefined : entrypointProblem(work.entrypoint);
+  if (problem) return invalid(problem);
+  if (work.source?.repoURL !== undefined)
+    return {
+      kind: 'PrepareFailed',
+      reason: 'PrepareSource',
+      message: 'Git sources cannot be prepared by this version of runtimed; use source.inline',
+    };
+  try {
+    await recordAttempt(workDir, podUid, assignment);
+    const own = makeFresh(places.own).then(() => mkdir(places.artifacts, { mode: 0o770 }));
+    await Promise.all([own, makeFresh(places.workspace)]);
+    const inline = work.source?.inline;
+    if (inline !== undefined)
+      await writeFile(join(places.workspace, SCRIPT), inline, { mode: 0o770, flag: 'wx' });
+    const isWritten = inline !== undefined && work.entrypoint === SCRIPT;
+    if (work.entrypoint !== undefined && !isWritten) {
+      const missing = await fileProblem(places.workspace, work.entrypoint);
+      if (missing) return invalid(missing);
+    }
+    return { kind: 'Prepared', execution: executionOf(assignment, work, places) };
+  } catch (cause) {
+    return {
+      kind: 'PrepareFailed',
+      reason: 'PrepareSource',
+      message: boundedMessage(`the workspace could not be prepared: ${errorCode(cause)}`),
+    };
+  }
+};

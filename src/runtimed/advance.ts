@@ -1,0 +1,395 @@
+/**
+ * The steps of one attempt: (attempt, input) → (attempt, commands). Pure and total: an input that does not fit its
+ * stage changes nothing, so that late, repeated and reordered answers are harmless.
+ *
+ * Guarantees (test/runtimed/advance.test.ts):
+ * - Execute is sent once, and again only while the Runtime Server that got it is known to be the same one;
+ * - at most one status write is under way, and the end is written at most once;
+ * - the end is written only when no process of the attempt is left, or none can be known of;
+ * - a fenced attempt writes nothing any more and is cleaned once its processes have ended.
+ */
+import { type AttemptResult, boundedMessage } from '../decide/lifecycle.js';
+import { plusMillis } from '../model/time.js';
+import type {
+  Advance,
+  Attempt,
+  AttemptCommand,
+  AttemptInput,
+  Assignment,
+  EndEvent,
+  Execution,
+  Exit,
+  Moment,
+  Stage,
+  StopCause,
+  Work,
+} from './attempt.js';
+import { idOf } from './attempt.js';
+import { resultOf } from './result.js';
+
+/** A Run that ends within this many ms of its start is never written as Running (design decision 5). */
+export const RUNNING_AFTER_MS = 50;
+/** A stop that is not followed by an end is repeated after this; the server's own grace is 2 s by default. */
+export const STOP_REPEAT_MS = 5_000;
+/** Pause before Execute is sent again to a server that did not answer but is still there. */
+export const EXECUTE_REPEAT_MS = 200;
+/** How long Execute is tried before the attempt counts as lost. */
+export const EXECUTE_LIMIT_MS = 5_000;
+/** Pause before a Started write is tried again after the API was away. */
+export const RUNNING_REPEAT_MS = 1_000;
+
+/** A fresh attempt. `waiting`: an earlier attempt of the Run still has the workspace. */
+export const admitted = (assignment: Assignment, work: Work, waiting: boolean): Advance => ({
+  attempt: {
+    ...assignment,
+    stage: { name: waiting ? 'Waiting' : 'Preparing', work },
+    prepared: !waiting,
+    executed: false,
+    confirmed: false,
+  },
+  commands: waiting ? [] : [{ kind: 'Prepare', assignment, work }],
+});
+
+/** An attempt that a runtimed before this one had sent to the Runtime Server. */
+export const resumed = (assignment: Assignment, at: Moment['at']): Attempt => ({
+  ...assignment,
+  stage: { name: 'Executing', acknowledged: true, broken: false, since: at },
+  prepared: true,
+  executed: true,
+  confirmed: false,
+});
+
+/** An attempt whose end is known and has yet to be written. */
+export const resumedEnd = (assignment: Assignment, event: EndEvent): Advance =>
+  writeEnd(ending(assignment, event), event);
+
+const ending = (assignment: Assignment, event: EndEvent): Attempt => ({
+  ...assignment,
+  stage: { name: 'Ending', event },
+  prepared: true,
+  executed: true,
+  confirmed: false,
+});
+
+/** A Run that the API has as Running here and of which nothing is left. */
+export const lost = (assignment: Assignment, moment: Moment): Advance => {
+  const event = endEvent({}, LOST_AT_RESTART, moment);
+  return writeEnd(ending(assignment, event), event);
+};
+
+const failed = (
+  reason: Extract<AttemptResult, { kind: 'Failed' }>['reason'],
+  message: string,
+): AttemptResult => ({ kind: 'Failed', reason, message: boundedMessage(message) });
+
+const LOST_AT_RESTART = failed(
+  'ExecutionLost',
+  'the pod holds nothing of this execution any more; its result is unknown',
+);
+const LOST = failed(
+  'ExecutionLost',
+  'the Runtime Server was restarted or lost the execution; its result is unknown',
+);
+const GONE = failed('ExecutionLost', 'the Runtime Server is gone and the execution with it; its result is unknown');
+const UNANSWERED = (message: string): AttemptResult =>
+  failed('ExecutionLost', `the Runtime Server did not say whether it started the execution: ${message}`);
+const BEFORE_START: AttemptResult = { kind: 'Cancelled', message: 'cancelled before it started' };
+
+const endEvent = (
+  { startedAt }: Readonly<{ startedAt?: Moment['at'] }>,
+  result: AttemptResult,
+  { at, chance }: Moment,
+): EndEvent => ({
+  kind: 'AttemptEnded',
+  result,
+  ...(startedAt === undefined ? {} : { startedAt }),
+  at,
+  chance,
+});
+
+const only = (attempt: Attempt, ...commands: ReadonlyArray<AttemptCommand>): Advance => ({ attempt, commands });
+const to = (attempt: Attempt, stage: Stage, ...commands: ReadonlyArray<AttemptCommand>): Advance => ({
+  attempt: { ...attempt, stage },
+  commands,
+});
+
+/** The assignment part, without the stage: what a command carries. */
+const assignmentPart = ({ ref, runtime, requests, timeoutMs, policy, status }: Attempt): Assignment => ({
+  ref,
+  runtime,
+  requests,
+  ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  policy,
+  status,
+});
+
+const writeEnd = (attempt: Attempt, event: EndEvent): Advance => ({
+  attempt: { ...attempt, writing: 'End' },
+  commands: [{ kind: 'WriteStatus', assignment: assignmentPart(attempt), event }],
+});
+
+const clearAlarms = ({ ref }: Attempt): AttemptCommand => ({ kind: 'ClearAlarms', id: idOf(ref) });
+
+const clean = (attempt: Attempt): Advance =>
+  to(attempt, { name: 'Cleaning' }, clearAlarms(attempt), {
+    kind: 'Clean',
+    ref: attempt.ref,
+    prepared: attempt.prepared,
+    executed: attempt.executed,
+  });
+
+/** No process is left: write the end, after a Started write that may be under way. Of a fenced one nothing is written. */
+const end = (attempt: Attempt, result: AttemptResult, moment: Moment): Advance => {
+  if (attempt.stop === 'Fenced') return clean(attempt);
+  const event = endEvent(attempt, result, moment);
+  const ended: Attempt = { ...attempt, stage: { name: 'Ending', event } };
+  const next = attempt.writing === undefined ? writeEnd(ended, event) : only(ended);
+  return { attempt: next.attempt, commands: [clearAlarms(attempt), ...next.commands] };
+};
+
+const execute = (attempt: Attempt, execution: Execution, { at }: Moment): Advance => ({
+  attempt: {
+    ...attempt,
+    stage: { name: 'Executing', acknowledged: false, broken: false, since: at, execution },
+    executed: true,
+    confirmed: true,
+  },
+  commands: [{ kind: 'Execute', ref: attempt.ref, execution }],
+});
+
+const cancelExecution = (attempt: Attempt, { at }: Moment): ReadonlyArray<AttemptCommand> => [
+  { kind: 'CancelExecution', ref: attempt.ref },
+  { kind: 'SetAlarm', id: idOf(attempt.ref), alarm: 'Stop', at: plusMillis(at, STOP_REPEAT_MS) },
+];
+
+/** Whether the process may run at the server, so that a stop has to go there. */
+const mayRun = ({ stage }: Attempt): boolean =>
+  stage.name === 'Running' || (stage.name === 'Executing' && stage.acknowledged);
+
+const started = (attempt: Attempt, at: Moment['at']): Advance => {
+  const id = idOf(attempt.ref);
+  const startedAt = attempt.startedAt ?? attempt.status.startTime ?? at;
+  const running: Attempt = { ...attempt, stage: { name: 'Running' }, startedAt, confirmed: true };
+  const commands: AttemptCommand[] = [];
+  if (attempt.status.phase === 'Scheduled')
+    commands.push({ kind: 'SetAlarm', id, alarm: 'Running', at: plusMillis(startedAt, RUNNING_AFTER_MS) });
+  if (attempt.timeoutMs !== undefined)
+    commands.push({ kind: 'SetAlarm', id, alarm: 'Timeout', at: plusMillis(startedAt, attempt.timeoutMs) });
+  return only(running, ...commands);
+};
+
+const exited = (attempt: Attempt, exit: Exit): Advance =>
+  attempt.stop === 'Fenced'
+    ? clean({ ...attempt, confirmed: true })
+    : to(
+        { ...attempt, confirmed: true },
+        { name: 'Collecting', exit },
+        clearAlarms(attempt),
+        { kind: 'Collect', ref: attempt.ref },
+      );
+
+const stopAsked = (attempt: Attempt, cause: StopCause, moment: Moment): Advance => {
+  const { stage } = attempt;
+  // The end is decided already, or its own write is what moved the fence.
+  if (stage.name === 'Ending' || stage.name === 'Cleaning') return only(attempt);
+  const before = attempt.stop;
+  const stop: StopCause = cause === 'Fenced' ? 'Fenced' : (before ?? cause);
+  const policy = cause === 'Cancelled' ? { ...attempt.policy, cancelRequested: true } : attempt.policy;
+  const stopped: Attempt = { ...attempt, stop, policy };
+  switch (stage.name) {
+    case 'Waiting':
+    case 'Ready':
+      return end(stopped, BEFORE_START, moment);
+    case 'Running':
+    case 'Executing':
+      return before === undefined && mayRun(attempt)
+        ? only(stopped, ...cancelExecution(attempt, moment))
+        : only(stopped);
+    case 'Preparing':
+    case 'Collecting':
+      return only(stopped);
+    default:
+      return stage satisfies never;
+  }
+};
+
+const rang = (attempt: Attempt, alarm: Extract<AttemptInput, { kind: 'Rang' }>['alarm'], moment: Moment): Advance => {
+  const { stage } = attempt;
+  switch (alarm) {
+    case 'Running':
+      return stage.name === 'Running' && attempt.writing === undefined && attempt.status.phase === 'Scheduled'
+        ? only(
+            { ...attempt, writing: 'Started' },
+            {
+              kind: 'WriteStatus',
+              assignment: assignmentPart(attempt),
+              event: { kind: 'Started', at: attempt.startedAt ?? moment.at },
+            },
+          )
+        : only(attempt);
+    case 'Timeout':
+      return stage.name === 'Running' ? stopAsked(attempt, 'Timeout', moment) : only(attempt);
+    case 'Stop':
+      return mayRun(attempt)
+        ? only(
+            attempt,
+            { kind: 'Note', level: 'warn', message: 'execution does not end, stopping it again', ref: attempt.ref },
+            ...cancelExecution(attempt, moment),
+          )
+        : only(attempt);
+    case 'Execute':
+      return stage.name === 'Executing' && stage.execution && !stage.acknowledged && !stage.broken
+        ? only(attempt, { kind: 'Execute', ref: attempt.ref, execution: stage.execution })
+        : only(attempt);
+    default:
+      return alarm satisfies never;
+  }
+};
+
+const executing = (
+  attempt: Attempt,
+  stage: Extract<Stage, { name: 'Executing' }>,
+  input: Extract<AttemptInput, { kind: 'Executed' | 'ExecuteRefused' | 'ExecuteUnanswered' }>,
+  moment: Moment,
+  serverSynced: boolean,
+): Advance => {
+  switch (input.kind) {
+    case 'Executed': {
+      if (stage.acknowledged) return only(attempt);
+      const { execution: _sent, ...known } = stage;
+      const acknowledged: Attempt = { ...attempt, stage: { ...known, acknowledged: true }, confirmed: true };
+      return attempt.stop === undefined
+        ? only(acknowledged)
+        : only(acknowledged, ...cancelExecution(attempt, moment));
+    }
+    case 'ExecuteRefused':
+      return end(attempt, failed('RuntimeExecute', `the Runtime Server refused it: ${input.message}`), moment);
+    case 'ExecuteUnanswered':
+      if (stage.acknowledged) return only(attempt);
+      if (stage.broken)
+        return serverSynced && !attempt.confirmed
+          ? end(attempt, LOST, moment)
+          : to(attempt, { ...stage, acknowledged: true });
+      if (moment.at - stage.since > EXECUTE_LIMIT_MS * 1000)
+        return end(attempt, UNANSWERED(input.message), moment);
+      return only(attempt, {
+        kind: 'SetAlarm',
+        id: idOf(attempt.ref),
+        alarm: 'Execute',
+        at: plusMillis(moment.at, EXECUTE_REPEAT_MS),
+      });
+    default:
+      return input satisfies never;
+  }
+};
+
+/** Facts about the pod that a step depends on. */
+export type PodFacts = Readonly<{ serverUp: boolean; serverSynced: boolean }>;
+
+/** One step. */
+export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, pod: PodFacts): Advance => {
+  const { stage } = attempt;
+  const isExecuted = stage.name === 'Executing' || stage.name === 'Running';
+  switch (input.kind) {
+    case 'WorkspaceFree':
+      return stage.name === 'Waiting'
+        ? to(
+            { ...attempt, prepared: true },
+            { name: 'Preparing', work: stage.work },
+            { kind: 'Prepare', assignment: assignmentPart(attempt), work: stage.work },
+          )
+        : only(attempt);
+    case 'Prepared':
+      if (stage.name !== 'Preparing') return only(attempt);
+      if (attempt.stop !== undefined) return end(attempt, BEFORE_START, moment);
+      return pod.serverUp
+        ? execute(attempt, input.execution, moment)
+        : to(attempt, { name: 'Ready', execution: input.execution });
+    case 'PrepareFailed':
+      return stage.name === 'Preparing'
+        ? end(attempt, failed(input.reason, input.message), moment)
+        : only(attempt);
+    case 'Executed':
+    case 'ExecuteRefused':
+    case 'ExecuteUnanswered':
+      return stage.name === 'Executing'
+        ? executing(attempt, stage, input, moment, pod.serverSynced)
+        : only(attempt);
+    case 'Started':
+      if (stage.name === 'Executing') {
+        const next = started(attempt, input.at);
+        // A stop that came before the answer to Execute; once acknowledged it has been sent already.
+        return attempt.stop !== undefined && !stage.acknowledged
+          ? only(next.attempt, ...next.commands, ...cancelExecution(attempt, moment))
+          : next;
+      }
+      // Given up for lost, and back: what it does now is nobody's any more.
+      if (stage.name === 'Ending') return only(attempt, { kind: 'CancelExecution', ref: attempt.ref });
+      return only({ ...attempt, confirmed: true });
+    case 'Exited':
+      return isExecuted ? exited(attempt, input.exit) : only(attempt);
+    case 'Collected': {
+      if (stage.name !== 'Collecting') return only(attempt);
+      const { exit } = stage;
+      const result = resultOf(exit, {
+        stop: attempt.stop,
+        timeoutMs: attempt.timeoutMs,
+        collected: input.collected,
+      });
+      return end(attempt, result, { ...moment, at: exit.at });
+    }
+    case 'StopAsked':
+      return stopAsked(attempt, input.cause, moment);
+    case 'Rang':
+      return rang(attempt, input.alarm, moment);
+    case 'StatusWritten':
+    case 'StatusUnwritten':
+    case 'StatusFenced':
+      return written(attempt, input, moment);
+    case 'ServerOpened':
+      if (stage.name === 'Ready') return execute(attempt, stage.execution, moment);
+      return isExecuted ? only({ ...attempt, confirmed: false }) : only(attempt);
+    case 'ServerDown':
+      return stage.name === 'Executing' && !stage.acknowledged
+        ? to(attempt, { ...stage, broken: true })
+        : only(attempt);
+    case 'ServerSynced':
+      return mayRun(attempt) && !attempt.confirmed ? end(attempt, LOST, moment) : only(attempt);
+    case 'ServerLost':
+      return isExecuted ? end(attempt, GONE, moment) : only(attempt);
+    default:
+      return input satisfies never;
+  }
+};
+
+const written = (
+  before: Attempt,
+  input: Extract<AttemptInput, { kind: 'StatusWritten' | 'StatusUnwritten' | 'StatusFenced' }>,
+  moment: Moment,
+): Advance => {
+  const { writing, ...rest } = before;
+  if (writing === undefined) return only(before);
+  const attempt: Attempt = input.kind === 'StatusWritten' ? { ...rest, status: input.status } : rest;
+  const { stage } = attempt;
+  if (input.kind === 'StatusFenced') {
+    const note: AttemptCommand = {
+      kind: 'Note',
+      level: 'warn',
+      message: 'status write refused by its fence, result discarded',
+      ref: attempt.ref,
+      fields: { reason: input.message },
+    };
+    const next = stage.name === 'Ending' ? clean(attempt) : stopAsked(attempt, 'Fenced', moment);
+    return { attempt: next.attempt, commands: [note, ...next.commands] };
+  }
+  if (stage.name === 'Ending') return writing === 'End' ? clean(attempt) : writeEnd(attempt, stage.event);
+  // The API was away: ask again while it runs, so that it is seen as Running as soon as it can be.
+  return input.kind === 'StatusUnwritten' && stage.name === 'Running'
+    ? only(attempt, {
+        kind: 'SetAlarm',
+        id: idOf(attempt.ref),
+        alarm: 'Running',
+        at: plusMillis(moment.at, RUNNING_REPEAT_MS),
+      })
+    : only(attempt);
+};

@@ -1,0 +1,44 @@
+/** From a Run, as the API holds it, to what this pod keeps and executes of it. */
+import type { LifecyclePolicy } from '../decide/lifecycle.js';
+import { RunUid } from '../model/ids.js';
+import { type Run, requests, retryPolicy } from '../model/run.js';
+import type { Assignment, AttemptRef, Work } from './attempt.js';
+
+/** What the lifecycle needs of the Run. */
+export const policyOf = (run: Run): LifecyclePolicy => ({
+  retry: retryPolicy(run.spec),
+  cancelRequested: run.spec.cancelRequested ?? false,
+});
+
+/** The attempt its status speaks of; undefined for a Run that was never assigned or has no namespace or UID. */
+export const refOf = (run: Run): AttemptRef | undefined => {
+  const { namespace, name, uid } = run.metadata;
+  const { attempt } = run.status ?? {};
+  return namespace === undefined || attempt === undefined || attempt < 1 || !RunUid.is(uid)
+    ? undefined
+    : { namespace, name, uid, attempt };
+};
+
+/** What is kept. */
+export const assignmentOf = (run: Run, ref: AttemptRef): Assignment => ({
+  ref,
+  runtime: run.spec.runtime,
+  requests: requests(run.spec),
+  ...(run.spec.timeout === undefined ? {} : { timeoutMs: run.spec.timeout }),
+  policy: policyOf(run),
+  status: run.status ?? {},
+});
+
+/** What is executed. */
+export const workOf = ({ spec }: Run): Work => ({
+  source: spec.source
+    ? {
+        ...(spec.source.inline === undefined ? {} : { inline: spec.source.inline }),
+        ...(spec.source.repoURL === undefined ? {} : { repoURL: spec.source.repoURL }),
+        ...(spec.source.commitSHA === undefined ? {} : { commitSHA: spec.source.commitSHA }),
+      }
+    : undefined,
+  entrypoint: spec.entrypoint ?? (spec.source?.inline === undefined ? undefined : 'script'),
+  args: spec.args ?? [],
+  env: spec.env ?? {},
+});

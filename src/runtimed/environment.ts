@@ -1,0 +1,47 @@
+/** The environment of a Run that runtimed adds to the runtime container's own, and the folders it names. */
+import { join } from 'node:path';
+
+import { type AttemptRef, idOf } from './attempt.js';
+
+/** Where things of one attempt are, below KRUNTIME_WORK_DIR (ARCHITECTURE.md, "Where a Run's folder is"). */
+export type Places = Readonly<{
+  /** The working directory, shared by the attempts of a Run, which never overlap on one pod. */
+  workspace: string;
+  /** Parent of the next two. */
+  own: string;
+  outputs: string;
+  artifacts: string;
+  /** What a restarted runtimed knows of it. */
+  record: string;
+  /** Its end, while the API is away. */
+  end: string;
+}>;
+
+/** All places of one attempt. */
+export const placesOf = (workDir: string, ref: AttemptRef): Places => {
+  const id = idOf(ref);
+  const state = join(workDir, '.kruntimes');
+  return {
+    workspace: join(workDir, ref.uid),
+    own: join(state, id),
+    outputs: join(state, id, 'outputs'),
+    artifacts: join(state, id, 'artifacts'),
+    record: join(state, 'attempts', `${id}.json`),
+    end: join(state, 'ends', `${id}.json`),
+  };
+};
+
+/** The Run's own variables, then the six of the contract, which nothing can override. */
+export const environmentOf = (
+  ref: AttemptRef,
+  env: Readonly<Record<string, string>>,
+  places: Places,
+): Record<string, string> => ({
+  ...env,
+  KRUNTIME_OUTPUTS: places.outputs,
+  KRUNTIME_ARTIFACTS_DIR: places.artifacts,
+  KRUNTIME_RUN_NAME: ref.name,
+  KRUNTIME_RUN_UID: ref.uid,
+  KRUNTIME_NAMESPACE: ref.namespace,
+  KRUNTIME_ATTEMPT: String(ref.attempt),
+});

@@ -1,0 +1,280 @@
+/**
+ * What this pod holds: the fold of everything that happens into an index of attempts, with commands as its output.
+ *
+ * It routes each input to the one attempt it concerns (`advance.ts`), admits new ones and forgets those that are
+ * done; the cost of an input does not grow with the number of attempts held, except for the rare inputs that concern
+ * all of them (the Runtime Server came or went).
+ */
+import { isTerminal, type Amounts, type Run } from '../model/run.js';
+import { type Micros, plusMillis } from '../model/time.js';
+import { refusal, type Refusal, withAmounts } from './admission.js';
+import { admitted, advance, lost, resumed, resumedEnd } from './advance.js';
+import { assignmentOf, refOf, workOf } from './assignment.js';
+import {
+  type Advance,
+  type AlarmKind,
+  type Assignment,
+  type Attempt,
+  type AttemptCommand,
+  type AttemptInput,
+  type AttemptRef,
+  type EndEvent,
+  idOf,
+  type Moment,
+  type Stage,
+} from './attempt.js';
+
+/** How long the Runtime Server may be away before what ran there counts as lost, milliseconds. */
+export const SERVER_LOST_MS = 5_000;
+/** Ids of attempts whose end we wrote are kept, so that a late or repeated assignment cannot run one again. */
+export const REMEMBERED_ENDS = 8_192;
+/** The alarm that belongs to the Runtime Server rather than to an attempt has this id. */
+export const SERVER_ALARM = '';
+
+/** How an assignment reached us, and so how a refusal is answered. */
+export type Via = 'session' | 'watch';
+
+/** What may happen to the pod. */
+export type Input =
+  | Readonly<{ kind: 'Assigned'; run: Run; via: Via }>
+  /** A Run of ours as the API has it, whether we hold it or not. */
+  | Readonly<{ kind: 'Seen'; run: Run }>
+  /** A Run that is no longer assigned here, or has ended, or is deleted. */
+  | Readonly<{ kind: 'Vanished'; uid: string }>
+  /** All Runs of ours as the API has them, and the ids held when that was asked. */
+  | Readonly<{ kind: 'Listed'; runs: ReadonlyArray<Run>; heldBefore: ReadonlySet<string> }>
+  | Readonly<{ kind: 'DrainAsked' }>
+  | Readonly<{ kind: 'ServerOpened' | 'ServerSynced' | 'ServerDown' }>
+  /** Found on disk at the start. */
+  | Readonly<{ kind: 'Resumed'; assignment: Assignment; end?: EndEvent }>
+  | Readonly<{ kind: 'Cleaned'; id: string }>
+  | Readonly<{ kind: 'Rang'; id: string; alarm: AlarmKind }>
+  | Readonly<{ kind: 'Attempt'; id: string; input: AttemptInput }>;
+
+/** What may be asked of the outside. */
+export type Command =
+  | AttemptCommand
+  /** Tell the operator, or, when it is not there, give the Run back in the API. */
+  | Readonly<{ kind: 'Refuse'; assignment: Assignment; refusal: Refusal; via: Via }>
+  /** The Runtime Server runs or keeps something nobody here knows. */
+  | Readonly<{ kind: 'EndUnknown'; id: string; running: boolean }>
+  | Readonly<{ kind: 'SetAlarm'; id: typeof SERVER_ALARM; alarm: AlarmKind; at: Micros }>
+  | Readonly<{ kind: 'ClearAlarms'; id: typeof SERVER_ALARM }>;
+
+/** The pod it is all about. */
+export type Pod = Readonly<{ uid: string; capacity: Amounts }>;
+
+/** Whether the attempt takes room: its processes may live. */
+const takesRoom = (stage: Stage): boolean => stage.name !== 'Ending' && stage.name !== 'Cleaning';
+
+/** Single owner of what is held; `reduce` is its only way to change. */
+export class Holdings {
+  readonly #pod: Pod;
+  readonly #attempts = new Map<string, Attempt>();
+  /** Run UID → ids of its attempts, oldest first; more than one while the older one is being cleaned. */
+  readonly #byRun = new Map<string, ReadonlyArray<string>>();
+  readonly #ended = new Set<string>();
+  #used: Amounts = {};
+  #draining = false;
+  #serverUp = false;
+  #serverSynced = false;
+
+  constructor(pod: Pod) {
+    this.#pod = pod;
+  }
+
+  /** Attempts held, whatever their stage. */
+  held(): ReadonlyArray<AttemptRef> {
+    return [...this.#attempts.values()].map(({ ref }) => ref);
+  }
+
+  ids(): ReadonlySet<string> {
+    return new Set(this.#attempts.keys());
+  }
+
+  /** The attempt of that id, if held. */
+  get(id: string): Attempt | undefined {
+    return this.#attempts.get(id);
+  }
+
+  get size(): number {
+    return this.#attempts.size;
+  }
+
+  /** Amounts taken by attempts that may have a process. */
+  get used(): Amounts {
+    return this.#used;
+  }
+
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  /** Applies one input. */
+  reduce(input: Input, moment: Moment): ReadonlyArray<Command> {
+    switch (input.kind) {
+      case 'Attempt':
+        return this.#attempt(input.id, input.input, moment);
+      case 'Rang':
+        return input.id === SERVER_ALARM
+          ? this.#all({ kind: 'ServerLost' }, moment)
+          : this.#attempt(input.id, { kind: 'Rang', alarm: input.alarm }, moment);
+      case 'Assigned':
+        return this.#assigned(input.run, input.via, moment);
+      case 'Seen':
+        return this.#seen(input.run, moment);
+      case 'Vanished':
+        return (this.#byRun.get(input.uid) ?? []).flatMap((id) =>
+          this.#attempt(id, { kind: 'StopAsked', cause: 'Fenced' }, moment),
+        );
+      case 'Listed':
+        return this.#listed(input.runs, input.heldBefore, moment);
+      case 'DrainAsked':
+        this.#draining = true;
+        return [];
+      case 'ServerOpened':
+        this.#serverUp = true;
+        this.#serverSynced = false;
+        return [{ kind: 'ClearAlarms', id: SERVER_ALARM }, ...this.#all({ kind: 'ServerOpened' }, moment)];
+      case 'ServerSynced':
+        this.#serverSynced = true;
+        return this.#all({ kind: 'ServerSynced' }, moment);
+      case 'ServerDown':
+        return this.#serverDown(moment);
+      case 'Resumed':
+        return this.#resumed(input.assignment, input.end, moment);
+      case 'Cleaned':
+        return this.#cleaned(input.id, moment);
+      default:
+        return input satisfies never;
+    }
+  }
+
+  #attempt(id: string, input: AttemptInput, moment: Moment): ReadonlyArray<Command> {
+    const before = this.#attempts.get(id);
+    if (before === undefined) {
+      if (input.kind === 'Started' || input.kind === 'Exited')
+        return [{ kind: 'EndUnknown', id, running: input.kind === 'Started' }];
+      return [];
+    }
+    return this.#keep(
+      id,
+      advance(before, input, moment, { serverUp: this.#serverUp, serverSynced: this.#serverSynced }),
+    );
+  }
+
+  #keep(id: string, { attempt, commands }: Advance): ReadonlyArray<Command> {
+    const before = this.#attempts.get(id);
+    const had = before !== undefined && takesRoom(before.stage);
+    const has = takesRoom(attempt.stage);
+    if (has !== had) this.#used = withAmounts(this.#used, attempt.requests, has ? 1 : -1);
+    if (before === undefined)
+      this.#byRun.set(attempt.ref.uid, [...(this.#byRun.get(attempt.ref.uid) ?? []), id]);
+    if (before?.stage.name === 'Ending' && attempt.stage.name === 'Cleaning') this.#remember(id);
+    this.#attempts.set(id, attempt);
+    return commands;
+  }
+
+  #remember(id: string): void {
+    this.#ended.add(id);
+    if (this.#ended.size <= REMEMBERED_ENDS) return;
+    const [oldest] = this.#ended;
+    if (oldest !== undefined) this.#ended.delete(oldest);
+  }
+
+  #all(input: AttemptInput, moment: Moment): ReadonlyArray<Command> {
+    return [...this.#attempts.keys()].flatMap((id) => this.#attempt(id, input, moment));
+  }
+
+  #isOurs(run: Run): boolean {
+    return run.status?.assignedPodUID === this.#pod.uid;
+  }
+
+  #assigned(run: Run, via: Via, moment: Moment): ReadonlyArray<Command> {
+    const ref = refOf(run);
+    if (ref === undefined) return [];
+    const id = idOf(ref);
+    if (this.#attempts.has(id) || this.#ended.has(id)) return [];
+    const assignment = assignmentOf(run, ref);
+    const why: Refusal | undefined =
+      !this.#isOurs(run) || run.status?.phase !== 'Scheduled'
+        ? {
+            reason: 'Stale',
+            message: `it is ${run.status?.phase ?? 'Pending'} on pod ${run.status?.assignedPodUID ?? 'none'}`,
+          }
+        : refusal(
+            { capacity: this.#pod.capacity, used: this.#used, draining: this.#draining },
+            assignment.requests,
+          );
+    if (why) return [{ kind: 'Refuse', assignment, refusal: why, via }];
+    const commands = this.#keep(id, admitted(assignment, workOf(run), this.#byRun.has(ref.uid)));
+    return assignment.policy.cancelRequested
+      ? [...commands, ...this.#attempt(id, { kind: 'StopAsked', cause: 'Cancelled' }, moment)]
+      : commands;
+  }
+
+  #seen(run: Run, moment: Moment): ReadonlyArray<Command> {
+    const ref = refOf(run);
+    const current = ref !== undefined && this.#isOurs(run) && !isTerminal(run.status?.phase) ? idOf(ref) : '';
+    const moved = (this.#byRun.get(run.metadata.uid) ?? [])
+      .filter((id) => id !== current)
+      .flatMap((id) => this.#attempt(id, { kind: 'StopAsked', cause: 'Fenced' }, moment));
+    if (ref === undefined || current === '') return moved;
+    if (this.#attempts.has(current))
+      return run.spec.cancelRequested
+        ? [...moved, ...this.#attempt(current, { kind: 'StopAsked', cause: 'Cancelled' }, moment)]
+        : moved;
+    if (this.#ended.has(current)) return moved;
+    return run.status?.phase === 'Running'
+      ? [...moved, ...this.#keep(current, lost(assignmentOf(run, ref), moment))]
+      : [...moved, ...this.#assigned(run, 'watch', moment)];
+  }
+
+  #listed(
+    runs: ReadonlyArray<Run>,
+    heldBefore: ReadonlySet<string>,
+    moment: Moment,
+  ): ReadonlyArray<Command> {
+    const listed = new Set(runs.map(({ metadata }) => metadata.uid));
+    const gone = [...heldBefore].filter((id) => {
+      const attempt = this.#attempts.get(id);
+      return attempt !== undefined && !listed.has(attempt.ref.uid);
+    });
+    return [
+      ...gone.flatMap((id) => this.#attempt(id, { kind: 'StopAsked', cause: 'Fenced' }, moment)),
+      ...runs.flatMap((run) => this.#seen(run, moment)),
+    ];
+  }
+
+  #serverDown(moment: Moment): ReadonlyArray<Command> {
+    if (!this.#serverUp) return [];
+    this.#serverUp = false;
+    this.#serverSynced = false;
+    return [this.#serverAlarm(moment), ...this.#all({ kind: 'ServerDown' }, moment)];
+  }
+
+  #serverAlarm({ at }: Moment): Command {
+    return { kind: 'SetAlarm', id: SERVER_ALARM, alarm: 'Stop', at: plusMillis(at, SERVER_LOST_MS) };
+  }
+
+  #resumed(assignment: Assignment, event: EndEvent | undefined, moment: Moment): ReadonlyArray<Command> {
+    const id = idOf(assignment.ref);
+    if (this.#attempts.has(id)) return [];
+    const commands = this.#keep(
+      id,
+      event ? resumedEnd(assignment, event) : { attempt: resumed(assignment, moment.at), commands: [] },
+    );
+    return this.#serverUp ? commands : [this.#serverAlarm(moment), ...commands];
+  }
+
+  #cleaned(id: string, moment: Moment): ReadonlyArray<Command> {
+    const attempt = this.#attempts.get(id);
+    if (attempt === undefined) return [];
+    this.#attempts.delete(id);
+    const left = (this.#byRun.get(attempt.ref.uid) ?? []).filter((other) => other !== id);
+    if (left.length === 0) this.#byRun.delete(attempt.ref.uid);
+    else this.#byRun.set(attempt.ref.uid, left);
+    const [next] = left;
+    return next === undefined ? [] : this.#attempt(next, { kind: 'WorkspaceFree' }, moment);
+  }
+}
