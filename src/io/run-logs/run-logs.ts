@@ -14,6 +14,7 @@ import type { Cursor } from '../../proto/gen/executor.js';
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
 import { type AttemptRef, idOf } from '../../runtimed/attempt.js';
 import { type Line, LineSplitter, spanOf } from '../../runtimed/lines.js';
+import type { StreamName } from '../../runtimed/server-event.js';
 import { endOfSpool, segmentsOf, Spool } from './spool.js';
 
 /** All spools together. */
@@ -25,8 +26,6 @@ const LOW_WATER_BYTES = 2 * 1024 * 1024;
 const SMALLEST_BYTES = 8 * 1024;
 /** Of the last stderr line, for status.message. */
 const LAST_LINE_BYTES = 1024;
-
-export type StreamName = 'stdout' | 'stderr';
 
 /** Whose log it is, as it stands in every record. */
 export type LogOwner = Readonly<{ ref: AttemptRef; runtime: string }>;

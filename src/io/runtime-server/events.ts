@@ -13,22 +13,10 @@ import { catchError, concat, defer, merge, mergeMap, Observable, of, repeat, swi
 
 import { type Cursor, EndCause, type HealthResponse, OutputStream, type WatchEvent } from '../../proto/gen/executor.js';
 import type { Exit } from '../../runtimed/attempt.js';
+import type { ServerEvent } from '../../runtimed/server-event.js';
 import { micros, type Micros } from '../../model/time.js';
 import type { CallFailure, RuntimeServerClient } from './client.js';
 import { pollEvents } from './poll.js';
-
-export type StreamName = 'stdout' | 'stderr';
-
-/** One thing that happened. */
-export type ServerEvent =
-  | Readonly<{ kind: 'Health'; healthy: boolean; message: string }>
-  | Readonly<{ kind: 'Opened' }>
-  | Readonly<{ kind: 'Synced' }>
-  | Readonly<{ kind: 'Down'; message: string }>
-  | Readonly<{ kind: 'Started'; id: string; at: Micros }>
-  /** `offset` counts bytes of the whole stream; a jump means that the server dropped what is between. */
-  | Readonly<{ kind: 'Output'; id: string; stream: StreamName; offset: number; data: Buffer; at: Micros }>
-  | Readonly<{ kind: 'Exited'; id: string; exit: Omit<Exit, 'lastStderr'> }>;
 
 export type EventOptions = Readonly<{
   /** Where we stand in the output of what we hold; asked at each connect. */

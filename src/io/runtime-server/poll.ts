@@ -10,7 +10,8 @@ import { concat, defer, expand, ignoreElements, merge, mergeMap, type Observable
 
 import { State, type StatusResponse } from '../../proto/gen/executor.js';
 import type { CallFailure, RuntimeServerClient } from './client.js';
-import type { EventOptions, ServerEvent, StreamName } from './events.js';
+import type { ServerEvent, StreamName } from '../../runtimed/server-event.js';
+import type { EventOptions } from './events.js';
 
 /** First and longest pause between two Status calls of one execution, milliseconds, and its growth. */
 export const FIRST_POLL_MS = 50;

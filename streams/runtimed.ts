@@ -1,0 +1,282 @@
+/**
+ * runtimed on one screen: the session, the API and the Runtime Server tell what happens; `Holdings` decides what that
+ * means for the attempts held here; effects enact it, and their answers come back as things that happened.
+ *
+ *     session ──┐                                    ┌─▶ workspace (prepare, collect, clean)
+ *     own Runs ─┼─▶ inputs ─▶ Holdings ─▶ commands ──┼─▶ Runtime Server (execute, cancel, forget)
+ *     server ───┤      ▲                             ├─▶ status writes, refusals
+ *     alarms ───┘      └──────────── answers ────────┴─▶ alarms, notes
+ *
+ * Guarantees: no step waits for a tick; an input costs the same however many attempts are held. Completes when it was
+ * told to terminate and nothing is held any more. Errors only on a defect.
+ */
+import {
+  asyncScheduler,
+  BehaviorSubject,
+  combineLatest,
+  concat,
+  concatMap,
+  distinctUntilChanged,
+  EMPTY,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  type SchedulerLike,
+  scan,
+  share,
+  shareReplay,
+  startWith,
+  Subject,
+  tap,
+} from 'rxjs';
+import * as E from 'fp-ts/lib/Either.js';
+
+import type { RunEvent } from '../src/decide/lifecycle.js';
+import type { Run } from '../src/model/run.js';
+import type { Micros } from '../src/model/time.js';
+import type { AttemptRef as WireRef, Beat, Hello, Refused } from '../src/proto/gen/session.js';
+import type { Refusal } from '../src/runtimed/admission.js';
+import {
+  type Assignment,
+  type AttemptCommand,
+  type AttemptInput,
+  type AttemptRef,
+  type Collected,
+  type Execution,
+  idOf,
+  type Note,
+  type Work,
+} from '../src/runtimed/attempt.js';
+import type { Command, Holdings, Input } from '../src/runtimed/holdings.js';
+import type { ServerNews } from '../src/runtimed/server-event.js';
+import { type AlarmSetting, ringAlarms } from './sidecar/alarms.js';
+import { assignedRuns } from './sidecar/assigned.js';
+import { feedback } from './sidecar/feedback.js';
+import { type Dial, isOpen, keepSession, type SessionEvent } from './sidecar/session.js';
+import type { InformerEvent } from './watch/informer-events.js';
+
+/** Where things come from. */
+export type SidecarSources = Readonly<{
+  /** What an earlier runtimed of this pod left; before all else. */
+  recovered: ReadonlyArray<Input>;
+  dial: Dial;
+  /** The Run of an assignment: decoded, or read from the API where the message has none. */
+  readRun: (ref: WireRef, json: Buffer) => Observable<E.Either<string, Run>>;
+  /** One list of the Runs assigned to this pod that have not ended; tries until it has one. */
+  list$: Observable<ReadonlyArray<Run>>;
+  watch$: Observable<InformerEvent<Run>>;
+  server$: Observable<ServerNews>;
+  /** Emits once on SIGTERM. */
+  terminate$: Observable<unknown>;
+}>;
+
+/** What can be done. Each answers once and never errors; the others just complete. */
+export type SidecarEffects = Readonly<{
+  prepare: (assignment: Assignment, work: Work) => Observable<AttemptInput>;
+  execute: (ref: AttemptRef, execution: Execution) => Observable<AttemptInput>;
+  cancelExecution: (id: string) => Observable<never>;
+  collect: (ref: AttemptRef) => Observable<Collected>;
+  writeStatus: (assignment: Assignment, event: RunEvent) => Observable<AttemptInput>;
+  /** Gives an assignment back in the API, where no operator is there to be told. */
+  giveBack: (assignment: Assignment, refusal: Refusal) => Observable<never>;
+  clean: (command: Extract<AttemptCommand, { kind: 'Clean' }>) => Observable<never>;
+  /** Ends and forgets an execution that nobody here knows. */
+  endUnknown: (id: string, running: boolean) => Observable<never>;
+  note: (note: Note) => void;
+}>;
+
+/** Who we are, for hello. */
+export type Identity = Pick<Hello, 'podName' | 'podUid' | 'runtime' | 'version'>;
+
+export type SidecarOptions = Readonly<{
+  identity: Identity;
+  holdings: Holdings;
+  now: () => Micros;
+  clock?: SchedulerLike;
+  /** Uniform in [0, 1). */
+  chance?: () => number;
+  /** Told of each change: whether a session is open, and the pod's own state. For probes and metrics. */
+  onState?: (state: Readonly<{ isOpen: boolean; beat: Beat }>) => void;
+}>;
+
+const ofAttempt =
+  (id: string) =>
+  (input: AttemptInput): Input => ({ kind: 'Attempt', id, input });
+
+const wireRef = ({ name, uid, attempt }: AttemptRef): WireRef => ({ runName: name, runUid: uid, attempt });
+
+const idOfWire = ({ runUid, attempt }: WireRef): string => (attempt <= 1 ? runUid : `${runUid}.${attempt}`);
+
+/** The Runtime Server's news as inputs. */
+const newsInputs = (news: ServerNews): ReadonlyArray<Input> => {
+  switch (news.kind) {
+    case 'Health':
+      return [];
+    case 'Opened':
+      return [{ kind: 'ServerOpened' }];
+    case 'Synced':
+      return [{ kind: 'ServerSynced' }];
+    case 'Down':
+      return [{ kind: 'ServerDown' }];
+    case 'Started':
+      return [ofAttempt(news.id)({ kind: 'Started', at: news.at })];
+    case 'Exited':
+      return [ofAttempt(news.id)({ kind: 'Exited', exit: news.exit })];
+    default:
+      return news satisfies never;
+  }
+};
+
+type Health = Readonly<{ isUp: boolean; healthy: boolean; message: string }>;
+
+const UNKNOWN_HEALTH: Health = { isUp: false, healthy: false, message: 'the Runtime Server was not reached yet' };
+
+const healthAfter = (health: Health, news: ServerNews): Health => {
+  if (news.kind === 'Health') return { ...health, healthy: news.healthy, message: news.message };
+  if (news.kind === 'Opened') return { ...health, isUp: true };
+  return news.kind === 'Down' ? { isUp: false, healthy: false, message: news.message } : health;
+};
+
+/** Emits each input after its step. */
+export const runtimed = (
+  sources: SidecarSources,
+  effects: SidecarEffects,
+  { identity, holdings, now, clock = asyncScheduler, chance = Math.random, onState }: SidecarOptions,
+): Observable<Input> => {
+  const refusalsSubject = new Subject<Refused>();
+  const settingsSubject = new Subject<AlarmSetting>();
+  const beatSubject = new BehaviorSubject<Beat>({
+    healthy: false,
+    healthMessage: UNKNOWN_HEALTH.message,
+    draining: false,
+  });
+  let isTerminating = false;
+
+  const news$ = sources.server$.pipe(share());
+  const health$ = news$.pipe(
+    scan(healthAfter, UNKNOWN_HEALTH),
+    startWith(UNKNOWN_HEALTH),
+    map(({ isUp, healthy, message }) => ({ healthy: isUp && healthy, message })),
+    distinctUntilChanged((a, b) => a.healthy === b.healthy && a.message === b.message),
+    tap(({ healthy, message }) =>
+      beatSubject.next({ ...beatSubject.value, healthy, healthMessage: healthy ? '' : message }),
+    ),
+    ignoreElements(),
+  );
+
+  const session$ = keepSession(sources.dial, {
+    hello: () => ({ ...identity, ...beatSubject.value, held: holdings.held().map(wireRef) }),
+    beats$: beatSubject,
+    refusals$: refusalsSubject,
+    clock,
+    chance,
+  }).pipe(share());
+  const isOpen$ = isOpen(session$).pipe(shareReplay({ bufferSize: 1, refCount: true }));
+  const state$ = onState
+    ? combineLatest([isOpen$, beatSubject]).pipe(
+        tap(([open, beat]) => onState({ isOpen: open, beat })),
+        ignoreElements(),
+      )
+    : EMPTY;
+
+  /** What the operator asks for. */
+  const asked = (event: SessionEvent): Observable<Input> => {
+    switch (event.kind) {
+      case 'Assign':
+        return sources.readRun(event.ref, event.run).pipe(
+          mergeMap((run): Observable<Input> => {
+            if (E.isRight(run)) return of({ kind: 'Assigned', run: run.right, via: 'session' });
+            refusalsSubject.next({ attempt: event.ref, reason: 'Stale', message: run.left });
+            return EMPTY;
+          }),
+        );
+      case 'Cancel':
+        return of(
+          ofAttempt(idOfWire(event.ref))({
+            kind: 'StopAsked',
+            cause: event.reason === 'Timeout' ? 'Timeout' : 'Cancelled',
+          }),
+        );
+      case 'Drain':
+        return of({ kind: 'DrainAsked' });
+      case 'Opened':
+      case 'Closed':
+        return EMPTY;
+      default:
+        return event satisfies never;
+    }
+  };
+
+  const enact = (command: Command): Observable<Input> => {
+    switch (command.kind) {
+      case 'Prepare':
+        return effects
+          .prepare(command.assignment, command.work)
+          .pipe(map(ofAttempt(idOf(command.assignment.ref))));
+      case 'Execute':
+        return effects.execute(command.ref, command.execution).pipe(map(ofAttempt(idOf(command.ref))));
+      case 'CancelExecution':
+        return effects.cancelExecution(idOf(command.ref));
+      case 'Collect':
+        return effects
+          .collect(command.ref)
+          .pipe(map((collected) => ofAttempt(idOf(command.ref))({ kind: 'Collected', collected })));
+      case 'WriteStatus':
+        return effects
+          .writeStatus(command.assignment, command.event)
+          .pipe(map(ofAttempt(idOf(command.assignment.ref))));
+      case 'Clean':
+        return concat(effects.clean(command), of<Input>({ kind: "Cleaned", id: idOf(command.ref) }));
+      case 'Refuse':
+        if (command.via === 'watch') return effects.giveBack(command.assignment, command.refusal);
+        refusalsSubject.next({ attempt: wireRef(command.assignment.ref), ...command.refusal });
+        return EMPTY;
+      case 'EndUnknown':
+        return effects.endUnknown(command.id, command.running);
+      case 'SetAlarm':
+      case 'ClearAlarms':
+        settingsSubject.next(command);
+        return EMPTY;
+      case 'Note':
+        effects.note(command);
+        return EMPTY;
+      default:
+        return command satisfies never;
+    }
+  };
+
+  const drain$ = sources.terminate$.pipe(
+    map((): Input => {
+      isTerminating = true;
+      return { kind: 'DrainAsked' };
+    }),
+  );
+
+  const inputs$ = merge(
+    // First, so that an alarm set by what was recovered has its queue.
+    ringAlarms(settingsSubject, now, clock).pipe(
+      map(({ id, alarm }): Input => ({ kind: 'Rang', id, alarm })),
+    ),
+    of(...sources.recovered),
+    state$,
+    health$,
+    drain$,
+    assignedRuns(isOpen$, { ...sources, heldIds: () => holdings.ids() }, clock),
+    session$.pipe(concatMap(asked)),
+    news$.pipe(mergeMap(newsInputs)),
+  );
+
+  return feedback<Input, Command>(inputs$, {
+    reduce: (input) => {
+      const commands = holdings.reduce(input, { at: now(), chance: chance() });
+      if (holdings.isDraining && !beatSubject.value.draining)
+        beatSubject.next({ ...beatSubject.value, draining: true });
+      return commands;
+    },
+    enact,
+    isDone: () => isTerminating && holdings.size === 0,
+  });
+};
