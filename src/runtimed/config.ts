@@ -1,0 +1,118 @@
+/** runtimed's settings, all from its environment (ARCHITECTURE.md, "Environment of the pod's containers"). */
+import * as E from 'fp-ts/lib/Either.js';
+import * as t from 'io-ts';
+
+import { Address } from '../io/address.js';
+import { Amounts } from '../model/run.js';
+
+const Filled = new t.Type<string, string, unknown>(
+  'Filled',
+  t.string.is,
+  (u, context) =>
+    typeof u === 'string' && u !== '' ? t.success(u) : t.failure(u, context, 'is not set'),
+  t.identity,
+);
+
+const OperatorUrl = new t.Type<string, string, unknown>(
+  'OperatorUrl',
+  t.string.is,
+  (u, context) =>
+    typeof u === 'string' && (u.startsWith('unix:/') || /^https?:\/\/[^/]+\/?$/.test(u))
+      ? t.success(u)
+      : t.failure(u, context, 'is not https://host:port, http://host:port or unix:/path'),
+  t.identity,
+);
+
+const AbsolutePath = new t.Type<string, string, unknown>(
+  'AbsolutePath',
+  t.string.is,
+  (u, context) =>
+    typeof u === 'string' && u.startsWith('/') ? t.success(u) : t.failure(u, context, 'is not an absolute path'),
+  t.identity,
+);
+
+const Capacity = new t.Type<Amounts, string, unknown>(
+  'Capacity',
+  Amounts.is,
+  (u, context) => {
+    const problem = 'is not a JSON object of resource names and whole numbers, such as {"runs":4}';
+    try {
+      const amounts = Amounts.decode(JSON.parse(String(u)));
+      return E.isRight(amounts) ? amounts : t.failure(u, context, problem);
+    } catch {
+      return t.failure(u, context, problem);
+    }
+  },
+  JSON.stringify,
+);
+
+const Environment = t.intersection([
+  t.type({
+    KRUNTIME_WORK_DIR: AbsolutePath,
+    KRUNTIME_SERVER_ADDRESS: Address,
+    KRUNTIME_LOGS_ADDRESS: Address,
+    KRUNTIME_PROBES_ADDRESS: Address,
+    KRUNTIME_METRICS_ADDRESS: Address,
+    KRUNTIME_OPERATOR_URL: OperatorUrl,
+    KRUNTIME_SESSION_TOKEN_FILE: AbsolutePath,
+    KRUNTIME_SERVICE_ACCOUNT_DIR: AbsolutePath,
+    KRUNTIME_POD_NAME: Filled,
+    KRUNTIME_POD_NAMESPACE: Filled,
+    KRUNTIME_POD_UID: Filled,
+    KRUNTIME_RUNTIME: Filled,
+    KRUNTIME_CAPACITY: Capacity,
+    KUBERNETES_SERVICE_HOST: Filled,
+    KUBERNETES_SERVICE_PORT: Filled,
+  }),
+  t.partial({ KRUNTIME_OPERATOR_CA: t.string }),
+]);
+
+export type Config = Readonly<{
+  workDir: string;
+  serverAddress: Address;
+  logsAddress: Address;
+  probesAddress: Address;
+  metricsAddress: Address;
+  operator: Readonly<{ url: string; ca: string; tokenFile: string }>;
+  api: Readonly<{ serviceAccountDir: string; host: string; port: string }>;
+  pod: Readonly<{ name: string; namespace: string; uid: string }>;
+  runtime: string;
+  capacity: Amounts;
+}>;
+
+/** The settings, or one line per variable that is wrong. Values are not repeated. */
+export const readConfig = (env: NodeJS.ProcessEnv): E.Either<ReadonlyArray<string>, Config> => {
+  const decoded = Environment.decode(env);
+  if (E.isLeft(decoded))
+    return E.left(
+      decoded.left.map(({ context, message }) => {
+        const name = context.find(({ key }) => key.startsWith('K'))?.key ?? 'the environment';
+        return `${name} ${message ?? 'is not set or has a wrong form'}`;
+      }),
+    );
+  const from = decoded.right;
+  return E.right({
+    workDir: from.KRUNTIME_WORK_DIR,
+    serverAddress: from.KRUNTIME_SERVER_ADDRESS,
+    logsAddress: from.KRUNTIME_LOGS_ADDRESS,
+    probesAddress: from.KRUNTIME_PROBES_ADDRESS,
+    metricsAddress: from.KRUNTIME_METRICS_ADDRESS,
+    operator: {
+      url: from.KRUNTIME_OPERATOR_URL,
+      ca: from.KRUNTIME_OPERATOR_CA ?? '',
+      tokenFile: from.KRUNTIME_SESSION_TOKEN_FILE,
+    },
+    api: {
+      serviceAccountDir: from.KRUNTIME_SERVICE_ACCOUNT_DIR,
+      host: from.KUBERNETES_SERVICE_HOST,
+      port: from.KUBERNETES_SERVICE_PORT,
+    },
+    pod: {
+      name: from.KRUNTIME_POD_NAME,
+      namespace: from.KRUNTIME_POD_NAMESPACE,
+      uid: from.KRUNTIME_POD_UID,
+    },
+    runtime: from.KRUNTIME_RUNTIME,
+    capacity: from.KRUNTIME_CAPACITY,
+  });
+};
