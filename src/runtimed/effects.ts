@@ -1,0 +1,160 @@
+/** What the sidecar's commands do: each effect joins the adapters for one command and logs what became of it. */
+import * as E from 'fp-ts/lib/Either.js';
+import { concat, defer, EMPTY, from, ignoreElements, map, merge, type Observable, type Subject, tap } from 'rxjs';
+
+import type { SidecarEffects } from '../../streams/runtimed.js';
+import type { RunLogs } from '../io/run-logs/run-logs.js';
+import type { RuntimeServerClient } from '../io/runtime-server/client.js';
+import { type WriterPorts, type Written, writeStatus } from '../io/runs/status-writer.js';
+import { cleanWorkspace } from '../io/workspace/clean.js';
+import { collectResults } from '../io/workspace/collect.js';
+import { prepareWorkspace } from '../io/workspace/prepare.js';
+import { recordEnd } from '../io/workspace/records.js';
+import type { Log } from '../io/log.js';
+import type { KubePort } from '../ports.js';
+import type { RunEvent } from '../decide/lifecycle.js';
+import type { Micros } from '../model/time.js';
+import { type Assignment, type AttemptInput, type AttemptRef, idOf } from './attempt.js';
+
+export type EffectParts = Readonly<{
+  workDir: string;
+  podUid: string;
+  kube: Pick<KubePort, 'get' | 'patch'>;
+  server: RuntimeServerClient;
+  logs: RunLogs;
+  /** Told of executions that were accepted. */
+  executedSubject: Subject<string>;
+  log: Log;
+  now: () => Micros;
+}>;
+
+/** The fields by which an attempt is found in the log. */
+export const logFields = (ref: AttemptRef): Readonly<Record<string, unknown>> => ({
+  run: `${ref.namespace}/${ref.name}`,
+  uid: ref.uid,
+  attempt: ref.attempt,
+});
+
+const logWritten = (log: Log, assignment: Assignment, event: RunEvent, written: Written): void => {
+  const fields = { ...logFields(assignment.ref), event: event.kind };
+  if (written.kind === 'StatusUnwritten') log.warn(fields, 'status not written, the api is away');
+  if (written.kind !== 'StatusWritten') return;
+  const { phase, exitCode } = written.status;
+  if (event.kind !== 'AttemptEnded') {
+    log.info({ ...fields, phase }, 'status written');
+    return;
+  }
+  const reason = event.result.kind === 'Failed' ? event.result.reason : event.result.kind;
+  log.info({ ...fields, phase, reason, exitCode }, 'attempt ended');
+};
+
+/** The effects over their adapters. */
+export const sidecarEffects = ({
+  workDir,
+  podUid,
+  kube,
+  server,
+  logs,
+  executedSubject,
+  log,
+  now,
+}: EffectParts): SidecarEffects => {
+  const writer: WriterPorts = {
+    kube,
+    podUid,
+    hold: (assignment, event) =>
+      recordEnd(workDir, podUid, assignment, event).catch((err: unknown) => {
+        log.error({ ...logFields(assignment.ref), err }, 'end cannot be kept on disk');
+      }),
+    onRetry: ({ ref }, error, retryInMs) =>
+      log.warn(
+        { ...logFields(ref), err: error, errKind: error.kind, nextAttemptMs: Math.round(retryInMs) },
+        'status write failed, trying again',
+      ),
+  };
+  const givingBack = new Set<string>();
+
+  const write = (assignment: Assignment, event: RunEvent): Observable<Written> =>
+    writeStatus(assignment, event, writer).pipe(
+      tap((written) => logWritten(log, assignment, event, written)),
+    );
+
+  /** A call whose failure is only worth a log record: the news of the server say what became of it. */
+  const told = (what: string, id: string, call$: Observable<E.Either<unknown, unknown>>): Observable<never> =>
+    call$.pipe(
+      tap((answer) => {
+        if (E.isLeft(answer)) log.warn({ execution: id, err: answer.left }, what);
+      }),
+      ignoreElements(),
+    );
+
+  return {
+    prepare: (assignment, work) =>
+      defer(() => {
+        log.info(logFields(assignment.ref), 'attempt admitted');
+        logs.open({ ref: assignment.ref, runtime: assignment.runtime });
+        return from(prepareWorkspace(workDir, podUid, assignment, work));
+      }),
+    execute: (ref, execution) =>
+      server.execute(idOf(ref), execution).pipe(
+        map((answer): AttemptInput => {
+          if (E.isRight(answer)) {
+            executedSubject.next(idOf(ref));
+            return { kind: 'Executed' };
+          }
+          const { kind, message } = answer.left;
+          log.warn({ ...logFields(ref), err: answer.left }, 'execute failed');
+          return { kind: kind === 'Unanswered' ? 'ExecuteUnanswered' : 'ExecuteRefused', message };
+        }),
+      ),
+    cancelExecution: (id) => told('cancel failed', id, server.cancel(id)),
+    collect: (ref) =>
+      from(collectResults(workDir, ref)).pipe(
+        tap((collected) => {
+          if (collected.kind === 'Outputs' && collected.unkeptArtifacts > 0)
+            log.warn(
+              { ...logFields(ref), artifacts: collected.unkeptArtifacts },
+              'artifacts were not kept, no artifact store is configured',
+            );
+        }),
+      ),
+    writeStatus: write,
+    giveBack: (assignment, { reason, message }) =>
+      defer(() => {
+        const id = idOf(assignment.ref);
+        // The watch may show it again while it is being given back.
+        if (givingBack.has(id)) return EMPTY;
+        givingBack.add(id);
+        return write(assignment, { kind: 'Returned', reason, message, at: now() }).pipe(
+          tap({ finalize: () => givingBack.delete(id) }),
+          ignoreElements(),
+        );
+      }),
+    clean: ({ ref, prepared, executed }) =>
+      defer(() => {
+        const id = idOf(ref);
+        logs.finish(id, now());
+        logs.close(id);
+        return merge(
+          executed ? told('forget failed', id, server.forget(id)) : EMPTY,
+          prepared
+            ? from(
+                cleanWorkspace(workDir, ref).catch((err: unknown) => {
+                  log.warn({ ...logFields(ref), err }, 'workspace cannot be removed');
+                }),
+              ).pipe(ignoreElements())
+            : EMPTY,
+        );
+      }),
+    endUnknown: (id, running) =>
+      concat(
+        defer(() => {
+          log.info({ execution: id, running }, 'execution of nobody, ending it');
+          return running ? told('cancel failed', id, server.cancel(id)) : EMPTY;
+        }),
+        running ? EMPTY : told('forget failed', id, server.forget(id)),
+      ),
+    note: ({ level, message, ref, fields }) =>
+      log[level]({ ...(ref ? logFields(ref) : {}), ...fields }, message),
+  };
+};

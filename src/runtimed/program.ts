@@ -1,0 +1,187 @@
+/** Puts runtimed together: adapters made from its settings, the streams over them, its servers. One subscription. */
+import { ServerCredentials } from '@grpc/grpc-js';
+import { defer, Subject, tap } from 'rxjs';
+import { runtimed } from '../../streams/runtimed.js';
+import { informer } from '../../streams/watch/informer.js';
+import { listenGrpc, printAddress } from '../io/address.js';
+import { nowMicros } from '../io/clock.js';
+import type { Log } from '../io/log.js';
+import { serveMetrics } from '../io/metrics-server.js';
+import { serveProbes } from '../io/probes.js';
+import { RunLogs } from '../io/run-logs/run-logs.js';
+import { logsServer } from '../io/run-logs/server.js';
+import { teeOutput } from '../io/run-logs/tee.js';
+import { assignedSelection, listAssigned } from '../io/runs/assigned.js';
+import { readRun } from '../io/runs/read-run.js';
+import { RuntimeServerClient } from '../io/runtime-server/client.js';
+import { serverEvents } from '../io/runtime-server/events.js';
+import { dialOperator } from '../io/session/client.js';
+import { cleanWorkspace } from '../io/workspace/clean.js';
+import { createStateFolders, findRecords, refFromId } from '../io/workspace/records.js';
+import { runs } from '../model/resources.js';
+import { Run } from '../model/run.js';
+import type { KubePort } from '../ports.js';
+import type { Config } from './config.js';
+import { logFields, sidecarEffects } from './effects.js';
+import { Holdings, type Input } from './holdings.js';
+import { runtimedMetrics } from './metrics.js';
+
+/** Version told to the operator. */
+export const VERSION = '0.1.0';
+
+/** What it uses of the Kubernetes API. */
+export type RuntimedKube = Pick<KubePort, 'get' | 'list' | 'watch' | 'patch'>;
+
+export type Running = Readonly<{
+  /** Resolves when it has drained; rejects on a defect. */
+  done: Promise<void>;
+  /** Begins to drain. */
+  drain: () => void;
+  /** Ends at once, without draining. */
+  close: () => Promise<void>;
+}>;
+
+/** One record of a Run's output, as it stands on runtimed's stdout. */
+const outputLog =
+  (log: Log, pod: string): ConstructorParameters<typeof RunLogs>[1] =>
+  ({ ref, runtime }, { stream, seq, line, partial, droppedBytes }) =>
+    log.info(
+      {
+        run_uid: ref.uid,
+        run_name: ref.name,
+        namespace: ref.namespace,
+        runtime,
+        pod,
+        attempt: ref.attempt,
+        stream,
+        seq,
+        message: line.toString(),
+        ...(partial ? { partial } : {}),
+        ...(droppedBytes > 0 ? { dropped_bytes: droppedBytes } : {}),
+      },
+      'run output',
+    );
+
+/** What an earlier runtimed of this pod left behind, as inputs; rests of what never began are removed. */
+const recover = async ({ workDir, pod }: Config, logs: RunLogs, log: Log): Promise<ReadonlyArray<Input>> => {
+  await createStateFolders(workDir);
+  await logs.recover();
+  const { found, torn } = await findRecords(workDir, pod.uid);
+  for (const id of torn) {
+    const ref = refFromId(id);
+    if (ref)
+      await cleanWorkspace(workDir, ref).catch((err: unknown) =>
+        log.warn({ execution: id, err }, 'workspace cannot be removed'),
+      );
+  }
+  for (const { assignment, end } of found) {
+    log.info({ ...logFields(assignment.ref), isEnded: end !== undefined }, 'attempt found again');
+    if (!end) await logs.resume({ ref: assignment.ref, runtime: assignment.runtime });
+  }
+  return found.map(({ assignment, end }): Input => ({ kind: 'Resumed', assignment, ...(end ? { end } : {}) }));
+};
+
+/**
+ * Starts it; resolves when its servers listen.
+ *
+ * @throws Error when the work folder cannot be used or an address cannot be bound.
+ */
+export const startRuntimed = async (config: Config, kube: RuntimedKube, log: Log): Promise<Running> => {
+  const { pod, workDir } = config;
+  const logs = new RunLogs(workDir, outputLog(log, pod.name), ({ ref }, err) =>
+    log.error({ ...logFields(ref), err }, 'log of the run can no longer be stored'),
+  );
+  const recovered = await recover(config, logs, log);
+  const server = new RuntimeServerClient(printAddress(config.serverAddress));
+  const holdings = new Holdings({ uid: pod.uid, capacity: config.capacity });
+  const metrics = runtimedMetrics(holdings, config.capacity, () => logs.stored, nowMicros);
+  const executedSubject = new Subject<string>();
+  const terminateSubject = new Subject<void>();
+  const selection = assignedSelection(pod);
+  const ready = { isOpen: false, isWatching: false, healthy: false, message: 'starting' };
+
+  const steps$ = runtimed(
+    {
+      recovered,
+      dial: dialOperator(config.operator),
+      readRun: readRun(kube, pod.namespace),
+      list$: listAssigned(kube, selection),
+      watch$: defer(() => informer(kube, runs, selection, Run, { random: Math.random })).pipe(
+        tap({
+          next: (event) => {
+            if (event.kind === 'InitDone' || event.kind === 'Connected') ready.isWatching = true;
+            if (event.kind === 'Disconnected') {
+              ready.isWatching = false;
+              log.warn({ err: event.error, nextAttemptMs: event.retryInMs }, 'watch of own runs is down');
+            }
+            if (event.kind === 'Rejected') log.warn({ run: event.key, paths: event.paths }, 'run cannot be read');
+          },
+          finalize: () => {
+            ready.isWatching = false;
+          },
+        }),
+      ),
+      server$: serverEvents(server, {
+        cursors: () => logs.cursors(),
+        cursor: (id) => logs.cursor(id),
+        executed$: executedSubject,
+        pressure$: logs.pressure$,
+        now: nowMicros,
+      }).pipe(teeOutput(logs)),
+      terminate$: terminateSubject,
+    },
+    sidecarEffects({
+      workDir,
+      podUid: pod.uid,
+      kube,
+      server,
+      logs,
+      executedSubject,
+      log,
+      now: nowMicros,
+    }),
+    {
+      identity: { podName: pod.name, podUid: pod.uid, runtime: config.runtime, version: VERSION },
+      holdings,
+      now: nowMicros,
+      onState: ({ isOpen, beat }) => {
+        if (isOpen !== ready.isOpen) log.info({ isOpen }, 'session with the operator changed');
+        if (beat.healthy !== ready.healthy)
+          log.info({ healthy: beat.healthy, reason: beat.healthMessage }, 'health of the runtime server changed');
+        Object.assign(ready, { isOpen, healthy: beat.healthy, message: beat.healthMessage });
+        metrics.sessionOpen(isOpen);
+      },
+    },
+  );
+
+  const probes = await serveProbes(config.probesAddress, {
+    whyUnhealthy: () => undefined,
+    whyUnready: () => {
+      if (!ready.healthy) return `the Runtime Server is not healthy: ${ready.message}`;
+      return ready.isOpen || ready.isWatching
+        ? undefined
+        : 'there is neither a session with the operator nor a watch of the API';
+    },
+  });
+  const scrapes = await serveMetrics(config.metricsAddress, metrics.registry);
+  const logService = logsServer(logs);
+  await listenGrpc(logService, config.logsAddress, ServerCredentials.createInsecure());
+
+  const close = async (): Promise<void> => {
+    subscription.unsubscribe();
+    logService.forceShutdown();
+    server.close();
+    await Promise.all([probes.close(), scrapes.close()]);
+  };
+  let finish: (cause?: unknown) => void = () => undefined;
+  const done = new Promise<void>((resolve, reject) => {
+    finish = (cause) => (cause === undefined ? resolve() : reject(cause));
+  });
+  const subscription = steps$.subscribe({
+    next: metrics.observe,
+    error: (cause: unknown) => finish(cause ?? new Error('the sidecar failed')),
+    complete: () => finish(),
+  });
+  log.info({ pod: `${pod.namespace}/${pod.name}`, runtime: config.runtime, recovered: recovered.length }, 'runtimed started');
+  return { done, drain: () => terminateSubject.next(), close };
+};
