@@ -5,7 +5,7 @@
  * that asked for it is through. Effects run side by side; each is asked for by a step that expects it, and there are
  * at most a few per attempt held, so their number is bounded by the pod's capacity.
  */
-import { Observable, type Subscription } from 'rxjs';
+import { Observable, Subscription } from 'rxjs';
 
 export type Loop<Input, Command> = Readonly<{
   /** The step; it may keep state, since it is called one input at a time. */
@@ -23,19 +23,13 @@ export const feedback = <Input, Command>(
 ): Observable<Input> =>
   new Observable((steps) => {
     const queue: Input[] = [];
-    const running = new Set<Subscription>();
+    // An effect that has ended leaves it by itself.
+    const running = new Subscription();
     let busy = false;
     const run = (command: Command): void => {
-      let ended = false;
-      const effect = enact(command).subscribe({
-        next: push,
-        error: (cause: unknown) => steps.error(cause),
-        complete: () => {
-          ended = true;
-          if (effect) running.delete(effect);
-        },
-      }) as Subscription | undefined;
-      if (effect && !ended) running.add(effect);
+      running.add(
+        enact(command).subscribe({ next: push, error: (cause: unknown) => steps.error(cause) }),
+      );
     };
     const push = (input: Input): void => {
       queue.push(input);
@@ -56,6 +50,6 @@ export const feedback = <Input, Command>(
     const source = inputs$.subscribe({ next: push, error: (cause: unknown) => steps.error(cause) });
     return () => {
       source.unsubscribe();
-      for (const effect of running) effect.unsubscribe();
+      running.unsubscribe();
     };
   });

@@ -31,6 +31,8 @@ export class ScriptedOperator {
   readonly #sessions = new ReplaySubject<ScriptedSession>();
   readonly #open = new Set<Stream>();
   beatMs = 1_000;
+  /** Whether it beats. */
+  beats = true;
   /** Whether hello is answered. */
   welcomes = true;
   url = '';
@@ -46,7 +48,11 @@ export class ScriptedOperator {
           this.#sessions.next({ hello: message.message.value, token, stream });
         } else this.#messages.next(message);
       });
+      const beat = setInterval(() => {
+        if (this.beats) stream.write({ message: { $case: 'beat', value: { healthy: true, healthMessage: '', draining: false } } });
+      }, this.beatMs);
       const over = (): void => {
+        clearInterval(beat);
         this.#open.delete(stream);
         stream.end();
       };

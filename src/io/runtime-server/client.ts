@@ -44,31 +44,36 @@ export const failureOf = (error: ServiceError): CallFailure => ({
   message: error.details || error.message,
 });
 
-/** For a call that waits until there is a connection instead of failing at once. */
-const waiting = (): Metadata => {
-  const metadata = new Metadata();
-  metadata.setOptions({ waitForReady: true });
-  return metadata;
-};
+const connectTo = (target: string): RuntimeClient =>
+  new RuntimeClient(target, ChannelCredentials.createInsecure(), {
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 5_000,
+    'grpc.enable_retries': 0,
+    'grpc.use_local_subchannel_pool': 1,
+    // A unary server's Status answers may hold the whole output.
+    'grpc.max_receive_message_length': 64 * 1024 * 1024,
+  });
 
 type Respond<A> = (error: ServiceError | null, response: A) => void;
 
-/** One connection to one Runtime Server. */
+/**
+ * One Runtime Server, over one connection at a time. Whether and when it is dialled again is decided by who follows
+ * its events: a channel's own reconnection does not see a unix socket that appears only later.
+ */
 export class RuntimeServerClient {
-  readonly #client: RuntimeClient;
+  readonly #target: string;
+  #client: RuntimeClient;
 
   /** @param target `127.0.0.1:19091` or `unix:/path`, as gRPC names it */
   constructor(target: string) {
-    this.#client = new RuntimeClient(target, ChannelCredentials.createInsecure(), {
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.min_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 1_000,
-      'grpc.keepalive_time_ms': 10_000,
-      'grpc.keepalive_timeout_ms': 5_000,
-      'grpc.enable_retries': 0,
-      // A unary server's Status answers may hold the whole output.
-      'grpc.max_receive_message_length': 64 * 1024 * 1024,
-    });
+    this.#target = target;
+    this.#client = connectTo(target);
+  }
+
+  /** A new connection for all calls from now on. */
+  renew(): void {
+    this.#client.close();
+    this.#client = connectTo(this.#target);
   }
 
   execute(id: string, execution: Execution): Call<unknown> {
@@ -101,12 +106,8 @@ export class RuntimeServerClient {
     return this.#call((options, respond) => this.#client.forget({ id }, new Metadata(), options, respond));
   }
 
-  /** Waits for the connection, so that a server that is just starting is found as soon as it listens. */
-  health(waitMs: number): Call<HealthResponse> {
-    return this.#call(
-      (options, respond) =>
-        this.#client.health({}, waiting(), { ...options, deadline: Date.now() + waitMs }, respond),
-    );
+  health(): Call<HealthResponse> {
+    return this.#call((options, respond) => this.#client.health({}, new Metadata(), options, respond));
   }
 
   /**

@@ -30,8 +30,7 @@ export type EventOptions = Readonly<{
   now: () => Micros;
 }>;
 
-/** Wait for the connection, and pause between attempts to connect. */
-const CONNECT_MS = 2_000;
+/** Pause between attempts to connect. Local and cheap, and a Run may be waiting for it. */
 const RECONNECT_MS = 100;
 /** Pause before an unhealthy server is asked again. */
 const UNHEALTHY_MS = 1_000;
@@ -109,7 +108,7 @@ const healthEvents = (
     : concat(
         event$,
         timer(UNHEALTHY_MS).pipe(
-          switchMap(() => client.health(CONNECT_MS)),
+          switchMap(() => client.health()),
           switchMap((next) => healthEvents(client, next)),
         ),
       );
@@ -134,7 +133,7 @@ export const serverEvents = (
 ): Observable<ServerEvent> =>
   defer(() => {
     let isUp = false;
-    return defer(() => client.health(CONNECT_MS)).pipe(
+    return defer(() => client.health()).pipe(
       switchMap((answer) =>
         E.isLeft(answer) && answer.left.kind === 'Unanswered'
           ? of<ServerEvent>({ kind: 'Down', message: answer.left.message })
@@ -152,6 +151,11 @@ export const serverEvents = (
         const unhealthy: ServerEvent = { kind: 'Health', healthy: false, message: event.message };
         return wasUp ? of(unhealthy, event) : of(unhealthy);
       }),
-      repeat({ delay: () => timer(RECONNECT_MS) }),
+      repeat({
+        delay: () => {
+          client.renew();
+          return timer(RECONNECT_MS);
+        },
+      }),
     );
   });
