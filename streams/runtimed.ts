@@ -10,6 +10,8 @@
  * Guarantees: no step waits for a tick; an input costs the same however many attempts are held. Completes when it was
  * told to terminate and nothing is held any more. Errors only on a defect.
  */
+
+import * as E from 'fp-ts/lib/Either.js';
 import {
   asyncScheduler,
   BehaviorSubject,
@@ -25,20 +27,16 @@ import {
   type Observable,
   of,
   type SchedulerLike,
+  Subject,
   scan,
   share,
   shareReplay,
   startWith,
-  Subject,
   tap,
 } from 'rxjs';
-import * as E from 'fp-ts/lib/Either.js';
 
 import type { RunEvent } from '../src/decide/lifecycle.js';
-import type { Run } from '../src/model/run.js';
-import type { Micros } from '../src/model/time.js';
-import type { AttemptRef as WireRef, Beat, Hello, Refused } from '../src/proto/gen/session.js';
-import type { Refusal } from '../src/runtimed/admission.js';
+import type { Refusal } from '../src/decide/sidecar/admission.js';
 import {
   type Assignment,
   type AttemptCommand,
@@ -49,9 +47,12 @@ import {
   idOf,
   type Note,
   type Work,
-} from '../src/runtimed/attempt.js';
-import type { Command, Holdings, Input } from '../src/runtimed/holdings.js';
-import type { ServerNews } from '../src/runtimed/server-event.js';
+} from '../src/decide/sidecar/attempt.js';
+import type { Command, Holdings, Input } from '../src/decide/sidecar/holdings.js';
+import type { ServerNews } from '../src/decide/sidecar/server-event.js';
+import type { Run } from '../src/model/run.js';
+import type { Micros } from '../src/model/time.js';
+import type { Beat, Hello, Refused, AttemptRef as WireRef } from '../src/proto/gen/session.js';
 import { type AlarmSetting, ringAlarms } from './sidecar/alarms.js';
 import { assignedRuns } from './sidecar/assigned.js';
 import { feedback } from './sidecar/feedback.js';
@@ -132,7 +133,11 @@ const newsInputs = (news: ServerNews): ReadonlyArray<Input> => {
 
 type Health = Readonly<{ isUp: boolean; healthy: boolean; message: string }>;
 
-const UNKNOWN_HEALTH: Health = { isUp: false, healthy: false, message: 'the Runtime Server was not reached yet' };
+const UNKNOWN_HEALTH: Health = {
+  isUp: false,
+  healthy: false,
+  message: 'the Runtime Server was not reached yet',
+};
 
 const healthAfter = (health: Health, news: ServerNews): Health => {
   if (news.kind === 'Health') return { ...health, healthy: news.healthy, message: news.message };
@@ -229,7 +234,7 @@ export const runtimed = (
           .writeStatus(command.assignment, command.event)
           .pipe(map(ofAttempt(idOf(command.assignment.ref))));
       case 'Clean':
-        return concat(effects.clean(command), of<Input>({ kind: "Cleaned", id: idOf(command.ref) }));
+        return concat(effects.clean(command), of<Input>({ kind: 'Cleaned', id: idOf(command.ref) }));
       case 'Refuse':
         if (command.via === 'watch') return effects.giveBack(command.assignment, command.refusal);
         refusalsSubject.next({ attempt: wireRef(command.assignment.ref), ...command.refusal });

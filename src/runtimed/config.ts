@@ -8,8 +8,7 @@ import { Amounts } from '../model/run.js';
 const Filled = new t.Type<string, string, unknown>(
   'Filled',
   t.string.is,
-  (u, context) =>
-    typeof u === 'string' && u !== '' ? t.success(u) : t.failure(u, context, 'is not set'),
+  (u, context) => (typeof u === 'string' && u !== '' ? t.success(u) : t.failure(u, context, 'is not set')),
   t.identity,
 );
 
@@ -27,7 +26,9 @@ const AbsolutePath = new t.Type<string, string, unknown>(
   'AbsolutePath',
   t.string.is,
   (u, context) =>
-    typeof u === 'string' && u.startsWith('/') ? t.success(u) : t.failure(u, context, 'is not an absolute path'),
+    typeof u === 'string' && u.startsWith('/')
+      ? t.success(u)
+      : t.failure(u, context, 'is not an absolute path'),
   t.identity,
 );
 

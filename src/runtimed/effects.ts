@@ -1,20 +1,31 @@
 /** What the sidecar's commands do: each effect joins the adapters for one command and logs what became of it. */
 import * as E from 'fp-ts/lib/Either.js';
-import { concat, defer, EMPTY, from, ignoreElements, map, merge, type Observable, type Subject, tap } from 'rxjs';
+import {
+  concat,
+  defer,
+  EMPTY,
+  from,
+  ignoreElements,
+  map,
+  merge,
+  type Observable,
+  type Subject,
+  tap,
+} from 'rxjs';
 
 import type { SidecarEffects } from '../../streams/runtimed.js';
+import type { RunEvent } from '../decide/lifecycle.js';
+import { type Assignment, type AttemptInput, type AttemptRef, idOf } from '../decide/sidecar/attempt.js';
+import type { Log } from '../io/log.js';
 import type { RunLogs } from '../io/run-logs/run-logs.js';
-import type { RuntimeServerClient } from '../io/runtime-server/client.js';
 import { type WriterPorts, type Written, writeStatus } from '../io/runs/status-writer.js';
+import type { RuntimeServerClient } from '../io/runtime-server/client.js';
 import { cleanWorkspace } from '../io/workspace/clean.js';
 import { collectResults } from '../io/workspace/collect.js';
 import { prepareWorkspace } from '../io/workspace/prepare.js';
 import { recordEnd } from '../io/workspace/records.js';
-import type { Log } from '../io/log.js';
-import type { KubePort } from '../ports.js';
-import type { RunEvent } from '../decide/lifecycle.js';
 import type { Micros } from '../model/time.js';
-import { type Assignment, type AttemptInput, type AttemptRef, idOf } from './attempt.js';
+import type { KubePort } from '../ports.js';
 
 export type EffectParts = Readonly<{
   workDir: string;

@@ -1,10 +1,9 @@
 /** What runtimed counts, in Prometheus' words. Fed with each input after its step; asked by a scrape. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-
+import type { Stage } from '../decide/sidecar/attempt.js';
+import type { Holdings, Input } from '../decide/sidecar/holdings.js';
 import type { Amounts } from '../model/run.js';
 import type { Micros } from '../model/time.js';
-import type { Stage } from './attempt.js';
-import type { Holdings, Input } from './holdings.js';
 
 const STAGES: ReadonlyArray<Stage['name']> = [
   'Waiting',
@@ -114,7 +113,11 @@ export const runtimedMetrics = (
     observe: (input) => {
       if (input.kind !== 'Attempt' && input.kind !== 'Cleaned') return;
       look(input.id);
-      if (input.kind === 'Attempt' && input.input.kind === 'StatusWritten' && holdings.get(input.id)?.stage.name === 'Cleaning')
+      if (
+        input.kind === 'Attempt' &&
+        input.input.kind === 'StatusWritten' &&
+        holdings.get(input.id)?.stage.name === 'Cleaning'
+      )
         ended.inc({ phase: input.input.status.phase ?? 'Pending' });
     },
     sessionOpen: (isOpen) => session.set(isOpen ? 1 : 0),

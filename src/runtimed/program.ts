@@ -3,6 +3,7 @@ import { ServerCredentials } from '@grpc/grpc-js';
 import { defer, Subject, tap } from 'rxjs';
 import { runtimed } from '../../streams/runtimed.js';
 import { informer } from '../../streams/watch/informer.js';
+import { Holdings, type Input } from '../decide/sidecar/holdings.js';
 import { listenGrpc, printAddress } from '../io/address.js';
 import { nowMicros } from '../io/clock.js';
 import type { Log } from '../io/log.js';
@@ -23,7 +24,6 @@ import { Run } from '../model/run.js';
 import type { KubePort } from '../ports.js';
 import type { Config } from './config.js';
 import { logFields, sidecarEffects } from './effects.js';
-import { Holdings, type Input } from './holdings.js';
 import { runtimedMetrics } from './metrics.js';
 
 /** Version told to the operator. */
@@ -78,7 +78,9 @@ const recover = async ({ workDir, pod }: Config, logs: RunLogs, log: Log): Promi
     log.info({ ...logFields(assignment.ref), isEnded: end !== undefined }, 'attempt found again');
     if (!end) await logs.resume({ ref: assignment.ref, runtime: assignment.runtime });
   }
-  return found.map(({ assignment, end }): Input => ({ kind: 'Resumed', assignment, ...(end ? { end } : {}) }));
+  return found.map(
+    ({ assignment, end }): Input => ({ kind: 'Resumed', assignment, ...(end ? { end } : {}) }),
+  );
 };
 
 /**
@@ -114,7 +116,8 @@ export const startRuntimed = async (config: Config, kube: RuntimedKube, log: Log
               ready.isWatching = false;
               log.warn({ err: event.error, nextAttemptMs: event.retryInMs }, 'watch of own runs is down');
             }
-            if (event.kind === 'Rejected') log.warn({ run: event.key, paths: event.paths }, 'run cannot be read');
+            if (event.kind === 'Rejected')
+              log.warn({ run: event.key, paths: event.paths }, 'run cannot be read');
           },
           finalize: () => {
             ready.isWatching = false;
@@ -147,7 +150,10 @@ export const startRuntimed = async (config: Config, kube: RuntimedKube, log: Log
       onState: ({ isOpen, beat }) => {
         if (isOpen !== ready.isOpen) log.info({ isOpen }, 'session with the operator changed');
         if (beat.healthy !== ready.healthy)
-          log.info({ healthy: beat.healthy, reason: beat.healthMessage }, 'health of the runtime server changed');
+          log.info(
+            { healthy: beat.healthy, reason: beat.healthMessage },
+            'health of the runtime server changed',
+          );
         Object.assign(ready, { isOpen, healthy: beat.healthy, message: beat.healthMessage });
         metrics.sessionOpen(isOpen);
       },
@@ -182,6 +188,9 @@ export const startRuntimed = async (config: Config, kube: RuntimedKube, log: Log
     error: (cause: unknown) => finish(cause ?? new Error('the sidecar failed')),
     complete: () => finish(),
   });
-  log.info({ pod: `${pod.namespace}/${pod.name}`, runtime: config.runtime, recovered: recovered.length }, 'runtimed started');
+  log.info(
+    { pod: `${pod.namespace}/${pod.name}`, runtime: config.runtime, recovered: recovered.length },
+    'runtimed started',
+  );
   return { done, drain: () => terminateSubject.next(), close };
 };

@@ -4,15 +4,26 @@
  */
 import { asyncScheduler, Observable, type SchedulerLike, type Subscription } from 'rxjs';
 
-import { micros, type Micros } from '../../src/model/time.js';
-import { type Alarm, AlarmQueue } from '../../src/runtimed/alarm-queue.js';
+import { deadlines } from '../../src/decide/deadlines.js';
+import { ALARM_KINDS, type Alarm, type AlarmKind } from '../../src/decide/sidecar/attempt.js';
+import type { Micros } from '../../src/model/time.js';
 
 export type AlarmSetting =
-  | (Alarm & Readonly<{ kind: 'SetAlarm' }>)
+  | (Alarm & Readonly<{ kind: 'SetAlarm'; at: Micros }>)
   | Readonly<{ kind: 'ClearAlarms'; id: string }>;
 
 /** Timers cannot be set for longer than this (a 32-bit count of ms); a later alarm is looked at again then. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+type Key = `${AlarmKind}:${string}`;
+
+const keyOf = ({ id, alarm }: Alarm): Key => `${alarm}:${id}`;
+
+const alarmOf = (key: Key): ReadonlyArray<Alarm> =>
+  ALARM_KINDS.filter((alarm) => key.startsWith(`${alarm}:`)).map((alarm) => ({
+    alarm,
+    id: key.slice(alarm.length + 1),
+  }));
 
 /** Alarms that are due ring in order of their times, after the event that set them, never inside it. */
 export const ringAlarms = (
@@ -21,26 +32,27 @@ export const ringAlarms = (
   clock: SchedulerLike = asyncScheduler,
 ): Observable<Alarm> =>
   new Observable((rung) => {
-    const queue = new AlarmQueue();
+    const queue = deadlines<Key>();
     let timer: Subscription | undefined;
-    let timerAt = Number.POSITIVE_INFINITY;
+    let timerMs = Number.POSITIVE_INFINITY;
     const arm = (): void => {
-      const next = queue.next;
-      if (next === undefined || next >= timerAt) return;
+      const next = queue.nextMs();
+      if (next === undefined || next >= timerMs) return;
       timer?.unsubscribe();
-      timerAt = next;
-      const ms = Math.min(LONGEST_TIMER_MS, Math.max(0, Math.ceil((next - now()) / 1000)));
+      timerMs = next;
+      const ms = Math.min(LONGEST_TIMER_MS, Math.max(0, Math.ceil(next - now() / 1000)));
       timer = clock.schedule(ring, ms);
     };
     const ring = (): void => {
-      timerAt = Number.POSITIVE_INFINITY;
-      for (const alarm of queue.due(micros(now()))) rung.next(alarm);
+      timerMs = Number.POSITIVE_INFINITY;
+      for (const key of queue.takeDue(now() / 1000)) for (const alarm of alarmOf(key)) rung.next(alarm);
       arm();
     };
     const settings = settings$.subscribe({
       next: (setting) => {
-        if (setting.kind === 'ClearAlarms') queue.clear(setting.id);
-        else queue.set(setting);
+        if (setting.kind === 'ClearAlarms')
+          for (const alarm of ALARM_KINDS) queue.remove(keyOf({ id: setting.id, alarm }));
+        else queue.set(keyOf(setting), setting.at / 1000);
         arm();
       },
       error: (cause: unknown) => rung.error(cause),

@@ -5,10 +5,19 @@
  * none, a watch of our own Runs takes its place, so that assignment and cancellation need no operator; it begins a
  * moment after the session was lost, because most sessions return at once and thousands of pods lose theirs together.
  */
-import { asyncScheduler, concatMap, defer, EMPTY, type Observable, of, type SchedulerLike, switchMap, timer } from 'rxjs';
-
+import {
+  asyncScheduler,
+  concatMap,
+  defer,
+  EMPTY,
+  type Observable,
+  of,
+  type SchedulerLike,
+  switchMap,
+  timer,
+} from 'rxjs';
+import type { Input } from '../../src/decide/sidecar/holdings.js';
 import type { Run } from '../../src/model/run.js';
-import type { Input } from '../../src/runtimed/holdings.js';
 import type { InformerEvent } from '../watch/informer-events.js';
 
 /** How long a session may be away before the watch begins. */

@@ -27,9 +27,7 @@ export const feedback = <Input, Command>(
     const running = new Subscription();
     let busy = false;
     const run = (command: Command): void => {
-      running.add(
-        enact(command).subscribe({ next: push, error: (cause: unknown) => steps.error(cause) }),
-      );
+      running.add(enact(command).subscribe({ next: push, error: (cause: unknown) => steps.error(cause) }));
     };
     const push = (input: Input): void => {
       queue.push(input);

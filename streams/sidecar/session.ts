@@ -19,8 +19,8 @@ import {
   of,
   repeat,
   type SchedulerLike,
-  startWith,
   Subject,
+  startWith,
   switchMap,
   take,
   takeUntil,
@@ -30,12 +30,12 @@ import {
 } from 'rxjs';
 
 import type {
-  AttemptRef as WireRef,
   Beat,
   FromOperator,
   FromRuntimed,
   Hello,
   Refused,
+  AttemptRef as WireRef,
 } from '../../src/proto/gen/session.js';
 
 /** One call: messages out, messages in. Errors or completes when the call is over. */
@@ -104,9 +104,7 @@ const session = (dial: Dial, options: SessionOptions, clock: SchedulerLike): Obs
       take(1),
       switchMap((ms) =>
         // Each beat restarts the pause, so a change that was just sent is not repeated at once.
-        options.beats$.pipe(
-          switchMap((beat) => concat(of(beat), interval(ms, clock).pipe(map(() => beat)))),
-        ),
+        options.beats$.pipe(switchMap((beat) => concat(of(beat), interval(ms, clock).pipe(map(() => beat))))),
       ),
       map((value): FromRuntimed => ({ message: { $case: 'beat', value } })),
     );

@@ -1,6 +1,7 @@
 /** The API at the edge of runtimed, in memory: one kind of object, real JSON patches, versions, and a switch. */
-import * as E from 'fp-ts/lib/Either.js';
+
 import jsonPatch from 'fast-json-patch';
+import * as E from 'fp-ts/lib/Either.js';
 import { defer, filter, map, merge, type Observable, of, Subject } from 'rxjs';
 
 import type { EffectError } from '../../src/model/effect-error.js';
@@ -9,7 +10,13 @@ import type { Effect, Patch, WatchFrame } from '../../src/ports.js';
 import type { RuntimedKube } from '../../src/runtimed/program.js';
 
 export type StoredRun = {
-  metadata: { name: string; namespace: string; uid: string; resourceVersion: string; creationTimestamp: string };
+  metadata: {
+    name: string;
+    namespace: string;
+    uid: string;
+    resourceVersion: string;
+    creationTimestamp: string;
+  };
   spec: Record<string, unknown>;
   status?: Record<string, unknown>;
 };
@@ -79,7 +86,10 @@ export class MemoryKube implements RuntimedKube {
   list: RuntimedKube['list'] = () =>
     this.#call(() => {
       this.lists += 1;
-      return E.right({ items: structuredClone([...this.#runs.values()].filter(isActive)), resourceVersion: String(this.#version) });
+      return E.right({
+        items: structuredClone([...this.#runs.values()].filter(isActive)),
+        resourceVersion: String(this.#version),
+      });
     });
 
   watch: RuntimedKube['watch'] = () =>
@@ -88,7 +98,9 @@ export class MemoryKube implements RuntimedKube {
       return this.isAway
         ? of(E.left(AWAY))
         : merge(
-            of(E.right<EffectError, WatchFrame>({ type: 'BOOKMARK', resourceVersion: String(this.#version) })),
+            of(
+              E.right<EffectError, WatchFrame>({ type: 'BOOKMARK', resourceVersion: String(this.#version) }),
+            ),
             this.#changes.pipe(
               map((run) =>
                 E.right<EffectError, WatchFrame>({

@@ -22,7 +22,11 @@ const ENTRIES: Readonly<Record<ServerKind, string>> = {
 export const POD_UID = 'pod-uid-1';
 
 /** A Run that is assigned to this pod. */
-export const assigned = (name: string, spec: Record<string, unknown>, status: Record<string, unknown> = {}): StoredRun => ({
+export const assigned = (
+  name: string,
+  spec: Record<string, unknown>,
+  status: Record<string, unknown> = {},
+): StoredRun => ({
   metadata: {
     name,
     namespace: 'default',
@@ -101,7 +105,15 @@ export class Pod {
     // A life line on fd 3, so that the server does not outlive a test that is killed.
     const server = spawn(
       process.execPath,
-      ['--import', 'tsx', ENTRIES[this.kind], '--listen', `unix:${join(this.folder, 'server.sock')}`, '--work-dir', this.workDir],
+      [
+        '--import',
+        'tsx',
+        ENTRIES[this.kind],
+        '--listen',
+        `unix:${join(this.folder, 'server.sock')}`,
+        '--work-dir',
+        this.workDir,
+      ],
       { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], env: { ...process.env, KRUNTIME_PARENT_FD: '3' } },
     );
     this.#server = server;
@@ -184,7 +196,9 @@ export class Pod {
   async ready(): Promise<void> {
     await this.untilRecords(
       (records) =>
-        records.some(({ msg, healthy }) => msg === 'health of the runtime server changed' && healthy === true) &&
+        records.some(
+          ({ msg, healthy }) => msg === 'health of the runtime server changed' && healthy === true,
+        ) &&
         records.some(({ msg, isOpen }) => msg === 'session with the operator changed' && isOpen === true),
     );
   }

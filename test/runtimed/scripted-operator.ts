@@ -1,9 +1,8 @@
 /** The operator's end of sessions, by hand: a real gRPC server that does what a test tells it. */
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
-import { filter, firstValueFrom, map, type Observable, ReplaySubject, Subject, take } from 'rxjs';
-
-import { listenGrpc, parseAddress, printAddress } from '../../src/io/address.js';
 import * as E from 'fp-ts/lib/Either.js';
+import { filter, firstValueFrom, map, type Observable, ReplaySubject, Subject, take } from 'rxjs';
+import { listenGrpc, parseAddress, printAddress } from '../../src/io/address.js';
 import {
   type AttemptRef,
   type FromOperator,
@@ -49,7 +48,10 @@ export class ScriptedOperator {
         } else this.#messages.next(message);
       });
       const beat = setInterval(() => {
-        if (this.beats) stream.write({ message: { $case: 'beat', value: { healthy: true, healthMessage: '', draining: false } } });
+        if (this.beats)
+          stream.write({
+            message: { $case: 'beat', value: { healthy: true, healthMessage: '', draining: false } },
+          });
       }, this.beatMs);
       const over = (): void => {
         clearInterval(beat);
@@ -61,7 +63,9 @@ export class ScriptedOperator {
     this.#server.addService(SessionsService, { connect: answer });
     const address = parseAddress(`unix:${path}`);
     if (E.isLeft(address)) throw new Error(address.left);
-    this.url = printAddress(await listenGrpc(this.#server, address.right, ServerCredentials.createInsecure()));
+    this.url = printAddress(
+      await listenGrpc(this.#server, address.right, ServerCredentials.createInsecure()),
+    );
     return this;
   }
 
@@ -78,7 +82,12 @@ export class ScriptedOperator {
 
   /** Session number `index` (from 0), as soon as it was there. */
   session(index = 0): Promise<ScriptedSession> {
-    return firstValueFrom(this.#sessions.pipe(filter((_session, i) => i === index), take(1)));
+    return firstValueFrom(
+      this.#sessions.pipe(
+        filter((_session, i) => i === index),
+        take(1),
+      ),
+    );
   }
 
   send(message: NonNullable<FromOperator['message']>): void {

@@ -16,9 +16,7 @@ export const frame = (record: LogRecord): Buffer => {
 };
 
 /** Whole records at the start of `bytes`, and how many bytes they take; a torn record at the end is left. */
-export const unframe = (
-  bytes: Buffer,
-): Readonly<{ records: ReadonlyArray<LogRecord>; taken: number }> => {
+export const unframe = (bytes: Buffer): Readonly<{ records: ReadonlyArray<LogRecord>; taken: number }> => {
   const records: LogRecord[] = [];
   let at = 0;
   while (at + HEADER <= bytes.length) {

@@ -9,7 +9,7 @@ import { open } from 'node:fs/promises';
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
 import { unframe } from './frames.js';
 import type { ReadableLog } from './run-logs.js';
-import { after, type Segment, segmentsOf, type StreamBytes } from './spool.js';
+import { after, type Segment, type StreamBytes, segmentsOf } from './spool.js';
 
 /** Bytes read at once; more than any one record. */
 const STEP_BYTES = 256 * 1024;

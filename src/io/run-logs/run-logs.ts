@@ -5,17 +5,17 @@
  * Memory is bounded: at most a line per stream and what waits for the disk; when more than 8 MiB wait, `pressure$`
  * says so and the Runtime Server's stream is not read, whose own pipes then hold the script back.
  */
-import { join } from 'node:path';
-import { readdir, rm, stat } from 'node:fs/promises';
-import { BehaviorSubject, distinctUntilChanged, map, type Observable, Subject } from 'rxjs';
 
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BehaviorSubject, distinctUntilChanged, map, type Observable, Subject } from 'rxjs';
+import { type AttemptRef, idOf } from '../../decide/sidecar/attempt.js';
+import { type Line, LineSplitter, spanOf } from '../../decide/sidecar/lines.js';
+import type { StreamName } from '../../decide/sidecar/server-event.js';
 import type { Micros } from '../../model/time.js';
 import type { Cursor } from '../../proto/gen/executor.js';
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
-import { type AttemptRef, idOf } from '../../runtimed/attempt.js';
-import { type Line, LineSplitter, spanOf } from '../../runtimed/lines.js';
-import type { StreamName } from '../../runtimed/server-event.js';
-import { endOfSpool, segmentsOf, Spool } from './spool.js';
+import { endOfSpool, Spool, segmentsOf } from './spool.js';
 
 /** All spools together. */
 export const ALL_SPOOLS_BYTES = 256 * 1024 * 1024;
@@ -71,11 +71,7 @@ export class RunLogs {
   #stored = 0;
 
   /** @param onFailure an attempt's log can no longer be stored; it is told once */
-  constructor(
-    workDir: string,
-    emit: EmitRecord,
-    onFailure: (owner: LogOwner, cause: unknown) => void,
-  ) {
+  constructor(workDir: string, emit: EmitRecord, onFailure: (owner: LogOwner, cause: unknown) => void) {
     this.#root = join(workDir, '.kruntimes', 'logs');
     this.#emit = emit;
     this.#onFailure = onFailure;
@@ -110,7 +106,10 @@ export class RunLogs {
         ...idParts(id),
         folder,
         live: undefined,
-        stored: Math.max(SMALLEST_BYTES, sizes.reduce((a, b) => a + b, 0)),
+        stored: Math.max(
+          SMALLEST_BYTES,
+          sizes.reduce((a, b) => a + b, 0),
+        ),
       });
     }
   }

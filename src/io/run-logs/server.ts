@@ -32,7 +32,8 @@ const read = async (logs: RunLogs, call: ReadCall): Promise<void> => {
     );
   for await (const records of readLog(log, { follow, afterSeq, tail, stream }, changed)) {
     if (call.cancelled) return;
-    if (!call.write({ records: [...records] })) await Promise.race([once(call, 'drain'), once(call, 'cancelled')]);
+    if (!call.write({ records: [...records] }))
+      await Promise.race([once(call, 'drain'), once(call, 'cancelled')]);
     if (call.cancelled) return;
   }
   call.end();
@@ -44,7 +45,10 @@ export const logsServer = (logs: RunLogs): Server => {
   server.addService(LogsService, {
     read: (call: ReadCall) => {
       read(logs, call).catch((cause: unknown) => {
-        call.emit('error', { code: status.INTERNAL, details: cause instanceof Error ? cause.message : String(cause) });
+        call.emit('error', {
+          code: status.INTERNAL,
+          details: cause instanceof Error ? cause.message : String(cause),
+        });
       });
     },
   });

@@ -47,9 +47,7 @@ const segmentAt = (folder: string, name: string): Segment | undefined => {
 /** The segments of a folder, in order; none when there is no such folder. */
 export const segmentsOf = async (folder: string): Promise<ReadonlyArray<Segment>> => {
   const names = await readdir(folder).catch((): string[] => []);
-  return names
-    .flatMap((name) => segmentAt(folder, name) ?? [])
-    .sort((a, b) => a.firstSeq - b.firstSeq);
+  return names.flatMap((name) => segmentAt(folder, name) ?? []).sort((a, b) => a.firstSeq - b.firstSeq);
 };
 
 /** Where an attempt's log ends on disk: the next seq and the bytes that are in it. */
@@ -104,7 +102,7 @@ export class Spool {
 
   /** Resolves when all that was appended is on disk, or cannot be. */
   async settled(): Promise<void> {
-    while (this.#writing) await this.#writing;
+    while (this.#writing !== undefined) await this.#writing;
   }
 
   /** Closes the file. Nothing may be appended any more. */

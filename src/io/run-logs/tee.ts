@@ -1,7 +1,7 @@
 /** Output goes to the logs, all other news of the Runtime Server go on; an end takes the last line of stderr along. */
 import { concatMap, EMPTY, type Observable, of } from 'rxjs';
 
-import type { ServerEvent, ServerNews } from '../../runtimed/server-event.js';
+import type { ServerEvent, ServerNews } from '../../decide/sidecar/server-event.js';
 import type { RunLogs } from './run-logs.js';
 
 export const teeOutput =

@@ -1,9 +1,21 @@
 /** The Runs that the API has as assigned to this pod and not ended: one list, or a watch. */
 import * as E from 'fp-ts/lib/Either.js';
-import { defer, expand, last, map, type Observable, of, retry, scan, switchMap, takeWhile, throwError, timer } from 'rxjs';
-
-import { Run, type Run as RunType } from '../../model/run.js';
+import {
+  defer,
+  expand,
+  last,
+  map,
+  type Observable,
+  of,
+  retry,
+  scan,
+  switchMap,
+  takeWhile,
+  throwError,
+  timer,
+} from 'rxjs';
 import { runs } from '../../model/resources.js';
+import { Run, type Run as RunType } from '../../model/run.js';
 import type { KubePort, ListPage, Selection } from '../../ports.js';
 
 /** Pause before a list that failed is asked again: doubled from the first, up to the second, less up to half. */

@@ -3,8 +3,8 @@ import * as E from 'fp-ts/lib/Either.js';
 import { map, type Observable, of } from 'rxjs';
 
 import { failedPaths } from '../../model/decode-paths.js';
-import { Run, type Run as RunType } from '../../model/run.js';
 import { runs } from '../../model/resources.js';
+import { Run, type Run as RunType } from '../../model/run.js';
 import type { KubePort } from '../../ports.js';
 import type { AttemptRef } from '../../proto/gen/session.js';
 
@@ -31,4 +31,6 @@ export const readRun =
       ? of(parse(ref, json))
       : kube
           .get(runs, { namespace, name: ref.runName })
-          .pipe(map((answer) => (E.isRight(answer) ? decode(ref, answer.right) : E.left(answer.left.message))));
+          .pipe(
+            map((answer) => (E.isRight(answer) ? decode(ref, answer.right) : E.left(answer.left.message))),
+          );

@@ -9,16 +9,28 @@
  * until then the Runtime Server keeps the execution, so a restart of this process loses nothing.
  */
 import * as E from 'fp-ts/lib/Either.js';
-import { catchError, concatMap, defer, from, map, type Observable, of, retry, switchMap, throwError, timer } from 'rxjs';
+import {
+  catchError,
+  concatMap,
+  defer,
+  from,
+  map,
+  type Observable,
+  of,
+  retry,
+  switchMap,
+  throwError,
+  timer,
+} from 'rxjs';
 
 import { type AttemptResult, type LifecyclePolicy, type RunEvent, step } from '../../decide/lifecycle.js';
+import { policyOf } from '../../decide/sidecar/assignment.js';
+import type { Assignment, AttemptInput, EndEvent } from '../../decide/sidecar/attempt.js';
 import type { EffectError } from '../../model/effect-error.js';
-import { isTerminal, Run, type RunStatus } from '../../model/run.js';
 import { runs } from '../../model/resources.js';
+import { isTerminal, Run, type RunStatus } from '../../model/run.js';
 import { fencedStatusPatch } from '../../model/status-patch.js';
 import type { JsonPatchOperation, KubePort } from '../../ports.js';
-import type { Assignment, AttemptInput, EndEvent } from '../../runtimed/attempt.js';
-import { policyOf } from '../../runtimed/assignment.js';
 
 export const FIRST_RETRY_MS = 100;
 export const LAST_RETRY_MS = 5_000;
@@ -142,7 +154,11 @@ class Failed extends Error {
 }
 
 /** The write, once or for ever; one item, never errors. */
-export const writeStatus = (assignment: Assignment, event: RunEvent, ports: WriterPorts): Observable<Written> =>
+export const writeStatus = (
+  assignment: Assignment,
+  event: RunEvent,
+  ports: WriterPorts,
+): Observable<Written> =>
   defer(() => {
     const { chance = Math.random } = ports;
     let held = false;
@@ -153,7 +169,9 @@ export const writeStatus = (assignment: Assignment, event: RunEvent, ports: Writ
       return from(ports.hold(assignment, event)).pipe(catchError(() => of(undefined)));
     };
     return defer(() => tryWrite(assignment, event, ports, assignment, false)).pipe(
-      concatMap((answer) => (E.isRight(answer) ? of(answer.right) : throwError(() => new Failed(answer.left)))),
+      concatMap((answer) =>
+        E.isRight(answer) ? of(answer.right) : throwError(() => new Failed(answer.left)),
+      ),
       retry({
         delay: (cause: unknown, count) => {
           if (!(cause instanceof Failed) || event.kind === 'Started') throw cause;

@@ -4,10 +4,17 @@
  * What matters of a failed call is whether the server gave an answer: a refusal is final, no answer leaves open
  * whether it did what it was asked.
  */
-import { type CallOptions, ChannelCredentials, connectivityState, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type CallOptions,
+  ChannelCredentials,
+  connectivityState,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import * as E from 'fp-ts/lib/Either.js';
 import { Observable } from 'rxjs';
-
+import type { Execution } from '../../decide/sidecar/attempt.js';
 import {
   type Cursor,
   type HealthResponse,
@@ -16,7 +23,6 @@ import {
   type StatusResponse,
   type WatchEvent,
 } from '../../proto/gen/executor.js';
-import type { Execution } from '../../runtimed/attempt.js';
 
 /** A call that did not succeed. */
 export type CallFailure = Readonly<{

@@ -10,11 +10,16 @@
  */
 import * as E from 'fp-ts/lib/Either.js';
 import { catchError, concat, defer, merge, mergeMap, Observable, of, repeat, switchMap, timer } from 'rxjs';
-
-import { type Cursor, EndCause, type HealthResponse, OutputStream, type WatchEvent } from '../../proto/gen/executor.js';
-import type { Exit } from '../../runtimed/attempt.js';
-import type { ServerEvent } from '../../runtimed/server-event.js';
-import { micros, type Micros } from '../../model/time.js';
+import type { Exit } from '../../decide/sidecar/attempt.js';
+import type { ServerEvent } from '../../decide/sidecar/server-event.js';
+import { type Micros, micros } from '../../model/time.js';
+import {
+  type Cursor,
+  EndCause,
+  type HealthResponse,
+  OutputStream,
+  type WatchEvent,
+} from '../../proto/gen/executor.js';
 import type { CallFailure, RuntimeServerClient } from './client.js';
 import { pollEvents } from './poll.js';
 
@@ -127,10 +132,7 @@ const connection = (client: RuntimeServerClient, options: EventOptions): Observa
   );
 
 /** The events, for ever. */
-export const serverEvents = (
-  client: RuntimeServerClient,
-  options: EventOptions,
-): Observable<ServerEvent> =>
+export const serverEvents = (client: RuntimeServerClient, options: EventOptions): Observable<ServerEvent> =>
   defer(() => {
     let isUp = false;
     return defer(() => client.health()).pipe(

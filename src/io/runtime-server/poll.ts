@@ -6,11 +6,23 @@
  * Output is what the answers have more than the ones before; a server that keeps only the end of it loses the rest.
  */
 import * as E from 'fp-ts/lib/Either.js';
-import { concat, defer, expand, ignoreElements, merge, mergeMap, type Observable, of, switchMap, takeWhile, throwError, timer } from 'rxjs';
-
+import {
+  concat,
+  defer,
+  expand,
+  ignoreElements,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  switchMap,
+  takeWhile,
+  throwError,
+  timer,
+} from 'rxjs';
+import type { ServerEvent, StreamName } from '../../decide/sidecar/server-event.js';
 import { State, type StatusResponse } from '../../proto/gen/executor.js';
 import type { CallFailure, RuntimeServerClient } from './client.js';
-import type { ServerEvent, StreamName } from '../../runtimed/server-event.js';
 import type { EventOptions } from './events.js';
 
 /** First and longest pause between two Status calls of one execution, milliseconds, and its growth. */
@@ -80,13 +92,15 @@ const pollOne = (
   id: string,
 ): Observable<ServerEvent> => {
   const ask = (told: Told, pauseMs: number): Observable<Polled> =>
-    client.status(id).pipe(
-      switchMap((answer) =>
-        E.isLeft(answer)
-          ? lostConnection(answer.left)
-          : of({ ...eventsOf(answer.right, told, now()), pauseMs }),
-      ),
-    );
+    client
+      .status(id)
+      .pipe(
+        switchMap((answer) =>
+          E.isLeft(answer)
+            ? lostConnection(answer.left)
+            : of({ ...eventsOf(answer.right, told, now()), pauseMs }),
+        ),
+      );
   return defer(() => {
     const { stdoutOffset, stderrOffset } = cursor(id);
     return ask(
@@ -116,11 +130,13 @@ export const pollEvents = (client: RuntimeServerClient, options: EventOptions): 
         const known = answer.right.entries.map(({ id }) => id);
         const lost$ = client
           .disconnected()
-          .pipe(
-            switchMap(() => lostConnection({ kind: 'Unanswered', message: 'the connection was lost' })),
-          );
+          .pipe(switchMap(() => lostConnection({ kind: 'Unanswered', message: 'the connection was lost' })));
         // The first answer of each known execution is what tells of it; Synced follows the list, as in Watch.
-        const replay$ = merge(...answer.right.entries.map((entry) => of(...eventsOf(entry, NOTHING, options.now()).events.slice(0, 1))));
+        const replay$ = merge(
+          ...answer.right.entries.map((entry) =>
+            of(...eventsOf(entry, NOTHING, options.now()).events.slice(0, 1)),
+          ),
+        );
         return merge(
           concat(of<ServerEvent>({ kind: 'Opened' }), replay$, of<ServerEvent>({ kind: 'Synced' })),
           // No bound: one per execution held, and the pod's capacity bounds those.

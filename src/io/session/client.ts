@@ -20,7 +20,10 @@ export type SessionTarget = Readonly<{
 }>;
 
 /** gRPC's name for the address, and how to speak to it. */
-const endpointOf = ({ url, ca }: SessionTarget): Readonly<{ target: string; credentials: ChannelCredentials }> => {
+const endpointOf = ({
+  url,
+  ca,
+}: SessionTarget): Readonly<{ target: string; credentials: ChannelCredentials }> => {
   if (url.startsWith('unix:')) return { target: url, credentials: ChannelCredentials.createInsecure() };
   const { protocol, hostname, port } = new URL(url);
   const target = `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`;

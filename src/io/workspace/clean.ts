@@ -2,8 +2,8 @@
 import { chmod, lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { AttemptRef } from '../../runtimed/attempt.js';
-import { placesOf } from '../../runtimed/environment.js';
+import type { AttemptRef } from '../../decide/sidecar/attempt.js';
+import { placesOf } from '../../decide/sidecar/environment.js';
 
 /** Makes every folder below `path` (and itself) writable for its owner; never follows a link. */
 const openUp = async (path: string): Promise<void> => {

@@ -3,9 +3,14 @@ import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import * as E from 'fp-ts/lib/Either.js';
 
-import type { AttemptRef, Collected } from '../../runtimed/attempt.js';
-import { placesOf } from '../../runtimed/environment.js';
-import { fileTooLarge, MAX_FILE_BYTES, type OutputsProblem, parseOutputs } from '../../runtimed/outputs.js';
+import type { AttemptRef, Collected } from '../../decide/sidecar/attempt.js';
+import { placesOf } from '../../decide/sidecar/environment.js';
+import {
+  fileTooLarge,
+  MAX_FILE_BYTES,
+  type OutputsProblem,
+  parseOutputs,
+} from '../../decide/sidecar/outputs.js';
 
 const errorCode = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);

@@ -9,9 +9,9 @@ import { mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 
 import { boundedMessage } from '../../decide/lifecycle.js';
-import type { Assignment, AttemptInput, Execution, Work } from '../../runtimed/attempt.js';
-import { entrypointProblem } from '../../runtimed/entrypoint.js';
-import { environmentOf, type Places, placesOf } from '../../runtimed/environment.js';
+import type { Assignment, AttemptInput, Execution, Work } from '../../decide/sidecar/attempt.js';
+import { entrypointProblem } from '../../decide/sidecar/entrypoint.js';
+import { environmentOf, type Places, placesOf } from '../../decide/sidecar/environment.js';
 import { recordAttempt } from './records.js';
 
 /** Where an inline source goes (contract). */

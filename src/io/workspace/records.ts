@@ -10,12 +10,11 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
-
+import { type Assignment, type AttemptRef, type EndEvent, idOf } from '../../decide/sidecar/attempt.js';
+import { placesOf } from '../../decide/sidecar/environment.js';
 import { RunUid } from '../../model/ids.js';
 import { Amounts, ArtifactRef, FailureReason, RunStatus } from '../../model/run.js';
 import { Instant } from '../../model/time.js';
-import { type Assignment, type AttemptRef, type EndEvent, idOf } from '../../runtimed/attempt.js';
-import { placesOf } from '../../runtimed/environment.js';
 
 const Ref = t.type({ namespace: t.string, name: t.string, uid: RunUid, attempt: t.number });
 const Policy = t.type({
@@ -24,7 +23,14 @@ const Policy = t.type({
 });
 
 const AttemptRecord = t.intersection([
-  t.type({ podUid: t.string, ref: Ref, runtime: t.string, requests: Amounts, policy: Policy, status: RunStatus }),
+  t.type({
+    podUid: t.string,
+    ref: Ref,
+    runtime: t.string,
+    requests: Amounts,
+    policy: Policy,
+    status: RunStatus,
+  }),
   t.partial({ timeoutMs: t.number }),
 ]);
 type AttemptRecord = t.TypeOf<typeof AttemptRecord>;
@@ -40,7 +46,10 @@ const Result = t.union([
     t.type({ kind: t.literal('Failed'), reason: FailureReason, message: t.string }),
     t.partial({ exitCode: t.number }),
   ]),
-  t.intersection([t.type({ kind: t.literal('Cancelled'), message: t.string }), t.partial({ exitCode: t.number })]),
+  t.intersection([
+    t.type({ kind: t.literal('Cancelled'), message: t.string }),
+    t.partial({ exitCode: t.number }),
+  ]),
 ]);
 
 const EndRecord = t.type({
@@ -159,7 +168,9 @@ export const findRecords = async (
     const event = eventFrom(record);
     if (event) found.set(idOf(record.record.ref), { assignment: assignmentFrom(record.record), end: event });
   }
-  const torn = attempts.filter(({ id, record }) => record === undefined && !found.has(id)).map(({ id }) => id);
+  const torn = attempts
+    .filter(({ id, record }) => record === undefined && !found.has(id))
+    .map(({ id }) => id);
   return { found: [...found.values()], torn };
 };
 

@@ -1,6 +1,7 @@
 /** How did the attempt end? From the process's end, what stopped it and what it left behind to the lifecycle's words. */
-import { type AttemptResult, boundedMessage } from '../decide/lifecycle.js';
-import { formatDuration } from '../model/time.js';
+
+import { formatDuration } from '../../model/time.js';
+import { type AttemptResult, boundedMessage } from '../lifecycle.js';
 import type { Collected, Exit, StopCause } from './attempt.js';
 import { signalName } from './signals.js';
 
@@ -33,15 +34,16 @@ export const resultOf = (exit: Exit, { stop, timeoutMs, collected }: ResultFacts
     return {
       kind: 'Failed',
       reason: 'RuntimeExecute',
-      message: boundedMessage(`could not be started: ${exit.errorMessage || 'the Runtime Server gives no reason'}`),
+      message: boundedMessage(
+        `could not be started: ${exit.errorMessage || 'the Runtime Server gives no reason'}`,
+      ),
     };
   const stopped = exit.cause === 'Stopped' || (exit.cause === 'Unknown' && exitCode !== 0);
   if (exit.cause === 'TimedOut' || (stopped && stop === 'Timeout'))
     return { kind: 'Failed', reason: 'Timeout', message: timedOut(timeoutMs), exitCode };
   if (stopped && stop !== undefined)
     return { kind: 'Cancelled', message: `cancelled; ${exitMessage(exit)}`, exitCode };
-  if (exitCode !== 0)
-    return { kind: 'Failed', reason: 'RuntimeError', message: exitMessage(exit), exitCode };
+  if (exitCode !== 0) return { kind: 'Failed', reason: 'RuntimeError', message: exitMessage(exit), exitCode };
   if (collected.kind === 'Bad')
     return { kind: 'Failed', reason: collected.reason, message: boundedMessage(collected.message), exitCode };
   return { kind: 'Succeeded', exitCode, outputs: collected.outputs, artifactRefs: [] };

@@ -1,7 +1,8 @@
 /** From a Run, as the API holds it, to what this pod keeps and executes of it. */
-import type { LifecyclePolicy } from '../decide/lifecycle.js';
-import { RunUid } from '../model/ids.js';
-import { type Run, requests, retryPolicy } from '../model/run.js';
+
+import { RunUid } from '../../model/ids.js';
+import { type Run, requests, retryPolicy } from '../../model/run.js';
+import type { LifecyclePolicy } from '../lifecycle.js';
 import type { Assignment, AttemptRef, Work } from './attempt.js';
 
 /** What the lifecycle needs of the Run. */

@@ -6,10 +6,11 @@
  * Types alone; `advance.ts` has the steps. Waiting: an earlier attempt of the same Run still occupies the workspace.
  * Ready: the Runtime Server is not there at the moment. Ending: its processes are gone and its end is being written.
  */
-import type { AttemptResult, LifecyclePolicy, RunEvent } from '../decide/lifecycle.js';
-import { executionId, type RunUid } from '../model/ids.js';
-import type { Amounts, RunStatus } from '../model/run.js';
-import type { Micros } from '../model/time.js';
+
+import { executionId, type RunUid } from '../../model/ids.js';
+import type { Amounts, RunStatus } from '../../model/run.js';
+import type { Micros } from '../../model/time.js';
+import type { AttemptResult, LifecyclePolicy, RunEvent } from '../lifecycle.js';
 
 /** Which attempt. */
 export type AttemptRef = Readonly<{
@@ -116,6 +117,8 @@ export type AlarmKind =
   /** Execute was not answered: ask again. */
   | 'Execute';
 
+export const ALARM_KINDS: ReadonlyArray<AlarmKind> = ['Running', 'Timeout', 'Stop', 'Execute'];
+
 /** What the workspace held at the end. */
 export type Collected =
   | Readonly<{ kind: 'Outputs'; outputs: Readonly<Record<string, string>>; unkeptArtifacts: number }>
@@ -169,6 +172,9 @@ export type Note = Readonly<{
 
 /** When, and a number of chance: what a pure step cannot know by itself. */
 export type Moment = Readonly<{ at: Micros; chance: number }>;
+
+/** An alarm, by whom and what it is for. */
+export type Alarm = Readonly<{ id: string; alarm: AlarmKind }>;
 
 /** The result of a step. */
 export type Advance = Readonly<{ attempt: Attempt; commands: ReadonlyArray<AttemptCommand> }>;

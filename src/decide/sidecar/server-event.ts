@@ -1,5 +1,5 @@
 /** What happens at the Runtime Server, as the rest of runtimed sees it. */
-import type { Micros } from '../model/time.js';
+import type { Micros } from '../../model/time.js';
 import type { Exit } from './attempt.js';
 
 export type StreamName = 'stdout' | 'stderr';

@@ -5,9 +5,9 @@
  * done; the cost of an input does not grow with the number of attempts held, except for the rare inputs that concern
  * all of them (the Runtime Server came or went).
  */
-import { isTerminal, type Amounts, type Run } from '../model/run.js';
-import { type Micros, plusMillis } from '../model/time.js';
-import { refusal, type Refusal, withAmounts } from './admission.js';
+import { type Amounts, isTerminal, type Run } from '../../model/run.js';
+import { type Micros, plusMillis } from '../../model/time.js';
+import { type Refusal, refusal, withAmounts } from './admission.js';
 import { admitted, advance, lost, resumed, resumedEnd } from './advance.js';
 import { assignmentOf, refOf, workOf } from './assignment.js';
 import {
@@ -230,11 +230,7 @@ export class Holdings {
       : [...moved, ...this.#assigned(run, 'watch', moment)];
   }
 
-  #listed(
-    runs: ReadonlyArray<Run>,
-    heldBefore: ReadonlySet<string>,
-    moment: Moment,
-  ): ReadonlyArray<Command> {
+  #listed(runs: ReadonlyArray<Run>, heldBefore: ReadonlySet<string>, moment: Moment): ReadonlyArray<Command> {
     const listed = new Set(runs.map(({ metadata }) => metadata.uid));
     const gone = [...heldBefore].filter((id) => {
       const attempt = this.#attempts.get(id);

@@ -8,14 +8,15 @@
  * - the end is written only when no process of the attempt is left, or none can be known of;
  * - a fenced attempt writes nothing any more and is cleaned once its processes have ended.
  */
-import { type AttemptResult, boundedMessage } from '../decide/lifecycle.js';
-import { plusMillis } from '../model/time.js';
+
+import { plusMillis } from '../../model/time.js';
+import { type AttemptResult, boundedMessage } from '../lifecycle.js';
 import type {
   Advance,
+  Assignment,
   Attempt,
   AttemptCommand,
   AttemptInput,
-  Assignment,
   EndEvent,
   Execution,
   Exit,
@@ -90,7 +91,10 @@ const LOST = failed(
   'ExecutionLost',
   'the Runtime Server was restarted or lost the execution; its result is unknown',
 );
-const GONE = failed('ExecutionLost', 'the Runtime Server is gone and the execution with it; its result is unknown');
+const GONE = failed(
+  'ExecutionLost',
+  'the Runtime Server is gone and the execution with it; its result is unknown',
+);
 const UNANSWERED = (message: string): AttemptResult =>
   failed('ExecutionLost', `the Runtime Server did not say whether it started the execution: ${message}`);
 const BEFORE_START: AttemptResult = { kind: 'Cancelled', message: 'cancelled before it started' };
@@ -107,7 +111,10 @@ const endEvent = (
   chance,
 });
 
-const only = (attempt: Attempt, ...commands: ReadonlyArray<AttemptCommand>): Advance => ({ attempt, commands });
+const only = (attempt: Attempt, ...commands: ReadonlyArray<AttemptCommand>): Advance => ({
+  attempt,
+  commands,
+});
 const to = (attempt: Attempt, stage: Stage, ...commands: ReadonlyArray<AttemptCommand>): Advance => ({
   attempt: { ...attempt, stage },
   commands,
@@ -181,12 +188,10 @@ const started = (attempt: Attempt, at: Moment['at']): Advance => {
 const exited = (attempt: Attempt, exit: Exit): Advance =>
   attempt.stop === 'Fenced'
     ? clean({ ...attempt, confirmed: true })
-    : to(
-        { ...attempt, confirmed: true },
-        { name: 'Collecting', exit },
-        clearAlarms(attempt),
-        { kind: 'Collect', ref: attempt.ref },
-      );
+    : to({ ...attempt, confirmed: true }, { name: 'Collecting', exit }, clearAlarms(attempt), {
+        kind: 'Collect',
+        ref: attempt.ref,
+      });
 
 const stopAsked = (attempt: Attempt, cause: StopCause, moment: Moment): Advance => {
   const { stage } = attempt;
@@ -213,7 +218,11 @@ const stopAsked = (attempt: Attempt, cause: StopCause, moment: Moment): Advance 
   }
 };
 
-const rang = (attempt: Attempt, alarm: Extract<AttemptInput, { kind: 'Rang' }>['alarm'], moment: Moment): Advance => {
+const rang = (
+  attempt: Attempt,
+  alarm: Extract<AttemptInput, { kind: 'Rang' }>['alarm'],
+  moment: Moment,
+): Advance => {
   const { stage } = attempt;
   switch (alarm) {
     case 'Running':
@@ -233,7 +242,12 @@ const rang = (attempt: Attempt, alarm: Extract<AttemptInput, { kind: 'Rang' }>['
       return mayRun(attempt)
         ? only(
             attempt,
-            { kind: 'Note', level: 'warn', message: 'execution does not end, stopping it again', ref: attempt.ref },
+            {
+              kind: 'Note',
+              level: 'warn',
+              message: 'execution does not end, stopping it again',
+              ref: attempt.ref,
+            },
             ...cancelExecution(attempt, moment),
           )
         : only(attempt);
@@ -263,7 +277,11 @@ const executing = (
         : only(acknowledged, ...cancelExecution(attempt, moment));
     }
     case 'ExecuteRefused':
-      return end(attempt, failed('RuntimeExecute', `the Runtime Server refused it: ${input.message}`), moment);
+      return end(
+        attempt,
+        failed('RuntimeExecute', `the Runtime Server refused it: ${input.message}`),
+        moment,
+      );
     case 'ExecuteUnanswered':
       if (stage.acknowledged) return only(attempt);
       if (stage.broken)

@@ -63,12 +63,18 @@ const withinLimits = (
   outputs: ReadonlyMap<string, string>,
 ): E.Either<OutputsProblem, Readonly<Record<string, string>>> => {
   if (outputs.size > MAX_OUTPUTS)
-    return problem('OutputsTooLarge', `$KRUNTIME_OUTPUTS has ${outputs.size} keys, at most ${MAX_OUTPUTS} are kept`);
+    return problem(
+      'OutputsTooLarge',
+      `$KRUNTIME_OUTPUTS has ${outputs.size} keys, at most ${MAX_OUTPUTS} are kept`,
+    );
   let total = 0;
   for (const [key, value] of outputs) {
     const [keyBytes, valueBytes] = [Buffer.byteLength(key), Buffer.byteLength(value)];
     if (keyBytes > MAX_KEY_BYTES)
-      return problem('OutputsTooLarge', `a key of $KRUNTIME_OUTPUTS has ${keyBytes} bytes, at most ${MAX_KEY_BYTES}`);
+      return problem(
+        'OutputsTooLarge',
+        `a key of $KRUNTIME_OUTPUTS has ${keyBytes} bytes, at most ${MAX_KEY_BYTES}`,
+      );
     if (valueBytes > MAX_VALUE_BYTES)
       return problem(
         'OutputsTooLarge',
@@ -77,7 +83,10 @@ const withinLimits = (
     total += keyBytes + valueBytes;
   }
   return total > MAX_TOTAL_BYTES
-    ? problem('OutputsTooLarge', `$KRUNTIME_OUTPUTS has ${total} bytes of keys and values, at most ${MAX_TOTAL_BYTES}`)
+    ? problem(
+        'OutputsTooLarge',
+        `$KRUNTIME_OUTPUTS has ${total} bytes of keys and values, at most ${MAX_TOTAL_BYTES}`,
+      )
     : // fromEntries defines own properties, so that a key named __proto__ is a key like any other.
       E.right(Object.fromEntries(outputs));
 };

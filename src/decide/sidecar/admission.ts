@@ -4,7 +4,7 @@
  * Counted are the attempts that may have a process. One whose processes are gone and whose end is being written takes
  * no room: whoever assigns to its place has seen that write, which may be before its answer reaches us.
  */
-import type { Amounts } from '../model/run.js';
+import type { Amounts } from '../../model/run.js';
 
 /** Why not; the words of the session protocol. */
 export type Refusal = Readonly<{ reason: 'AtCapacity' | 'Draining' | 'Stale'; message: string }>;
@@ -13,7 +13,10 @@ export type Refusal = Readonly<{ reason: 'AtCapacity' | 'Draining' | 'Stale'; me
 const shortages = (capacity: Amounts, used: Amounts, more: Amounts): string =>
   Object.entries(more)
     .filter(([name, amount]) => amount > 0 && (used[name] ?? 0) + amount > (capacity[name] ?? 0))
-    .map(([name, amount]) => `${used[name] ?? 0} of ${capacity[name] ?? 0} ${name} taken, ${amount} more asked for`)
+    .map(
+      ([name, amount]) =>
+        `${used[name] ?? 0} of ${capacity[name] ?? 0} ${name} taken, ${amount} more asked for`,
+    )
     .join('; ');
 
 /** The refusal, or undefined when there is room. */
