@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import type { ComponentSpec } from './component.js';
 import type { Folder } from './folder.js';
 
+/** Variable by which a control plane's own processes are known; see `controlPlaneId`. */
+export const CONTROL_PLANE_VARIABLE = 'KRUNTIME_CONTROL_PLANE';
+
 export type ComponentsInput = Readonly<{
   folder: Folder;
   /** Folder of the bundled programs. */
@@ -44,7 +47,7 @@ export const componentSpec = (name: ComponentName, input: ComponentsInput): Comp
   return {
     name,
     argv: () => [join(programs, `${name}.js`), ...argv[name]],
-    env: { KRUNTIME_CONTROL_PLANE: input.controlPlane },
+    env: { [CONTROL_PLANE_VARIABLE]: input.controlPlane },
     logFile: join(folder.logs, `${name}.log`),
     graceMs: name === 'kubelet' ? 6000 : 4000,
   };

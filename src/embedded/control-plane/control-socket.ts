@@ -14,7 +14,7 @@ import { existingSocketFolder } from '../kubelet/socket-folder.js';
 
 const Component = t.intersection([
   t.type({ name: t.string, restarts: t.number, healthy: t.boolean }),
-  t.partial({ pid: t.number }),
+  t.partial({ pid: t.number, /** It ends again and again. */ failing: t.boolean }),
 ]);
 
 /** What the supervisor says about itself. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
 import { type ImagesFile, programsFolder } from '../kubelet/images.js';
-import { folderOf, makeFolder } from './folder.js';
+import { folderOf, makeFolder, strangeEntries, strangeFolderMessage } from './folder.js';
 import { ControlPlaneError, type ControlPlaneOptions } from './start.js';
 
 export type DetachOptions = Pick<
@@ -33,6 +33,7 @@ export const detachControlPlane = async (options: DetachOptions): Promise<Detach
   const folder = folderOf(options.dataDir);
   const program = join(options.programs ?? programsFolder(), 'control-plane.js');
   if (!existsSync(program)) throw new ControlPlaneError(`${program} is missing; build the package first`);
+  if (strangeEntries(folder).length > 0) throw new ControlPlaneError(strangeFolderMessage(folder));
   makeFolder(folder);
   const logFile = join(folder.logs, 'control-plane.log');
   const logFd = openSync(logFile, 'a', 0o600);

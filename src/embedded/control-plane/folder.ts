@@ -1,5 +1,5 @@
 /** Where the things of a local control plane are in its data folder D. */
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -47,3 +47,29 @@ export const makeFolder = (folder: Folder): void => {
   chmodSync(folder.dataDir, 0o700);
   mkdirSync(folder.logs, { recursive: true, mode: 0o700 });
 };
+
+/** What we and the programs we start put into D. */
+const OWN_ENTRIES: ReadonlyArray<RegExp> = [
+  /^(settings|images|apiserver|tokens)\.json(\..*)?$/,
+  /^(kubeconfig|(operator|kubelet)\.kubeconfig)(\..*)?$/,
+  /^up\.lock(\..*)?$/,
+  /^(logs|run|pods|volumes|store|pki|socket-folder)$/,
+];
+
+/**
+ * Entries of D that are nobody's of ours, where D has never been a control plane's: somebody named /tmp or a home
+ * folder, which is not to be closed to others and filled. Empty when D is new, empty or ours.
+ */
+export const strangeEntries = (folder: Folder): ReadonlyArray<string> => {
+  let entries: ReadonlyArray<string>;
+  try {
+    entries = readdirSync(folder.dataDir);
+  } catch {
+    return [];
+  }
+  if (entries.includes('tokens.json') && entries.includes('pki')) return [];
+  return entries.filter((entry) => !OWN_ENTRIES.some((own) => own.test(entry)));
+};
+
+export const strangeFolderMessage = (folder: Folder): string =>
+  `${folder.dataDir} holds other things (${strangeEntries(folder).slice(0, 3).join(', ')}); name a new or empty folder with --data-dir`;

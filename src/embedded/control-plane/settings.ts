@@ -40,3 +40,17 @@ export const freePort = (port: number): Promise<number | undefined> =>
       server.close(() => resolve(typeof address === 'object' ? address?.port : undefined));
     });
   });
+
+/** Pauses in which a port of an earlier start is waited for, milliseconds: a killed process's sockets close late. */
+const PATIENCE_MS = [20, 50, 100, 200];
+
+/** The port of an earlier start, if there was one and it becomes free within moments; else any free one. */
+export const keptOrFreePort = async (kept: number | undefined): Promise<number | undefined> => {
+  if (kept === undefined) return freePort(0);
+  for (const pauseMs of [0, ...PATIENCE_MS]) {
+    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    const port = await freePort(kept);
+    if (port !== undefined) return port;
+  }
+  return freePort(0);
+};

@@ -14,10 +14,17 @@ import { writeFileAtomically } from '../kubelet/files.js';
 import { decodeImages, ImagesFile, programsFolder } from '../kubelet/images.js';
 import { controlPlaneId } from '../kubelet/kubelet.js';
 import { removeSocketFolder, socketFolder } from '../kubelet/socket-folder.js';
+import { killMarkedProcesses } from '../kubelet/sweep.js';
 import { packageVersion } from '../kubelet/version.js';
 import { putBashRuntime } from './bash-runtime.js';
 import { type Component, keepRunning } from './component.js';
-import { type ComponentName, type ComponentsInput, componentSpec, healthSocket } from './components.js';
+import {
+  CONTROL_PLANE_VARIABLE,
+  type ComponentName,
+  type ComponentsInput,
+  componentSpec,
+  healthSocket,
+} from './components.js';
 import {
   CONTROL_SOCKET,
   type ComponentStatus,
@@ -25,11 +32,11 @@ import {
   type SupervisorStatus,
   serveControl,
 } from './control-socket.js';
-import { type Folder, folderOf, makeFolder } from './folder.js';
+import { type Folder, folderOf, makeFolder, strangeEntries, strangeFolderMessage } from './folder.js';
 import { answersOn, isApiReady } from './health.js';
 import { writeKubeconfigs } from './kubeconfigs.js';
 import { takeLock } from './lock.js';
-import { freePort, readSettings, type Settings, writeSettings } from './settings.js';
+import { freePort, keptOrFreePort, readSettings, type Settings, writeSettings } from './settings.js';
 import { waitForApi } from './wait-for-api.js';
 
 export type ControlPlaneOptions = Readonly<{
@@ -71,7 +78,7 @@ const choosePort = async (folder: Folder, wanted: number | undefined, kept: Sett
       throw new ControlPlaneError(`port ${wanted} is taken; choose another with --port, or leave it out`);
     return free;
   }
-  const port = (kept.port === undefined ? undefined : await freePort(kept.port)) ?? (await freePort(0));
+  const port = await keptOrFreePort(kept.port);
   if (port === undefined)
     throw new ControlPlaneError(`no port is free for the control plane on ${folder.dataDir}`);
   return port;
@@ -132,6 +139,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<R
   for (const name of ['apiserver', ...wanted])
     if (!existsSync(join(programs, `${name}.js`)))
       throw new ControlPlaneError(`${join(programs, `${name}.js`)} is missing; build the package first`);
+  if (strangeEntries(folder).length > 0) throw new ControlPlaneError(strangeFolderMessage(folder));
   makeFolder(folder);
   const lock = takeLock(folder.lock);
   if (E.isLeft(lock))
@@ -149,12 +157,12 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<R
   };
   try {
     keepImages(folder, options.images);
+    const id = controlPlaneId(folder.dataDir);
+    const leftOver = killMarkedProcesses({ variable: CONTROL_PLANE_VARIABLE, prefix: id });
+    if (leftOver > 0) log.warn({ processes: leftOver }, 'ended processes of an earlier life');
     const settings = readSettings(folder.settings);
     const port = await choosePort(folder, options.port, settings);
-    const sessionsPort =
-      (settings.sessionsPort === undefined ? undefined : await freePort(settings.sessionsPort)) ??
-      (await freePort(0)) ??
-      0;
+    const sessionsPort = (await keptOrFreePort(settings.sessionsPort)) ?? 0;
     const version = packageVersion();
     const input: ComponentsInput = {
       folder,
@@ -162,7 +170,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<R
       sockets: socketFolder(folder.dataDir),
       port,
       sessionsPort,
-      controlPlane: controlPlaneId(folder.dataDir),
+      controlPlane: id,
     };
     const [api, url] = await startApi(input, log);
     components.push(api);
@@ -228,6 +236,7 @@ const statusOf = async (
     name: component.name,
     restarts: component.restarts(),
     healthy: await isWell(),
+    failing: component.isFailing(),
     ...(pid === undefined ? {} : { pid }),
   };
 };

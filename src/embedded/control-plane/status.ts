@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs';
 import { controlPlaneId } from '../kubelet/kubelet.js';
 import { killMarkedProcesses } from '../kubelet/sweep.js';
+import { CONTROL_PLANE_VARIABLE } from './components.js';
 import { askStatus, askStop, type ComponentStatus } from './control-socket.js';
 import { defaultDataDir, folderOf } from './folder.js';
 import { lockHolder } from './lock.js';
 
 export type ControlPlaneStatus = Readonly<{
-  /** `failed`: the supervisor lives but something of it is not well. */
+  /** `failed`: the supervisor lives, but the API does not answer or a component ends again and again. */
   state: 'running' | 'stopped' | 'failed';
   dataDir: string;
   kubeconfig: string;
@@ -21,6 +22,9 @@ export type ControlPlaneStatus = Readonly<{
   since?: string;
   version?: string;
 }>;
+
+const isDown = ({ name, healthy, failing }: ComponentStatus): boolean =>
+  failing === true || (name === 'apiserver' && !healthy);
 
 /** Rejects when a supervisor is there but does not answer. */
 export const controlPlaneStatus = async (dataDir: string): Promise<ControlPlaneStatus> => {
@@ -37,7 +41,7 @@ export const controlPlaneStatus = async (dataDir: string): Promise<ControlPlaneS
   const { pid, url, since, version, components } = said;
   return {
     ...basis,
-    state: components.every(({ healthy }) => healthy) ? 'running' : 'failed',
+    state: components.some(isDown) ? 'failed' : 'running',
     url,
     pid,
     pids: [pid, ...components.flatMap((component) => (component.pid === undefined ? [] : [component.pid]))],
@@ -76,6 +80,10 @@ export const stopControlPlane = async (dataDir: string): Promise<'stopped' | 'ab
     if (holder !== undefined && lockHolder(folder.lock) === holder) process.kill(holder, 'SIGKILL');
   }
   // What a control plane killed earlier may have left: nothing, where processes watch their parent as they should.
-  if (existsSync(folder.dataDir)) killMarkedProcesses({ prefix: `${controlPlaneId(folder.dataDir)}/` });
+  if (existsSync(folder.dataDir) && lockHolder(folder.lock) === undefined) {
+    const id = controlPlaneId(folder.dataDir);
+    killMarkedProcesses({ prefix: `${id}/` });
+    killMarkedProcesses({ variable: CONTROL_PLANE_VARIABLE, prefix: id });
+  }
   return wasThere ? 'stopped' : 'absent';
 };

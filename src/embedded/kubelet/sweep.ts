@@ -12,6 +12,8 @@ export const MARKER = 'KRT_POD';
 
 /** What a process must carry to be ended. */
 export type Mark = Readonly<{
+  /** Name of the variable; default `KRT_POD`. */
+  variable?: string;
   /** The marker's value, or, when it ends with `/`, the start of it. What is below it in the path belongs to it. */
   prefix: string;
   /** Also processes of which some variable's value starts with this folder. */
@@ -21,7 +23,7 @@ export type Mark = Readonly<{
 /** Whether an environment (as in /proc: NUL-separated) carries the mark. */
 export const carriesMark = (environ: string, mark: Mark): boolean => {
   const text = `\0${environ}\0`;
-  const marker = `\0${MARKER}=${mark.prefix}`;
+  const marker = `\0${mark.variable ?? MARKER}=${mark.prefix}`;
   const isMarked = mark.prefix.endsWith('/')
     ? text.includes(marker)
     : text.includes(`${marker}\0`) || text.includes(`${marker}/`);

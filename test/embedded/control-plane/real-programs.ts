@@ -18,11 +18,12 @@ export const bundlePrograms = async (): Promise<Programs> => {
     entryPoints: {
       apiserver: 'src/embedded/api/main.ts',
       kubelet: 'src/embedded/kubelet/main.ts',
+      controller: 'src/controller/main.ts',
       'control-plane': 'src/embedded/control-plane/main.ts',
     },
     outdir: folder,
     bundle: true,
-    splitting: true,
+    splitting: false,
     format: 'esm',
     platform: 'node',
     target: 'node20',

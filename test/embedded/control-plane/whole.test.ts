@@ -23,7 +23,7 @@ import { markedProcesses } from '../../../src/embedded/kubelet/sweep.js';
 import { watchPods } from '../../../src/embedded/kubelet/watch-pods.js';
 import { type KubeClient, kubeClient } from '../../../src/io/kube/client.js';
 import { clusterFromKubeconfig } from '../../../src/io/kube/cluster.js';
-import { configMaps, pods } from '../../../src/model/resources.js';
+import { configMaps, pods, runtimes } from '../../../src/model/resources.js';
 import type { Effect } from '../../../src/ports.js';
 import { bundlePrograms, type Programs } from './real-programs.js';
 
@@ -288,15 +288,37 @@ describe('the control plane as processes', () => {
     await until('tree', (one) => restarts(one) === 2 && isReady(one));
   });
 
-  it('starts detached, outliving who started it, and refuses a folder in use in one line', async () => {
-    let message = '';
-    await detachControlPlane({ dataDir, withRuntimes: false, programs: programs.folder }).catch(
-      (error: unknown) => {
-        message = error instanceof Error ? error.message : String(error);
-      },
-    );
-    // The operator's bundle is not part of this test's programs, which is told first.
-    expect(message).to.match(/controller\.js is missing|already runs on/);
+  it('starts detached beside another, with operator and Runtime, and is gone after a stop', async () => {
+    const other = join(folder, 'other');
+    const { kubeconfig } = await detachControlPlane({
+      dataDir: other,
+      withRuntimes: true,
+      programs: programs.folder,
+    });
+    try {
+      const cluster = await clusterFromKubeconfig({ paths: [kubeconfig] });
+      if (E.isLeft(cluster)) throw new Error(cluster.left.message);
+      const theirs = kubeClient(cluster.right, { userAgent: 'test' });
+      expect(
+        await answer(theirs.get(runtimes, { namespace: 'default', name: 'bash' })),
+      ).to.have.nested.property('spec.replicas', 2);
+      // The operator's pods; here without bundles of their images.
+      await firstValueFrom(
+        watchPods(theirs).pipe(
+          filter((event) => event.kind === 'Apply' && event.pod.metadata.labels?.runtime === 'bash'),
+        ),
+      );
+      theirs.close();
+      const again = detachControlPlane({ dataDir: other, withRuntimes: true, programs: programs.folder });
+      const message = await again.then(
+        () => 'it started',
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      );
+      expect(message).to.match(/^a control plane already runs on /);
+    } finally {
+      expect(await stopControlPlane(other)).to.equal('stopped');
+    }
+    expect(processesOf(other)).to.deep.equal([]);
     expect((await controlPlaneStatus(dataDir)).state).to.equal('running');
   });
 });
