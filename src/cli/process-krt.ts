@@ -70,16 +70,17 @@ export const processKrt = (argv: ReadonlyArray<string>): Krt => {
       ),
     readSource: readAllOf,
     openCluster: async (flags) => {
-      const [{ chooseCluster }, { kubeClient }, { kubeApi }] = await Promise.all([
+      const [{ chooseCluster }, { kubeClient }, { kubeApi }, { localKubeconfig }] = await Promise.all([
         import('./api/choose-cluster.js'),
         import('../io/kube/client.js'),
         import('./api/kube-api.js'),
+        import('./cluster/local-kubeconfig.js'),
       ]);
       const cluster = await chooseCluster({
         ...flags,
         env: process.env,
         home: homedir(),
-        localKubeconfig: async () => undefined,
+        localKubeconfig,
       });
       if (flags.verbose)
         terminal.err(

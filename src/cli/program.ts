@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander';
 
 import { artifactCommand } from './artifact/commands.js';
-import { ownCommands } from './cluster/commands.js';
+import { clusterCommands, ownCommands } from './cluster/commands.js';
 import { type Dispatch, withGlobalFlags } from './command.js';
 import { type Failure, usage } from './failure.js';
 import type { Terminal } from './krt.js';
@@ -66,6 +66,7 @@ export const createProgram = (dispatch: Dispatch, terminal: Pick<Terminal, 'out'
     ...runCommands(dispatch),
     runtimeCommand(dispatch),
     artifactCommand(dispatch),
+    ...clusterCommands(dispatch),
     ...ownCommands(dispatch),
   ])
     program.addCommand(command);

@@ -16,7 +16,7 @@ export type ClusterChoice = Readonly<{
   env: Readonly<Record<string, string | undefined>>;
   home: string;
   /** The kubeconfig of the running local control plane, if one runs. */
-  localKubeconfig: () => Promise<string | undefined>;
+  localKubeconfig: () => string | undefined;
 }>;
 
 const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -46,7 +46,7 @@ export const chooseCluster = async (choice: ClusterChoice): Promise<Cluster> => 
   if (env.KUBECONFIG) return fromFiles(kubeconfigPaths(env.KUBECONFIG));
 
   const usual = join(choice.home, '.kube', 'config');
-  const local = await choice.localKubeconfig();
+  const local = choice.localKubeconfig();
   if (local !== undefined) {
     const cluster = await clusterFromKubeconfig({ paths: [local] }, { context });
     if (cluster._tag === 'Right') return cluster.right;
