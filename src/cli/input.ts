@@ -59,6 +59,13 @@ export const durationFlag = (input: Input, name: string, flag: string): number |
 /** `-o`. Errors: Usage. */
 export const formatFlag = (input: Input): Format => parseFormat(textFlag(input, 'output'));
 
+/** `-o` of what is no object of the API and has no name. Errors: Usage. */
+export const objectFormatFlag = (input: Input): Format => {
+  const format = formatFlag(input);
+  if (format.kind === 'name') throw usage('-o name does not go with this command: there is no name to print');
+  return format;
+};
+
 /** The flags that choose the cluster. Errors: Usage. */
 export const globalFlags = (input: Input): GlobalFlags => {
   const namespace = textFlag(input, 'namespace');

@@ -1,5 +1,5 @@
 /**
- * Bundles every program into dist/: `node src/main/build.js`.
+ * Bundles every program into dist/: `node src/main/build.js`. `--outdir DIR NAME...` bundles some of them elsewhere.
  *
  * Bundles, because npm ignores a published package's `overrides` (client-node would get an undici that does not
  * load on Node 20) and because linking a thousand small files is most of what krt's start would cost.
@@ -7,19 +7,22 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { programs } from './programs.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Builds all programs whose entry exists; rejects when one does not compile. */
-export const build = async () => {
+/** Builds the named programs (default: all) whose entry exists; rejects when one does not compile. */
+export const build = async (outdir = join(root, 'dist'), names = Object.keys(programs)) => {
   const { build: bundle } = await import('esbuild');
-  const entries = Object.entries(programs).filter(([, entry]) => existsSync(join(root, entry)));
+  const entries = Object.entries(programs).filter(
+    ([name, entry]) => names.includes(name) && existsSync(join(root, entry)),
+  );
   const bundleAll = (entryPoints, splitting) =>
     bundle({
       absWorkingDir: root,
       entryPoints: Object.fromEntries(entryPoints),
-      outdir: 'dist',
+      outdir,
       bundle: true,
       splitting,
       format: 'esm',
@@ -38,7 +41,7 @@ export const build = async () => {
       // CommonJS dependencies inside an ES module bundle still call require for node's own modules.
       banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
     });
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  rmSync(outdir, { recursive: true, force: true });
   await Promise.all([
     // Only krt is cut at its lazy imports, for its start. Cutting does not keep the order of modules that run code
     // when they are loaded (reflect-metadata before @peculiar/x509), which the servers need.
@@ -53,4 +56,7 @@ export const build = async () => {
   ]);
 };
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await build();
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values, positionals } = parseArgs({ options: { outdir: { type: 'string' } }, allowPositionals: true });
+  await build(values.outdir, positionals.length > 0 ? positionals : undefined);
+}

@@ -1,4 +1,6 @@
 /** The Kubernetes API as the commands use it: promises and callbacks, failures thrown as Failure. */
+import type { Duplex } from 'node:stream';
+
 import type { Resource } from '../../model/resource.js';
 import type { DeleteOptions, ObjectRef, Patch, Selection, WriteOptions } from '../../ports.js';
 import type { Ears } from './watch-objects.js';
@@ -37,6 +39,14 @@ export type Api = Readonly<{
   create: (resource: Resource, namespace: string, body: unknown, options?: WriteOptions) => Promise<unknown>;
   patch: (resource: Resource, ref: ObjectRef, patch: Patch, options?: WriteOptions) => Promise<unknown>;
   delete: (resource: Resource, ref: ObjectRef, options?: DeleteOptions) => Promise<unknown>;
+  /** A connection to a port of a pod, the receiver's to destroy. */
+  openPort: (pod: ObjectRef, port: number) => Promise<Duplex>;
+  /** The log of one container as it comes, to its present end or followed; `stop` ends it early, without an error. */
+  podLog: (
+    pod: ObjectRef,
+    options: Readonly<{ container: string; follow: boolean }>,
+    chunk: (bytes: Uint8Array) => void,
+  ) => Readonly<{ done: Promise<void>; stop: () => void }>;
   watch: (resource: Resource, selection: Selection, ears: Ears<Watched>) => () => void;
   /** Rows as they are and change; `columns` is told first and again after each new list. */
   watchTable: (

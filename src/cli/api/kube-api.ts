@@ -5,9 +5,11 @@ import { map, Observable } from 'rxjs';
 
 import { type KubeClient, refusalOf } from '../../io/kube/client.js';
 import * as paths from '../../io/kube/paths.js';
+import { forwardPort } from '../../io/kube/port-forward.js';
 import { decodeFrame, lineSplitter } from '../../io/kube/watch-frames.js';
 import type { EffectError } from '../../model/effect-error.js';
 import type { Resource } from '../../model/resource.js';
+import { pods } from '../../model/resources.js';
 import type { Effect, ListPage, ObjectRef, Selection, WatchFrame } from '../../ports.js';
 import { failureOf } from '../failure.js';
 import type { Api, Table, Watched } from './api.js';
@@ -165,6 +167,32 @@ export const kubeApi = (kube: KubeClient, log?: RequestLog): Api => {
       thrown(logged(`PATCH ${paths.objectPath(resource, ref)}`, kube.patch(resource, ref, patch, options))),
     delete: (resource, ref, options = {}) =>
       thrown(logged(`DELETE ${paths.objectPath(resource, ref)}`, kube.delete(resource, ref, options))),
+    openPort: (pod, port) =>
+      thrown(
+        logged(
+          `GET ${paths.objectPath(pods, pod, 'portforward')}?ports=${port}`,
+          forwardPort(kube, pod, port),
+        ),
+      ),
+    podLog: (pod, options, chunk) => {
+      const path = paths.objectPath(pods, pod, 'log');
+      log?.(`GET ${paths.withQuery(path, options)}`);
+      let stop: () => void = () => undefined;
+      const done = new Promise<void>((resolve, reject) => {
+        const subscription = kube.stream(path, options).subscribe({
+          next: (answer) => {
+            if (E.isLeft(answer)) reject(failureOf(answer.left));
+            else chunk(answer.right);
+          },
+          complete: resolve,
+        });
+        stop = () => {
+          subscription.unsubscribe();
+          resolve();
+        };
+      });
+      return { done, stop };
+    },
     watch: (resource, selection, ears) => {
       const source: Source<Watched> = {
         list: () =>

@@ -1,7 +1,7 @@
 /** `krt status` */
 import { type ControlPlaneStatus, controlPlaneStatus } from '../../embedded/control-plane/index.js';
 import { Failure } from '../failure.js';
-import { formatFlag, type Input } from '../input.js';
+import { type Input, objectFormatFlag } from '../input.js';
 import type { Krt, Verb } from '../krt.js';
 import { formatAge } from '../output/age.js';
 import type { Format } from '../output/format.js';
@@ -14,7 +14,7 @@ export type StatusOptions = Readonly<{ dataDir: string; format: Format }>;
 /** Errors: Usage. */
 export const parse = (input: Input): StatusOptions => ({
   dataDir: dataDirFlag(input),
-  format: formatFlag(input),
+  format: objectFormatFlag(input),
 });
 
 export type StatusDeps = Pick<Krt, 'terminal' | 'nowMs'> & Readonly<{ ask: typeof controlPlaneStatus }>;

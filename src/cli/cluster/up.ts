@@ -11,7 +11,7 @@ import {
   startControlPlane,
 } from '../../embedded/control-plane/index.js';
 import { Failure, usage } from '../failure.js';
-import { countFlag, formatFlag, type Input, isOn, listFlag } from '../input.js';
+import { countFlag, type Input, isOn, listFlag, objectFormatFlag } from '../input.js';
 import type { Krt, Verb } from '../krt.js';
 import type { Format } from '../output/format.js';
 import { checkFormat, formatObject } from '../output/print.js';
@@ -44,7 +44,7 @@ export const parse = (input: Input): UpOptions => {
     images: imagesOf(input),
     withRuntimes: input.flags.runtimes !== false,
     detach: isOn(input, 'detach'),
-    format: formatFlag(input),
+    format: objectFormatFlag(input),
   };
 };
 

@@ -3,23 +3,15 @@
  * the first Ctrl-C, leaves at the second, and ends as the Run does.
  */
 import { runs } from '../../model/resources.js';
-import type { Run } from '../../model/run.js';
 import { Failure } from '../failure.js';
 import type { Krt, OpenCluster } from '../krt.js';
+import type { LogFollower } from '../logs/follow.js';
 import type { Format } from '../output/format.js';
 import { formatObject, type ObjectFormat } from '../output/print.js';
 import { exitCodeOf } from './exit-code.js';
 import { progressLine, progressText } from './progress-line.js';
 import { colored, summaryOf } from './summary.js';
 import { untilEnded } from './until-ended.js';
-
-/** Streams the logs of every attempt of a Run that is told of. */
-export type LogFollower = Readonly<{
-  seen: (run: Run) => void;
-  /** Resolves when all that the ended Run wrote has been printed, or cannot be had. */
-  drained: () => Promise<void>;
-  stop: () => void;
-}>;
 
 export type AttendDeps = OpenCluster &
   Pick<Krt, 'terminal' | 'onInterrupt'> &

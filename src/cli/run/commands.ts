@@ -30,6 +30,7 @@ export const runCommands = (dispatch: Dispatch): ReadonlyArray<Command> =>
       .addOption(repeated('--label <key=value>', 'label of the Run (repeatable)'))
       .option('--ttl <seconds>', 'delete the Run so many seconds after its end')
       .option('-w, --wait', 'wait for the end, and exit as the script did')
+      .option('--follow', 'stream the logs while waiting')
       .addHelpText('after', CREATE_HELP),
     verb('list', 'list Runs', dispatch, async () => (await import('./list.js')).list)
       .allowExcessArguments()
@@ -42,6 +43,18 @@ export const runCommands = (dispatch: Dispatch): ReadonlyArray<Command> =>
     verb('get', 'show Runs by name', dispatch, async () => (await import('./get.js')).get).argument(
       '[name...]',
     ),
+    verb(
+      'describe',
+      'show all about Runs, for people',
+      dispatch,
+      async () => (await import('./describe.js')).describe,
+    ).argument('[name...]'),
+    verb('logs', "print a Run's stdout and stderr", dispatch, async () => (await import('./logs.js')).logs)
+      .argument('[name]')
+      .option('-f, --follow', 'go on until the Run ends')
+      .option('--tail <n>', 'only the last n lines')
+      .option('--attempt <n>', 'of this attempt (default: the last one)')
+      .option('--stream <name>', 'only stdout or only stderr'),
     verb(
       'wait',
       'wait for the end of Runs, and exit as they did',
@@ -73,7 +86,8 @@ export const runCommands = (dispatch: Dispatch): ReadonlyArray<Command> =>
     )
       .argument('[name]')
       .option('--name <name>', 'name of the new Run')
-      .option('-w, --wait', 'wait for the end, and exit as the script did'),
+      .option('-w, --wait', 'wait for the end, and exit as the script did')
+      .option('--follow', 'stream the logs while waiting'),
     verb(
       'outputs',
       'print the outputs of a Run, or the value of one',

@@ -92,7 +92,7 @@ export const createRun = async (
 /** Says that the Run is there, and attends it if wanted. */
 export const announce = async (
   created: unknown,
-  { format, wait }: Pick<CreateOptions, 'format' | 'wait'>,
+  { format, wait, follow }: Pick<CreateOptions, 'format' | 'wait' | 'follow'>,
   deps: OpenCluster & Pick<Krt, 'terminal' | 'onInterrupt'>,
 ): Promise<number> => {
   const { terminal } = deps;
@@ -102,7 +102,11 @@ export const announce = async (
     return 0;
   }
   terminal.err(`${name} created\n`);
-  const follower = undefined;
+  const follower = follow
+    ? await import('../logs/follow.js').then(({ ALL, followLogs }) =>
+        followLogs({ ...ALL, toErr: format.kind !== 'table' }, deps),
+      )
+    : undefined;
   return attend(name.slice(name.indexOf('/') + 1), format, { ...deps, follower });
 };
 

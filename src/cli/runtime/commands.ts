@@ -21,4 +21,12 @@ export const runtimeCommand = (dispatch: Dispatch): Command =>
       verb('get', 'show Runtimes by name', dispatch, async () => (await import('./get.js')).get).argument(
         '[name...]',
       ),
+    )
+    .addCommand(
+      verb(
+        'describe',
+        'show all about Runtimes, for people',
+        dispatch,
+        async () => (await import('./describe.js')).describe,
+      ).argument('[name...]'),
     );

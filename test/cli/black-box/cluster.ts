@@ -1,0 +1,134 @@
+/** The real embedded API server, and an operator whose every step the test gives. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { isRight } from 'fp-ts/lib/Either.js';
+import { filter, firstValueFrom, timeout } from 'rxjs';
+
+import { type ApiServer, startApiServer } from '../../../src/embedded/api/server.js';
+import { kubeconfigText } from '../../../src/embedded/control-plane/kubeconfigs.js';
+import { type KubeClient, kubeClient } from '../../../src/io/kube/client.js';
+import { clusterFromKubeconfig } from '../../../src/io/kube/cluster.js';
+import type { Resource } from '../../../src/model/resource.js';
+import { runs } from '../../../src/model/resources.js';
+import type { Effect } from '../../../src/ports.js';
+import { type Call, start } from './call.js';
+
+/** The answer of a call, which must succeed. */
+export const answer = async <A>(effect: Effect<A>): Promise<A> => {
+  const either = await firstValueFrom(effect);
+  if (isRight(either)) return either.right;
+  throw new Error(`${either.left.kind}: ${either.left.message}`);
+};
+
+export type TestCluster = Readonly<{
+  folder: string;
+  kubeconfig: string;
+  kube: KubeClient;
+  /** Calls krt against it. */
+  krt: (...argv: ReadonlyArray<string>) => Call;
+  /** Calls krt with text on stdin. */
+  krtWith: (stdin: string, ...argv: ReadonlyArray<string>) => Call;
+  /** A kubeconfig whose user has another token. */
+  kubeconfigFor: (token: string) => string;
+  /** Creates a Run (or another object) as a user would. */
+  create: (resource: Resource, body: Readonly<Record<string, unknown>>) => Promise<void>;
+  /** Resolves with the Run as soon as it is as wanted. */
+  until: (name: string, wanted: (run: Readonly<Record<string, unknown>>) => boolean) => Promise<unknown>;
+  /** Writes a Run's status, as the operator does. */
+  status: (name: string, status: Readonly<Record<string, unknown>>) => Promise<void>;
+  api: () => ApiServer;
+  /** Stops the API server, and starts it again on the same port and data. */
+  stopApi: () => Promise<void>;
+  restartApi: () => Promise<void>;
+  close: () => Promise<void>;
+}>;
+
+/** A Run that echoes. */
+export const runNamed = (name: string, more: Readonly<Record<string, unknown>> = {}) => ({
+  apiVersion: 'kruntimes.io/v1alpha1',
+  kind: 'Run',
+  metadata: { name, namespace: 'default' },
+  spec: { runtime: 'bash', source: { inline: 'echo hello\n' }, ...more },
+});
+
+export const startCluster = async (): Promise<TestCluster> => {
+  const folder = mkdtempSync(join(tmpdir(), 'krt-test-'));
+  const dataDir = join(folder, 'api');
+  let api = await startApiServer({ dataDir });
+  const port = Number(new URL(api.url).port);
+  const kubeconfigFor = (token: string): string => {
+    const path = join(folder, `kubeconfig-${token.slice(0, 6)}`);
+    writeFileSync(path, kubeconfigText(api.url, api.caPem, token), { mode: 0o600 });
+    return path;
+  };
+  const kubeconfig = kubeconfigFor(api.adminToken);
+  const cluster = await clusterFromKubeconfig({ paths: [kubeconfig] });
+  if (!isRight(cluster)) throw new Error(cluster.left.message);
+  const kube = kubeClient(cluster.right, { userAgent: 'test' });
+  const namespace = 'default';
+
+  return {
+    folder,
+    kubeconfig,
+    kube,
+    kubeconfigFor,
+    krt: (...argv) => start(argv, { home: folder, kubeconfig }),
+    krtWith: (stdin, ...argv) => start(argv, { home: folder, kubeconfig, stdin }),
+    create: async (resource, body) => {
+      await answer(kube.create(resource, namespace, body));
+    },
+    until: async (name, wanted) => {
+      const frame = await firstValueFrom(
+        kube
+          .watch(
+            runs,
+            { namespace, fieldSelector: `metadata.name=${name}` },
+            {
+              resourceVersion: '0',
+              timeoutSeconds: 60,
+              idleMs: 60_000,
+            },
+          )
+          .pipe(
+            filter(
+              (each) =>
+                isRight(each) &&
+                (each.right.type === 'ADDED' || each.right.type === 'MODIFIED') &&
+                wanted(each.right.object as Readonly<Record<string, unknown>>),
+            ),
+            timeout(8_000),
+          ),
+      );
+      return frame;
+    },
+    status: async (name, status) => {
+      await answer(
+        kube.patch(runs, { namespace, name }, { type: 'merge', body: { status } }, { subresource: 'status' }),
+      );
+    },
+    api: () => api,
+    stopApi: () => api.close(),
+    restartApi: async () => {
+      api = await startApiServer({ dataDir, port });
+    },
+    close: async () => {
+      kube.close();
+      await api.close().catch(() => undefined);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+/** status of an end, as the operator writes it. */
+export const end = (phase: string, reason: string, more: Readonly<Record<string, unknown>> = {}) => ({
+  phase,
+  attempt: 1,
+  startTime: '2026-01-01T00:00:01.000000Z',
+  completionTime: '2026-01-01T00:00:02.500000Z',
+  conditions: [
+    { type: 'Finished', status: 'True', reason, message: '', lastTransitionTime: '2026-01-01T00:00:02Z' },
+  ],
+  ...more,
+});
