@@ -49,6 +49,7 @@ const isNoAccess = (error: EffectError): boolean =>
   ((error.kind === 'Unavailable' || error.kind === 'Timeout') && error.status === undefined);
 
 const HINTS: Readonly<Partial<Record<EffectError['kind'], string>>> = {
+  AlreadyExists: 'choose another name, or leave --name out',
   Forbidden: 'ask for the permission, or choose another namespace (-n) or context (--context)',
   Timeout: 'try again, or allow more time with --request-timeout',
   Conflict: 'try again',

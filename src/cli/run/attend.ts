@@ -9,6 +9,7 @@ import type { LogFollower } from '../logs/follow.js';
 import type { Format } from '../output/format.js';
 import { formatObject, type ObjectFormat } from '../output/print.js';
 import { exitCodeOf } from './exit-code.js';
+import { INTERRUPTED } from './interrupts.js';
 import { progressLine, progressText } from './progress-line.js';
 import { colored, summaryOf } from './summary.js';
 import { untilEnded } from './until-ended.js';
@@ -16,9 +17,6 @@ import { untilEnded } from './until-ended.js';
 export type AttendDeps = OpenCluster &
   Pick<Krt, 'terminal' | 'onInterrupt'> &
   Readonly<{ follower: LogFollower | undefined }>;
-
-/** Exit code of leaving by Ctrl-C, as shells have it. */
-const INTERRUPTED = 130;
 
 const objectFormat = (format: Format): ObjectFormat | undefined =>
   format.kind === 'table' ? undefined : format;

@@ -6,6 +6,7 @@ import type { Krt, OpenCluster, Verb } from '../krt.js';
 import type { Format } from '../output/format.js';
 import { checkFormat, formatObject, qualifiedName } from '../output/print.js';
 import { attend } from './attend.js';
+import { holdInterrupts } from './interrupts.js';
 import { parseOrder, type RunOrder, runManifest } from './manifest.js';
 
 export type CreateOptions = Readonly<{
@@ -90,7 +91,7 @@ export const createRun = async (
 };
 
 /** Says that the Run is there, and attends it if wanted. */
-export const announce = async (
+const announce = async (
   created: unknown,
   { format, wait, follow }: Pick<CreateOptions, 'format' | 'wait' | 'follow'>,
   deps: OpenCluster & Pick<Krt, 'terminal' | 'onInterrupt'>,
@@ -110,8 +111,19 @@ export const announce = async (
   return attend(name.slice(name.indexOf('/') + 1), format, { ...deps, follower });
 };
 
-export const execute = async (options: CreateOptions, deps: CreateDeps): Promise<number> =>
-  announce(await createRun(options.order, deps), options, deps);
+/** Creates a Run, says so, and attends it if wanted; Ctrl-C counts from the start. */
+export const createAndAttend = async (
+  createIt: () => Promise<unknown>,
+  options: Pick<CreateOptions, 'format' | 'wait' | 'follow'>,
+  deps: OpenCluster & Pick<Krt, 'terminal' | 'onInterrupt'>,
+): Promise<number> => {
+  if (!options.wait) return announce(await createIt(), options, deps);
+  const { impatient, onInterrupt } = holdInterrupts(deps.onInterrupt);
+  return announce(await Promise.race([createIt(), impatient]), options, { ...deps, onInterrupt });
+};
+
+export const execute = (options: CreateOptions, deps: CreateDeps): Promise<number> =>
+  createAndAttend(() => createRun(options.order, deps), options, deps);
 
 export const create: Verb = async (input, krt) => {
   const options = parse(input);

@@ -6,7 +6,7 @@ import { Failure } from '../failure.js';
 import { formatFlag, globalFlags, type Input, isOn, nameOf, textFlag } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
 import { checkFormat } from '../output/print.js';
-import { announce, type CreateOptions } from './create.js';
+import { type CreateOptions, createAndAttend } from './create.js';
 import { oneRun } from './one-run.js';
 
 export type RerunOptions = Readonly<{ name: string; newName: string | undefined }> &
@@ -43,24 +43,28 @@ export const rerunName = (name: string, suffix: string): string => {
   return `${base}${end}`;
 };
 
-export const execute = async (
+export const execute = (
   options: RerunOptions,
   deps: OpenCluster & Pick<Krt, 'terminal' | 'onInterrupt' | 'randomSuffix'>,
-): Promise<number> => {
-  const { api, namespace } = deps;
-  const earlier = Earlier.decode(await api.get(runs, { namespace, name: options.name }));
+): Promise<number> => createAndAttend(() => createAgain(options, deps), options, deps);
+
+const createAgain = async (
+  { name, newName }: RerunOptions,
+  { api, namespace, randomSuffix }: OpenCluster & Pick<Krt, 'randomSuffix'>,
+): Promise<unknown> => {
+  const earlier = Earlier.decode(await api.get(runs, { namespace, name }));
   if (earlier._tag === 'Left')
-    throw new Failure('Error', `run ${namespace}/${options.name} cannot be understood: it has no spec`);
+    throw new Failure('Error', `run ${namespace}/${name} cannot be understood: it has no spec`);
   const { metadata, spec } = earlier.right;
   const { cancelRequested: _, ...again } = spec;
-  const created = await api.create(
+  return api.create(
     runs,
     namespace,
     {
       apiVersion: `${GROUP}/${VERSION}`,
       kind: 'Run',
       metadata: {
-        name: options.newName ?? rerunName(metadata.name, deps.randomSuffix()),
+        name: newName ?? rerunName(metadata.name, randomSuffix()),
         namespace,
         ...(metadata.labels ? { labels: metadata.labels } : {}),
       },
@@ -68,7 +72,6 @@ export const execute = async (
     },
     { fieldValidation: 'Strict', fieldManager: 'krt' },
   );
-  return announce(created, options, deps);
 };
 
 export const rerun: Verb = async (input, krt) => {

@@ -1,7 +1,8 @@
 /** One call of the bundled krt, and what it says while it runs. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
 
-import { krtBundle } from './bundle.js';
+import { bundles } from './bundle.js';
 
 export type Said = Readonly<{ code: number; out: string; err: string }>;
 
@@ -25,7 +26,7 @@ export const start = (
   argv: ReadonlyArray<string>,
   options: Readonly<{ home: string; kubeconfig?: string; stdin?: string; env?: NodeJS.ProcessEnv }>,
 ): Call => {
-  const child = spawn(process.execPath, [krtBundle(), ...argv], {
+  const child = spawn(process.execPath, [join(bundles(), 'krt.js'), ...argv], {
     env: {
       PATH: process.env.PATH,
       HOME: options.home,

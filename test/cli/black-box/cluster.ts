@@ -1,19 +1,38 @@
 /** The real embedded API server, and an operator whose every step the test gives. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { isRight } from 'fp-ts/lib/Either.js';
 import { filter, firstValueFrom, timeout } from 'rxjs';
 
-import { type ApiServer, startApiServer } from '../../../src/embedded/api/server.js';
+import { type Folder, folderOf } from '../../../src/embedded/control-plane/folder.js';
 import { kubeconfigText } from '../../../src/embedded/control-plane/kubeconfigs.js';
+import { waitForApi } from '../../../src/embedded/control-plane/wait-for-api.js';
 import { type KubeClient, kubeClient } from '../../../src/io/kube/client.js';
 import { clusterFromKubeconfig } from '../../../src/io/kube/cluster.js';
 import type { Resource } from '../../../src/model/resource.js';
 import { runs } from '../../../src/model/resources.js';
 import type { Effect } from '../../../src/ports.js';
+import { bundles } from './bundle.js';
 import { type Call, start } from './call.js';
+
+/** The API server as a process, and the URL it listens on. */
+const startApi = async (folder: Folder, port: number): Promise<readonly [ChildProcess, string]> => {
+  const child = spawn(
+    process.execPath,
+    [join(bundles(), 'apiserver.js'), '--data-dir', folder.dataDir, '--port', String(port)],
+    { stdio: 'ignore' },
+  );
+  return [child, await waitForApi(folder, () => child.pid, AbortSignal.timeout(10_000))];
+};
+
+const ended = (child: ChildProcess): Promise<void> =>
+  new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) resolve();
+    else child.once('exit', () => resolve());
+  });
 
 /** The answer of a call, which must succeed. */
 export const answer = async <A>(effect: Effect<A>): Promise<A> => {
@@ -38,9 +57,9 @@ export type TestCluster = Readonly<{
   until: (name: string, wanted: (run: Readonly<Record<string, unknown>>) => boolean) => Promise<unknown>;
   /** Writes a Run's status, as the operator does. */
   status: (name: string, status: Readonly<Record<string, unknown>>) => Promise<void>;
-  api: () => ApiServer;
-  /** Stops the API server, and starts it again on the same port and data. */
-  stopApi: () => Promise<void>;
+  /** Kills the API server as a power cut would. */
+  killApi: () => Promise<void>;
+  /** Starts it again on the same port and data. */
   restartApi: () => Promise<void>;
   close: () => Promise<void>;
 }>;
@@ -55,15 +74,17 @@ export const runNamed = (name: string, more: Readonly<Record<string, unknown>> =
 
 export const startCluster = async (): Promise<TestCluster> => {
   const folder = mkdtempSync(join(tmpdir(), 'krt-test-'));
-  const dataDir = join(folder, 'api');
-  let api = await startApiServer({ dataDir });
-  const port = Number(new URL(api.url).port);
+  const data = folderOf(join(folder, 'api'));
+  mkdirSync(data.dataDir, { mode: 0o700 });
+  let [api, url] = await startApi(data, 0);
+  const port = Number(new URL(url).port);
+  const tokens: Readonly<Record<string, string>> = JSON.parse(readFileSync(data.tokens, 'utf8'));
   const kubeconfigFor = (token: string): string => {
     const path = join(folder, `kubeconfig-${token.slice(0, 6)}`);
-    writeFileSync(path, kubeconfigText(api.url, api.caPem, token), { mode: 0o600 });
+    writeFileSync(path, kubeconfigText(url, readFileSync(data.ca, 'utf8'), token), { mode: 0o600 });
     return path;
   };
-  const kubeconfig = kubeconfigFor(api.adminToken);
+  const kubeconfig = kubeconfigFor(tokens.admin ?? '');
   const cluster = await clusterFromKubeconfig({ paths: [kubeconfig] });
   if (!isRight(cluster)) throw new Error(cluster.left.message);
   const kube = kubeClient(cluster.right, { userAgent: 'test' });
@@ -108,14 +129,17 @@ export const startCluster = async (): Promise<TestCluster> => {
         kube.patch(runs, { namespace, name }, { type: 'merge', body: { status } }, { subresource: 'status' }),
       );
     },
-    api: () => api,
-    stopApi: () => api.close(),
+    killApi: async () => {
+      api.kill('SIGKILL');
+      await ended(api);
+    },
     restartApi: async () => {
-      api = await startApiServer({ dataDir, port });
+      [api, url] = await startApi(data, port);
     },
     close: async () => {
       kube.close();
-      await api.close().catch(() => undefined);
+      api.kill('SIGTERM');
+      await ended(api);
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -74,7 +74,7 @@ describe('krt waiting for a Run', function () {
   it('sees an end that came while the API server was down', async () => {
     const call = cluster.krt('run', '--name', 'restart', '-r', 'bash', '--wait', '-v', '--', 'x');
     await call.says('err', /runs\?fieldSelector=metadata.name%3Drestart&watch=1/);
-    await cluster.stopApi();
+    await cluster.killApi();
     await cluster.restartApi();
     await cluster.status('restart', end('Failed', 'RuntimeError', { exitCode: 9 }));
     expect((await call.done).code).to.equal(9);
