@@ -5,7 +5,7 @@ import { firstValueFrom, lastValueFrom, type Subscription, tap, toArray } from '
 import { type KubeClient, kubeClient, refusalOf } from '../../../src/io/kube/client.js';
 import type { EffectError } from '../../../src/model/effect-error.js';
 import { leases, nodes, pods, runs, runtimes } from '../../../src/model/resources.js';
-import type { Effect } from '../../../src/ports.js';
+import type { Effect, WatchFrame } from '../../../src/ports.js';
 import {
   json,
   lines,
@@ -356,7 +356,7 @@ describe('kubeClient', () => {
     const watchAll = async (
       answer: Step['answer'],
       over: Partial<typeof options> = {},
-    ): Promise<ReadonlyArray<unknown>> => {
+    ): Promise<ReadonlyArray<E.Either<EffectError, WatchFrame>>> => {
       const { kube } = await play([{ method: 'GET', url: WATCH, answer }], 500);
       const frames$ = kube.watch(runs, { namespace: 'default' }, { ...options, ...over });
       return lastValueFrom(frames$.pipe(toArray()));
@@ -443,6 +443,28 @@ describe('kubeClient', () => {
       expect(frames).to.have.length(3);
       expect(frames[2]).to.have.nested.property('left.kind', 'Timeout');
       expect(frames[2]).to.have.nested.property('left.message').that.includes('silent for 0.06 s');
+    });
+
+    it('takes every byte for a sign of life', async () => {
+      const frames = await watchAll(
+        (response) => {
+          response.writeHead(200);
+          const sendFrom = (i: number): void => {
+            if (i === 6) response.end();
+            else
+              response.write(`${JSON.stringify({ type: 'ADDED', object: run(`${i}`) })}\n`, () =>
+                later(i + 1),
+              );
+          };
+          const later = (i: number): void => {
+            setTimeout(sendFrom, 100, i);
+          };
+          sendFrom(0);
+        },
+        { idleMs: 400 },
+      );
+      expect(frames.filter(E.isRight)).to.have.length(7);
+      expect(frames).to.have.length(7);
     });
 
     it('uses a connection of its own, closed on unsubscribing', async () => {

@@ -257,6 +257,27 @@ describe('informer', () => {
       });
     }));
 
+  it('counts a bookmark of a newer version as something good', () =>
+    marbles(({ cold, expectObservable }, clock) => {
+      const list = cold<Page>('(p|)', { p: page('7', []) });
+      const broken = cold<Frame>('(f|)', { f: failure('Unavailable') });
+      const marked = cold<Frame>('b 9ms k 9ms (f|)', {
+        b: bookmark('7'),
+        k: bookmark('9'),
+        f: failure('Unavailable'),
+      });
+      expectObservable(start(port([list], [broken, broken, marked, cold<Frame>('-')]), clock)).toBe(
+        '(cidt) 94ms u 199ms c 19ms t',
+        {
+          c: connected,
+          i: init,
+          d: initDone('7'),
+          t: disconnected('Unavailable', 100),
+          u: disconnected('Unavailable', 200),
+        },
+      );
+    }));
+
   it('lists again at once when the watch is told that its version is gone', () =>
     marbles(({ cold, expectObservable, flush }, clock) => {
       const list = cold<Page>('(p|)', { p: page('7', [object('a', '3')]) });
@@ -321,7 +342,10 @@ describe('informer', () => {
         g: failure('Gone'),
       });
       const again = cold<Page>('(p|)', { p: page('9', [object('bad', '8', 'x'), object('a', '4')]) });
-      const second = cold<Frame>('50ms g', { g: frame('MODIFIED', object('bad', '10', 5)) });
+      const second = cold<Frame>('20ms n 29ms g', {
+        n: frame('MODIFIED', object('bad', '8', 'x')),
+        g: frame('MODIFIED', object('bad', '10', 5)),
+      });
       expectObservable(start(port([list, again], [first, second]), clock)).toBe(
         '(ciraD) 43ms s 19ms (iaE) 45ms g',
         {
