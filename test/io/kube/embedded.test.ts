@@ -1,5 +1,8 @@
 // The client, informers and leader election against the embedded API server, over its real HTTPS.
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -12,7 +15,8 @@ import { type ApiServer, startApiServer } from '../../../src/embedded/api/server
 import { type KubeClient, kubeClient } from '../../../src/io/kube/client.js';
 import type { Cluster } from '../../../src/io/kube/cluster.js';
 import { leadership } from '../../../src/io/kube/lease.js';
-import { leases, runs } from '../../../src/model/resources.js';
+import { listenForward } from '../../../src/io/kube/port-forward.js';
+import { leases, nodes, pods, runs } from '../../../src/model/resources.js';
 import type { Effect } from '../../../src/ports.js';
 import { informer } from '../../../streams/watch/informer.js';
 import type { InformerEvent } from '../../../streams/watch/informer-events.js';
@@ -160,6 +164,42 @@ describe('kubeClient and the embedded API server', () => {
     } finally {
       subscription.unsubscribe();
     }
+  });
+
+  it('forwards a local address to a pod’s port through the API server', async () => {
+    // Stands for the kubelet, which turns an upgraded request into the bytes of the pod's port.
+    const kubelet = createServer().on('upgrade', (request, socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: tcp\r\n\r\n');
+      socket.write(`${request.url} `);
+      socket.pipe(socket);
+    });
+    const socketPath = join(dataDir, 'kubelet.sock');
+    kubelet.listen(socketPath);
+    await once(kubelet, 'listening');
+    await right(
+      kube.create(nodes, '', {
+        metadata: { name: 'here', annotations: { 'kruntimes.io/kubelet-socket': socketPath } },
+      }),
+    );
+    const container = { name: 'runtime', image: 'x' };
+    await right(
+      kube.create(pods, 'default', {
+        metadata: { name: 'bash-1' },
+        spec: { nodeName: 'here', containers: [container] },
+      }),
+    );
+
+    const forward = await listenForward(kube, { namespace: 'default', name: 'bash-1' }, 9093);
+    const local = connect(forward.target.replace('unix:', ''));
+    local.write('hello');
+    let heard = '';
+    for await (const bytes of local) {
+      heard += String(bytes);
+      if (heard.endsWith('hello')) break;
+    }
+    expect(heard).to.equal('/portForward/default/bash-1/9093 hello');
+    await forward.close();
+    kubelet.close();
   });
 
   it('hands leadership over when it is released', async () => {
