@@ -4,12 +4,15 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
 import bunyan from 'bunyan';
 import * as E from 'fp-ts/lib/Either.js';
 
+import type { Run, RunStatus } from '../../src/model/run.js';
 import { readConfig } from '../../src/runtimed/config.js';
 import { type Running, startRuntimed } from '../../src/runtimed/program.js';
-import { MemoryKube, type StoredRun } from './memory-kube.js';
+import { Api, type Spec } from './api.js';
 import { ScriptedOperator } from './scripted-operator.js';
 
 export type ServerKind = 'bash' | 'unary';
@@ -19,54 +22,49 @@ const ENTRIES: Readonly<Record<ServerKind, string>> = {
   unary: 'test/fixtures/unary-runtime-server.ts',
 };
 
-export const POD_UID = 'pod-uid-1';
+/** spec of an inline script. */
+export const script = (inline: string, more: Spec = {}): Spec => ({ runtime: 'bash', source: { inline }, ...more });
 
-/** A Run that is assigned to this pod. */
-export const assigned = (
-  name: string,
-  spec: Record<string, unknown>,
-  status: Record<string, unknown> = {},
-): StoredRun => ({
-  metadata: {
-    name,
-    namespace: 'default',
-    uid: `uid-${name}`,
-    resourceVersion: '1',
-    creationTimestamp: '2026-01-01T00:00:00Z',
-  },
-  spec: { runtime: 'bash', ...spec },
-  status: {
-    phase: 'Scheduled',
-    assignedPod: 'bash-0',
-    assignedPodUID: POD_UID,
-    attempt: 1,
-    scheduledTime: '2026-01-01T00:00:01Z',
-    ...status,
-  },
-});
+export type PodOptions = Readonly<{
+  kind?: ServerKind;
+  capacity?: number;
+  /** runtimed as a process of its own, so that it can be killed. */
+  isProcess?: boolean;
+  /** Whether the operator answers sessions at the start. */
+  welcomes?: boolean;
+}>;
 
-/** An assigned Run of an inline script. */
-export const script = (name: string, inline: string, spec: Record<string, unknown> = {}): StoredRun =>
-  assigned(name, { source: { inline }, ...spec });
+let pods = 0;
 
 export class Pod {
-  readonly kube = new MemoryKube();
   readonly operator = new ScriptedOperator();
+  /** Log records of runtimed. */
   readonly records: Array<Record<string, unknown>> = [];
+  readonly name: string;
+  readonly uid: string;
   readonly #recordWaits = new Set<() => void>();
   #server: ChildProcess | undefined;
   #running: Running | undefined;
+  #process: ChildProcess | undefined;
 
   private constructor(
+    readonly api: Api,
     readonly folder: string,
-    readonly kind: ServerKind,
-    readonly capacity: number,
-  ) {}
+    readonly options: PodOptions,
+  ) {
+    pods += 1;
+    this.name = `bash-${pods}`;
+    this.uid = `pod-uid-${pods}`;
+    this.operator.welcomes = options.welcomes ?? true;
+  }
 
-  static async start(kind: ServerKind = 'bash', capacity = 4): Promise<Pod> {
-    const pod = new Pod(await mkdtemp(join(tmpdir(), 'krt-pod-')), kind, capacity);
+  static async start(api: Api, options: PodOptions = {}): Promise<Pod> {
+    const pod = new Pod(api, await mkdtemp(join(tmpdir(), 'krt-pod-')), options);
     await mkdir(pod.workDir);
-    await writeFile(join(pod.folder, 'token'), 'session-token\n');
+    await writeFile(join(pod.folder, 'session-token'), 'session-token\n');
+    await writeFile(join(pod.folder, 'token'), api.token);
+    await writeFile(join(pod.folder, 'ca.crt'), api.ca);
+    await writeFile(join(pod.folder, 'namespace'), 'default');
     await pod.operator.listen(join(pod.folder, 'operator.sock'));
     await pod.startServer();
     await pod.startRuntimed();
@@ -89,15 +87,15 @@ export class Pod {
       KRUNTIME_PROBES_ADDRESS: `unix:${join(this.folder, 'probes.sock')}`,
       KRUNTIME_METRICS_ADDRESS: `unix:${join(this.folder, 'metrics.sock')}`,
       KRUNTIME_OPERATOR_URL: this.operator.url,
-      KRUNTIME_SESSION_TOKEN_FILE: join(this.folder, 'token'),
+      KRUNTIME_SESSION_TOKEN_FILE: join(this.folder, 'session-token'),
       KRUNTIME_SERVICE_ACCOUNT_DIR: this.folder,
-      KRUNTIME_POD_NAME: 'bash-0',
+      KRUNTIME_POD_NAME: this.name,
       KRUNTIME_POD_NAMESPACE: 'default',
-      KRUNTIME_POD_UID: POD_UID,
+      KRUNTIME_POD_UID: this.uid,
       KRUNTIME_RUNTIME: 'bash',
-      KRUNTIME_CAPACITY: JSON.stringify({ runs: this.capacity }),
-      KUBERNETES_SERVICE_HOST: '127.0.0.1',
-      KUBERNETES_SERVICE_PORT: '1',
+      KRUNTIME_CAPACITY: JSON.stringify({ runs: this.options.capacity ?? 4 }),
+      KUBERNETES_SERVICE_HOST: this.api.url.hostname,
+      KUBERNETES_SERVICE_PORT: this.api.url.port,
     };
   }
 
@@ -108,7 +106,7 @@ export class Pod {
       [
         '--import',
         'tsx',
-        ENTRIES[this.kind],
+        ENTRIES[this.options.kind ?? 'bash'],
         '--listen',
         `unix:${join(this.folder, 'server.sock')}`,
         '--work-dir',
@@ -128,35 +126,58 @@ export class Pod {
     await gone;
   }
 
+  #take(record: Record<string, unknown>): void {
+    this.records.push(record);
+    for (const look of this.#recordWaits) look();
+  }
+
   async startRuntimed(): Promise<void> {
+    this.records.length = 0;
+    if (this.options.isProcess) {
+      await this.#spawnRuntimed();
+      return;
+    }
     const config = readConfig(this.environment());
     if (E.isLeft(config)) throw new Error(config.left.join('; '));
-    const log = bunyan.createLogger({
-      name: 'runtimed',
-      level: 'debug',
-      streams: [
-        {
-          type: 'raw',
-          level: 'debug',
-          stream: {
-            write: (record: Record<string, unknown>) => {
-              this.records.push(record);
-              for (const look of this.#recordWaits) look();
-            },
-          } as unknown as NodeJS.WritableStream,
-        },
-      ],
+    const lines = new Writable({
+      write: (line: Buffer, _encoding, done) => {
+        this.#take(JSON.parse(line.toString()));
+        done();
+      },
     });
-    this.#running = await startRuntimed(config.right, this.kube, log);
+    const log = bunyan.createLogger({ name: 'runtimed', level: 'debug', stream: lines });
+    this.#running = await startRuntimed(config.right, this.api.observed, log);
+  }
+
+  async #spawnRuntimed(): Promise<void> {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/runtimed/main.ts'], {
+      stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+      env: { PATH: process.env.PATH ?? '', ...this.environment(), KRUNTIME_PARENT_FD: '3' },
+    });
+    this.#process = child;
+    if (child.stdout) createInterface(child.stdout).on('line', (line) => this.#take(JSON.parse(line)));
+    await once(child, 'spawn');
+  }
+
+  /** runtimed's process. */
+  get process(): ChildProcess {
+    if (!this.#process) throw new Error('runtimed is no process here');
+    return this.#process;
   }
 
   get running(): Running {
-    if (!this.#running) throw new Error('runtimed is not started');
+    if (!this.#running) throw new Error('runtimed is not started in this process');
     return this.#running;
   }
 
-  /** Ends runtimed as kill -9 would: nothing is drained, told or cleaned. */
-  async dropRuntimed(): Promise<void> {
+  /** Ends runtimed without any warning: nothing is drained, told or cleaned. */
+  async killRuntimed(): Promise<void> {
+    const child = this.#process;
+    if (child && child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+    }
     await this.#running?.close();
     this.#running = undefined;
   }
@@ -174,22 +195,62 @@ export class Pod {
     });
   }
 
-  /** Stores the Run and assigns it over the session. */
-  assign(run: StoredRun): StoredRun {
-    const stored = this.kube.put(run);
-    this.operator.assign(stored);
-    return stored;
+  /** Creates a Run and writes its assignment to this pod, as the operator does before it tells. */
+  async schedule(name: string, spec: Spec, attempt = 1): Promise<Run> {
+    await this.api.create(name, spec);
+    return this.reschedule(name, attempt);
   }
 
-  /** Stores the Run, assigns it and waits for its end. */
-  async run(run: StoredRun): Promise<StoredRun> {
-    this.assign(run);
-    return this.ended(run.metadata.name);
+  /** Writes an assignment to this pod. */
+  reschedule(name: string, attempt: number): Promise<Run> {
+    return this.api.setStatus(name, {
+      phase: 'Scheduled',
+      assignedPod: this.name,
+      assignedPodUID: this.uid,
+      attempt,
+      scheduledTime: '2026-01-01T00:00:01Z',
+      nextAttemptTime: null,
+    });
   }
 
-  /** The Run when its phase is terminal, or Pending again. */
-  ended(name: string): Promise<StoredRun> {
-    return this.kube.until(name, ({ status }) => !['Scheduled', 'Running'].includes(String(status?.phase)));
+  /** Creates a Run and assigns it over the session. */
+  async assign(name: string, spec: Spec): Promise<Run> {
+    const run = await this.schedule(name, spec);
+    this.operator.assign(run);
+    return run;
+  }
+
+  /** Creates a Run, assigns it and waits for its end. */
+  async run(name: string, spec: Spec): Promise<RunStatus> {
+    await this.assign(name, spec);
+    return this.ended(name);
+  }
+
+  /** The status when the Run has ended, or is Pending again. */
+  ended(name: string): Promise<RunStatus> {
+    return this.api.until(
+      name,
+      ({ phase }) => phase !== undefined && phase !== 'Scheduled' && phase !== 'Running' ,
+    );
+  }
+
+  /** Resolves when a record of that message was logged about that Run. */
+  logged(msg: string, run?: string): Promise<void> {
+    return this.untilRecords((records) =>
+      records.some((record) => record.msg === msg && (run === undefined || record.run === `default/${run}`)),
+    );
+  }
+
+  /** Lines of a Run's output, as they stand in the log. */
+  output(run: string, stream = 'stdout'): ReadonlyArray<unknown> {
+    return this.records
+      .filter((r) => r.msg === 'run output' && r.run_name === run && r.stream === stream)
+      .map(({ message }) => message);
+  }
+
+  /** Resolves when that line of that Run's output was logged. */
+  printed(run: string, line: string): Promise<void> {
+    return this.untilRecords(() => this.output(run).includes(line));
   }
 
   /** Resolves when the session is open and healthy, so that assignments are welcome. */
@@ -204,7 +265,7 @@ export class Pod {
   }
 
   async stop(): Promise<void> {
-    await this.dropRuntimed();
+    await this.killRuntimed();
     await this.killServer();
     this.operator.close();
     await rm(this.folder, { recursive: true, force: true });

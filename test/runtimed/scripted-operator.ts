@@ -11,17 +11,17 @@ import {
   type Refused,
   SessionsService,
 } from '../../src/proto/gen/session.js';
-import type { StoredRun } from './memory-kube.js';
+import { Run } from '../../src/model/run.js';
 
 type Stream = ServerDuplexStream<FromRuntimed, FromOperator>;
 
 /** One session as the operator sees it. */
 export type ScriptedSession = Readonly<{ hello: Hello; token: string; stream: Stream }>;
 
-export const refOf = (run: StoredRun): AttemptRef => ({
+export const refOf = (run: Run): AttemptRef => ({
   runName: run.metadata.name,
   runUid: run.metadata.uid,
-  attempt: Number(run.status?.attempt ?? 1),
+  attempt: run.status?.attempt ?? 1,
 });
 
 export class ScriptedOperator {
@@ -94,11 +94,11 @@ export class ScriptedOperator {
     for (const stream of this.#open) stream.write({ message });
   }
 
-  assign(run: StoredRun): void {
-    this.send({ $case: 'assign', value: { attempt: refOf(run), run: Buffer.from(JSON.stringify(run)) } });
+  assign(run: Run): void {
+    this.send({ $case: 'assign', value: { attempt: refOf(run), run: Buffer.from(JSON.stringify(Run.encode(run))) } });
   }
 
-  cancel(run: StoredRun, reason = 'Cancelled'): void {
+  cancel(run: Run, reason = 'Cancelled'): void {
     this.send({ $case: 'cancel', value: { attempt: refOf(run), reason } });
   }
 
