@@ -37,6 +37,8 @@ export type Running = Readonly<{
   done: Promise<void>;
   /** Begins to drain. */
   drain: () => void;
+  /** Resolves at the next moment at which nothing is held. */
+  idle: () => Promise<void>;
   /** Ends at once, without draining. */
   close: () => Promise<void>;
 }>;
@@ -183,8 +185,14 @@ export const startRuntimed = async (config: Config, kube: RuntimedKube, log: Log
   const done = new Promise<void>((resolve, reject) => {
     finish = (cause) => (cause === undefined ? resolve() : reject(cause));
   });
+  const idleWaits = new Set<() => void>();
   const subscription = steps$.subscribe({
-    next: metrics.observe,
+    next: (input) => {
+      metrics.observe(input);
+      if (holdings.size > 0) return;
+      for (const resolve of idleWaits) resolve();
+      idleWaits.clear();
+    },
     error: (cause: unknown) => finish(cause ?? new Error('the sidecar failed')),
     complete: () => finish(),
   });
@@ -192,5 +200,7 @@ export const startRuntimed = async (config: Config, kube: RuntimedKube, log: Log
     { pod: `${pod.namespace}/${pod.name}`, runtime: config.runtime, recovered: recovered.length },
     'runtimed started',
   );
-  return { done, drain: () => terminateSubject.next(), close };
+  const idle = (): Promise<void> =>
+    holdings.size === 0 ? Promise.resolve() : new Promise((resolve) => idleWaits.add(resolve));
+  return { done, drain: () => terminateSubject.next(), idle, close };
 };

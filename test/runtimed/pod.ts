@@ -12,7 +12,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import type { Run, RunStatus } from '../../src/model/run.js';
 import { readConfig } from '../../src/runtimed/config.js';
 import { type Running, startRuntimed } from '../../src/runtimed/program.js';
-import { Api, type Spec } from './api.js';
+import type { Api, Spec } from './api.js';
 import { ScriptedOperator } from './scripted-operator.js';
 
 export type ServerKind = 'bash' | 'unary';
@@ -23,7 +23,11 @@ const ENTRIES: Readonly<Record<ServerKind, string>> = {
 };
 
 /** spec of an inline script. */
-export const script = (inline: string, more: Spec = {}): Spec => ({ runtime: 'bash', source: { inline }, ...more });
+export const script = (inline: string, more: Spec = {}): Spec => ({
+  runtime: 'bash',
+  source: { inline },
+  ...more,
+});
 
 export type PodOptions = Readonly<{
   kind?: ServerKind;
@@ -230,7 +234,7 @@ export class Pod {
   ended(name: string): Promise<RunStatus> {
     return this.api.until(
       name,
-      ({ phase }) => phase !== undefined && phase !== 'Scheduled' && phase !== 'Running' ,
+      ({ phase }) => phase !== undefined && phase !== 'Scheduled' && phase !== 'Running',
     );
   }
 
@@ -239,6 +243,11 @@ export class Pod {
     return this.untilRecords((records) =>
       records.some((record) => record.msg === msg && (run === undefined || record.run === `default/${run}`)),
     );
+  }
+
+  /** Resolves when nothing is held any more: each admitted attempt has been cleaned. */
+  async untilIdle(): Promise<void> {
+    await this.running.idle();
   }
 
   /** Lines of a Run's output, as they stand in the log. */

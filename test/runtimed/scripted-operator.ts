@@ -3,6 +3,7 @@ import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-j
 import * as E from 'fp-ts/lib/Either.js';
 import { filter, firstValueFrom, map, type Observable, ReplaySubject, Subject, take } from 'rxjs';
 import { listenGrpc, parseAddress, printAddress } from '../../src/io/address.js';
+import { Run } from '../../src/model/run.js';
 import {
   type AttemptRef,
   type FromOperator,
@@ -11,7 +12,6 @@ import {
   type Refused,
   SessionsService,
 } from '../../src/proto/gen/session.js';
-import { Run } from '../../src/model/run.js';
 
 type Stream = ServerDuplexStream<FromRuntimed, FromOperator>;
 
@@ -95,7 +95,10 @@ export class ScriptedOperator {
   }
 
   assign(run: Run): void {
-    this.send({ $case: 'assign', value: { attempt: refOf(run), run: Buffer.from(JSON.stringify(Run.encode(run))) } });
+    this.send({
+      $case: 'assign',
+      value: { attempt: refOf(run), run: Buffer.from(JSON.stringify(Run.encode(run))) },
+    });
   }
 
   cancel(run: Run, reason = 'Cancelled'): void {
