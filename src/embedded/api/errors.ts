@@ -181,7 +181,7 @@ export const invalid = (
     'Invalid',
     `${kind}${group === '' ? '' : `.${group}`} "${name}" is invalid: ${text}`,
     {
-      name,
+      ...(name === '' ? {} : { name }),
       ...(group === '' ? {} : { group }),
       kind,
       causes: errors.map((error) => ({

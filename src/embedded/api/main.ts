@@ -7,7 +7,11 @@ import bunyan from 'bunyan';
 import { endWithParent } from '../../io/parent.js';
 import { announce, startApiServer } from './server.js';
 
-const log = bunyan.createLogger({ name: 'apiserver', serializers: bunyan.stdSerializers, stream: process.stderr });
+const log = bunyan.createLogger({
+  name: 'apiserver',
+  serializers: bunyan.stdSerializers,
+  stream: process.stderr,
+});
 
 const usage = 'usage: apiserver --data-dir DIR [--port N] [--host ADDRESS] [--crds DIR]';
 

@@ -63,7 +63,7 @@ const configurationOf = (call: Call, patch: Json): KubeObject => {
   prune(builtinSchema('ObjectMeta'), metadata, 'metadata', unknown);
   prune(type.schema, without(whole, 'metadata'), '', unknown, true);
   if (unknown.length > 0) {
-    const place = `${type.isNamespaced ? `${info.namespace}/` : ''}${info.name}; ${expected}, Kind=${type.kind}`;
+    const place = `${textOf(metadata.namespace)}/${textOf(metadata.name)}; ${type.group}/${type.version}, Kind=${type.kind}`;
     const texts = unknown.map((field) => `.${field}: field not declared in schema`);
     throw new ApiError(
       500,
@@ -79,8 +79,8 @@ const configurationOf = (call: Call, patch: Json): KubeObject => {
   return named;
 };
 
-const managerText = ({ manager, subresource, apiVersion, operation, time }: Manager): string =>
-  `${JSON.stringify(manager)}${subresource === '' ? '' : ` with subresource ${JSON.stringify(subresource)}`}${operation === 'Update' ? ` using ${apiVersion}${time === '' ? '' : ` at ${time}`}` : ''}`;
+const managerText = ({ manager, subresource, apiVersion, operation }: Manager): string =>
+  `${JSON.stringify(manager)}${subresource === '' ? '' : ` with subresource ${JSON.stringify(subresource)}`}${operation === 'Update' ? ` using ${apiVersion}` : ''}`;
 
 const conflictError = (conflicts: readonly (readonly [Manager, FieldSet])[]): ApiError => {
   const found = conflicts

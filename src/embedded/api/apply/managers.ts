@@ -89,13 +89,13 @@ export const ownable = (type: ResourceType, subresource: string, set: FieldSet):
   const own = withoutSubtrees(set, serverFields);
   const top = own.below.get('f:metadata');
   // "metadata" itself is in everybody's change and says nothing.
-  const plain =
-    top?.isMember === true
-      ? {
-          isMember: own.isMember,
-          below: new Map([...own.below, ['f:metadata', { isMember: false, below: top.below }] as const]),
-        }
-      : own;
+  const others = [...own.below].filter(([edge]) => edge !== 'f:metadata');
+  const kept: FieldSet | undefined =
+    top === undefined || top.below.size === 0 ? undefined : { isMember: false, below: top.below };
+  const plain: FieldSet = {
+    isMember: own.isMember,
+    below: new Map(kept === undefined ? others : [...others, ['f:metadata', kept]]),
+  };
   if (!type.hasStatus) return plain;
   if (subresource !== 'status') return withoutSubtrees(plain, statusField);
   const status = plain.below.get('f:status');

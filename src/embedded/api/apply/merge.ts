@@ -17,26 +17,26 @@ const mergeLists = (
   const appliedEdges = new Set(applied.map(edgeOf));
   const result: Json[] = [];
   let next = 0;
-  const emitOthersUntil = (edge: string | undefined): void => {
-    for (; next < live.length; next += 1) {
+  /** Live items up to the given position that are not applied. */
+  const emitOthers = (end: number): void => {
+    for (; next < end; next += 1) {
       const item = live[next];
-      if (item === undefined) continue;
-      const liveEdge = edgeOf(item);
-      if (liveEdge === edge) {
-        next += 1;
-        return;
-      }
-      if (!appliedEdges.has(liveEdge)) result.push(item);
+      if (item !== undefined && !appliedEdges.has(edgeOf(item))) result.push(item);
     }
   };
   const positions = new Map(live.map((item, i) => [edgeOf(item), i]));
   for (const item of applied) {
     const edge = edgeOf(item);
     const position = positions.get(edge);
-    if (position !== undefined && position >= next) emitOthersUntil(edge);
+    if (position !== undefined) emitOthers(position);
+    else {
+      // A new item stands after the others that come before the next item that both lists have.
+      const nextCommon = live.findIndex((other, i) => i >= next && appliedEdges.has(edgeOf(other)));
+      emitOthers(nextCommon < 0 ? live.length : nextCommon);
+    }
     result.push(mergeItem(byEdge.get(edge), item));
   }
-  emitOthersUntil(undefined);
+  emitOthers(live.length);
   return result;
 };
 
@@ -70,6 +70,9 @@ export const mergeApplied = (schema: Schema | undefined, live: Json | undefined,
   return copy ?? live;
 };
 
+const isEmptied = (value: Json): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+
 /**
  * The value without the fields of `gone`, except those at or above a field of `kept`. The same value when nothing
  * goes.
@@ -99,7 +102,12 @@ export const removeFields = (
     const part = value[key];
     if (part === undefined) continue;
     const edge = `f:${key}`;
-    const left = isGone(edge) ? undefined : inner(edge, memberSchema(schema, key), part);
+    const rest = isGone(edge) ? undefined : inner(edge, memberSchema(schema, key), part);
+    // What becomes empty by this goes too, unless somebody wants it empty.
+    const left =
+      rest !== part && rest !== undefined && isEmptied(rest) && kept.below.get(edge)?.isMember !== true
+        ? undefined
+        : rest;
     if (left === part) continue;
     copy ??= { ...value };
     if (left === undefined) delete copy[key];

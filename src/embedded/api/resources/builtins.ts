@@ -107,6 +107,32 @@ const immutableErrors = (object: KubeObject, old: KubeObject | undefined): Field
   return errors;
 };
 
+const keyText =
+  "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+
+/** Largest ConfigMap or Secret, bytes of all its values. */
+const maxDataBytes = 1024 * 1024;
+
+const dataErrors = (object: KubeObject, old: KubeObject | undefined): FieldError[] => {
+  const errors = immutableErrors(object, old);
+  let bytes = 0;
+  for (const field of ['data', 'binaryData']) {
+    for (const [key, value] of Object.entries(objectOf(object[field]))) {
+      const encoded = object.kind === 'Secret' || field === 'binaryData';
+      bytes += Buffer.byteLength(textOf(value), encoded ? 'base64' : 'utf8');
+      if (!/^[-._a-zA-Z0-9]{1,253}$/.test(key))
+        errors.push({ type: 'Invalid', field: `${field}[${key}]`, value: key, detail: keyText });
+    }
+  }
+  if (bytes > maxDataBytes)
+    errors.push({
+      type: 'TooLong',
+      field: object.kind === 'Secret' ? 'data' : '',
+      detail: `may not be more than ${maxDataBytes} bytes`,
+    });
+  return errors;
+};
+
 const roleErrors = (object: KubeObject): FieldError[] =>
   arrayOf(object.rules).flatMap((rule, i) =>
     arrayOf(objectOf(rule).verbs).length === 0
@@ -239,11 +265,11 @@ export const builtinResourceTypes: readonly ResourceType[] = [
     defaults: defaultService,
   }),
   builtin('', 'v1', 'Endpoints', 'endpoints', { shortNames: ['ep'] }),
-  builtin('', 'v1', 'ConfigMap', 'configmaps', { shortNames: ['cm'], validate: immutableErrors }),
+  builtin('', 'v1', 'ConfigMap', 'configmaps', { shortNames: ['cm'], validate: dataErrors }),
   builtin('', 'v1', 'Secret', 'secrets', {
     fields: readers(['type']),
     defaults: secretData,
-    validate: immutableErrors,
+    validate: dataErrors,
   }),
   builtin('', 'v1', 'ServiceAccount', 'serviceaccounts', { shortNames: ['sa'], answersDeleted: true }),
   builtin('', 'v1', 'Event', 'events', {

@@ -136,12 +136,10 @@ const validateText = (schema: Schema, value: string, path: string, errors: Field
   }
   const problem = formatProblem(schema.format, value);
   if (problem !== undefined) {
-    errors.push({
-      type: 'Invalid',
-      field: path,
-      value,
-      detail: `${body} must be of type ${schema.format ?? ''}: ${problem}`,
-    });
+    // Kubernetes names the last step of the path alone here.
+    const last = path.slice(path.lastIndexOf('.') + 1);
+    const detail = `${last} in body must be of type ${schema.format ?? ''}: ${problem}`;
+    errors.push({ type: 'TypeInvalid', field: path, value, detail });
   }
 };
 

@@ -68,6 +68,7 @@ export const parseLabelSelector = (text: string): Requirement[] => {
     if (tokens[i]?.text !== '(') return fail(tokens[i], "'('");
     i += 1;
     const values: string[] = [];
+    if (tokens[i] === undefined) return fail(undefined, "',', ')' or identifier");
     for (;;) {
       values.push(value());
       const token = tokens[i];

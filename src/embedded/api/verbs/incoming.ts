@@ -1,8 +1,8 @@
 /** Makes an object of the API out of what a client sent: kind, unknown fields, wrong types. */
 import type { FieldError } from '../errors.js';
-import { badRequest } from '../errors.js';
+import { badRequest, invalid } from '../errors.js';
 import type { Json, JsonObject } from '../json.js';
-import { isObject, textOf } from '../json.js';
+import { isObject, objectOf, textOf } from '../json.js';
 import type { KubeObject } from '../object.js';
 import { isKubeObject } from '../object.js';
 import { apiVersionOf } from '../resources/resource-type.js';
@@ -54,6 +54,10 @@ export const readObject = (call: Call, body: Json, duplicates: readonly string[]
     throw badRequest(
       `the API version in the data (${textOf(apiVersion)}) does not match the expected API version (${expected})`,
     );
+  }
+  if (kind !== type.kind && type.isCustom) {
+    const error = { type: 'Invalid' as const, field: 'kind', value: kind, detail: `must be ${type.kind}` };
+    throw invalid(type.group, textOf(kind), textOf(objectOf(body.metadata).name), [error]);
   }
   if (kind !== type.kind)
     throw badRequest(

@@ -1,5 +1,5 @@
 /** GET of a collection: selectors, pages that belong to one moment, resource versions. */
-import { badRequest, expired, invalid, tooNewVersion } from '../errors.js';
+import { ApiError, badRequest, expired, invalid, tooNewVersion } from '../errors.js';
 import type { Entry } from '../store/entry.js';
 import type { Tree } from '../store/store.js';
 import type { Call } from './call.js';
@@ -49,7 +49,7 @@ export class Lister {
     const selection = selectionOf(call);
     const limitText = query.get('limit') ?? '0';
     if (!/^[0-9]+$/.test(limitText))
-      throw badRequest(`limit: Invalid value: ${JSON.stringify(limitText)}: must be a whole number`);
+      throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(limitText)}: invalid syntax`);
     const limit = Number(limitText);
     const token = query.get('continue') ? decodeToken(query.get('continue') ?? '') : undefined;
     checkVersionOptions(call, token !== undefined);
@@ -144,17 +144,14 @@ const checkVersionOptions = ({ backend, query }: Call, hasToken: boolean): void 
     throw expired(`The resourceVersion for the provided list is too old.`);
 };
 
-/** Throws 400 for a version that is no number, 504 for one that does not exist yet. */
+/** Throws 500 (as Kubernetes does) for a version that is no number, 504 for one that does not exist yet. */
 export const checkNotInFuture = (version: string, current: number): void => {
   if (!/^[0-9]+$/.test(version)) {
-    throw invalid('meta.k8s.io', 'ListOptions', '', [
-      {
-        type: 'Invalid',
-        field: 'resourceVersion',
-        value: version,
-        detail: `strconv.ParseUint: parsing ${JSON.stringify(version)}: invalid syntax`,
-      },
-    ]);
+    throw new ApiError(
+      500,
+      '',
+      `resourceVersion: Invalid value: ${JSON.stringify(version)}: strconv.ParseUint: parsing ${JSON.stringify(version)}: invalid syntax`,
+    );
   }
   if (Number(version) > current) throw tooNewVersion(version, current);
 };

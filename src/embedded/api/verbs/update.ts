@@ -25,6 +25,15 @@ const checkVersion = (call: Call, incoming: ObjectMeta, current: KubeObject): vo
   const ref = refOf(call.type);
   const name = call.info.name;
   if (incoming.uid !== undefined && incoming.uid !== '' && incoming.uid !== current.metadata.uid) {
+    if (call.info.verb === 'patch') {
+      const error = {
+        type: 'Invalid' as const,
+        field: 'metadata.uid',
+        value: incoming.uid,
+        detail: 'field is immutable',
+      };
+      throw invalid(call.type.group, call.type.kind, name, [error]);
+    }
     throw conflict(
       ref,
       name,

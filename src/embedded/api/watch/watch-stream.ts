@@ -34,7 +34,17 @@ const line = (type: string, object: JsonObject): string => `${JSON.stringify({ t
 /** Refuses the options that stand for a list streamed by a watch, as a server without that feature does. */
 const checkOptions = ({ query }: Call): void => {
   if (query.get('sendInitialEvents') !== null) {
+    const isWithoutMatch = (query.get('resourceVersionMatch') ?? '') === '';
     throw invalid('meta.k8s.io', 'ListOptions', '', [
+      ...(isWithoutMatch
+        ? [
+            {
+              type: 'Forbidden' as const,
+              field: 'resourceVersionMatch',
+              detail: 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+            },
+          ]
+        : []),
       {
         type: 'Forbidden',
         field: 'sendInitialEvents',
