@@ -1,0 +1,224 @@
+/** The log readers against a real gRPC server of the Logs service, reached through a plain connection. */
+import { connect, type Socket } from 'node:net';
+
+import { Server, ServerCredentials, type ServerWritableStream, status } from '@grpc/grpc-js';
+import { expect } from 'chai';
+
+import type { Api } from '../../../src/cli/api/api.js';
+import { Failure } from '../../../src/cli/failure.js';
+import { messageSplitter } from '../../../src/cli/logs/daemon-log.js';
+import type { LogLine } from '../../../src/cli/logs/log-read.js';
+import { missingLog, readAttempt } from '../../../src/cli/logs/read-attempt.js';
+import {
+  type Record as LogRecord,
+  LogsService,
+  type ReadRequest,
+  type ReadResponse,
+} from '../../../src/proto/gen/logs.js';
+
+type Call = ServerWritableStream<ReadRequest, ReadResponse>;
+
+const record = (seq: number, text: string, more: Partial<LogRecord> = {}): LogRecord => ({
+  seq,
+  timeMicros: 0,
+  stream: 'stdout',
+  line: Buffer.from(text),
+  partial: false,
+  droppedBytes: 0,
+  attempt: 1,
+  ...more,
+});
+
+describe('readAttempt', () => {
+  let server: Server;
+  let port: number;
+  let answer: (call: Call) => void;
+  const asked: ReadRequest[] = [];
+  let sockets: Socket[] = [];
+
+  beforeEach(async () => {
+    asked.length = 0;
+    server = new Server();
+    server.addService(LogsService, {
+      read: (call: Call) => {
+        asked.push(call.request);
+        answer(call);
+      },
+    });
+    port = await new Promise((resolve, reject) => {
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      );
+    });
+  });
+  afterEach(() => {
+    for (const socket of sockets) socket.destroy();
+    sockets = [];
+    server.forceShutdown();
+  });
+
+  const api: Pick<Api, 'openPort' | 'podLog'> = {
+    openPort: async () => {
+      const socket = connect(port, '127.0.0.1');
+      sockets.push(socket);
+      return socket;
+    },
+    podLog: () => {
+      throw new Error('the container log is not asked');
+    },
+  };
+  const request = {
+    namespace: 'default',
+    pod: 'bash-0',
+    runUid: 'u1',
+    attempt: 1,
+    follow: true,
+    tail: 0,
+    stream: '' as const,
+    ended: Promise.resolve(),
+  };
+  const read = async (over: Pick<Api, 'openPort' | 'podLog'> = api, more = {}): Promise<LogLine[]> => {
+    const lines: LogLine[] = [];
+    await readAttempt(over, { ...request, ...more }, (line) => lines.push(line)).done;
+    return lines;
+  };
+  const texts = (lines: ReadonlyArray<LogLine>): ReadonlyArray<string> =>
+    lines.map(({ bytes }) => Buffer.from(bytes).toString());
+
+  it('gives every record, in order, with its stream', async () => {
+    answer = (call) => {
+      call.write({ records: [record(1, 'a'), record(2, 'b', { stream: 'stderr' })] });
+      call.write({ records: [record(3, 'c', { partial: true })] });
+      call.end();
+    };
+    const lines = await read();
+    expect(texts(lines)).to.deep.equal(['a', 'b', 'c']);
+    expect(lines.map(({ stream }) => stream)).to.deep.equal(['stdout', 'stderr', 'stdout']);
+    expect(lines.map(({ isWhole }) => isWhole)).to.deep.equal([true, true, false]);
+    expect(asked[0]).to.include({ runUid: 'u1', attempt: 1, follow: true, afterSeq: 0, tail: 0, stream: '' });
+  });
+
+  it('carries large records whole', async () => {
+    const big = 'x'.repeat(60_000);
+    answer = (call) => {
+      for (let seq = 1; seq <= 40; seq++) call.write({ records: [record(seq, big)] });
+      call.end();
+    };
+    const lines = await read();
+    expect(lines).to.have.length(40);
+    expect(new Set(texts(lines))).to.deep.equal(new Set([big]));
+  });
+
+  it('takes a broken connection up after the last line, and asks for the tail only once', async () => {
+    answer = (call) => {
+      if (asked.length === 1) call.write({ records: [record(7, 'a')] });
+      else {
+        call.write({ records: [record(8, 'b')] });
+        call.end();
+      }
+    };
+    const lines: LogLine[] = [];
+    await readAttempt(api, { ...request, tail: 5 }, (line) => {
+      lines.push(line);
+      if (lines.length === 1) sockets[0]?.destroy();
+    }).done;
+    expect(texts(lines)).to.deep.equal(['a', 'b']);
+    expect(asked.map(({ tail, afterSeq }) => ({ tail, afterSeq }))).to.deep.equal([
+      { tail: 5, afterSeq: 0 },
+      { tail: 0, afterSeq: 7 },
+    ]);
+  });
+
+  it('says that the pod holds no log of the attempt', async () => {
+    answer = (call) => {
+      call.emit('error', { code: status.NOT_FOUND, details: 'this pod holds no log' });
+    };
+    const error = await read().catch((caught: unknown) => caught);
+    expect(error).to.include({ trouble: 'NoLog' });
+    expect(missingLog(error, 1, 'bash-0')).to.match(/pod bash-0 holds no log of attempt 1; krt rerun/);
+  });
+
+  const refusing = (kind: 'NotFound' | 'Forbidden', code: number): Failure =>
+    new Failure(kind === 'Forbidden' ? 'NoAccess' : 'NotFound', 'no', { cause: { kind, status: code } });
+
+  it('says that the pod is gone', async () => {
+    const error = await read({
+      ...api,
+      openPort: async () => {
+        throw refusing('NotFound', 404);
+      },
+    }).catch((caught: unknown) => caught);
+    expect(error).to.include({ trouble: 'NoPod' });
+    expect(missingLog(error, 2, 'bash-0')).to.match(
+      /pod bash-0 is gone, and the log of attempt 2 with it; krt rerun/,
+    );
+  });
+
+  it('reads the container log where ports may not be forwarded, picking out the attempt', async () => {
+    const own = (seq: number, message: string, more = {}): string =>
+      `${JSON.stringify({ run_uid: 'u1', attempt: 1, stream: 'stdout', seq, message, msg: 'line', ...more })}\n`;
+    const text = [
+      own(1, 'a'),
+      own(1, 'other', { run_uid: 'u2' }),
+      own(1, 'later', { attempt: 2 }),
+      'not json u1\n',
+      '{"msg":"assigned","run_uid":"u1"}\n',
+      own(2, 'b ü', { stream: 'stderr' }),
+      own(3, 'c'),
+    ].join('');
+    const bytes = Buffer.from(text);
+    const queries: unknown[] = [];
+    const lines = await read(
+      {
+        openPort: async () => {
+          throw refusing('Forbidden', 403);
+        },
+        podLog: (_pod, query, chunk) => {
+          queries.push(query);
+          // Cut in the middle of a character, as networks do.
+          const cut = bytes.indexOf('ü') + 1;
+          chunk(bytes.subarray(0, cut));
+          chunk(bytes.subarray(cut));
+          return { done: Promise.resolve(), stop: () => undefined };
+        },
+      },
+      { stream: '' },
+    );
+    expect(texts(lines)).to.deep.equal(['a', 'b ü', 'c']);
+    expect(queries).to.deep.equal([
+      { container: 'runtimed', follow: true },
+      { container: 'runtimed', follow: false },
+    ]);
+  });
+
+  it('stops without an error', async () => {
+    let started: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => {
+      started = resolve;
+    });
+    answer = () => started();
+    const reading = readAttempt(api, request, () => undefined);
+    await begun;
+    reading.stop();
+    await reading.done;
+  });
+});
+
+describe('messageSplitter', () => {
+  it('finds the messages however the bytes are cut', () => {
+    const messages = ['', 'a', 'bb'.repeat(300)].map((text) => Buffer.from(text));
+    const bytes = Buffer.concat(
+      messages.map((message) => {
+        const prefix = Buffer.alloc(5);
+        prefix.writeUInt32BE(message.length, 1);
+        return Buffer.concat([prefix, message]);
+      }),
+    );
+    for (const step of [1, 3, 7, bytes.length]) {
+      const found: string[] = [];
+      const split = messageSplitter((message) => found.push(message.toString()));
+      for (let at = 0; at < bytes.length; at += step) split(bytes.subarray(at, at + step));
+      expect(found).to.deep.equal(messages.map(String));
+    }
+  });
+});
