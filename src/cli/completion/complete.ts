@@ -51,7 +51,9 @@ const names = async (
   if (wanted.run === undefined) return [];
   const { status } = readRun(await api.get(runs, { namespace, name: wanted.run }), wanted.run);
   return wanted.noun === 'output'
-    ? Object.keys(status?.outputs ?? {}).map((word) => ({ word, meaning: '' }))
+    ? Object.keys(status?.outputs ?? {})
+        .sort()
+        .map((word) => ({ word, meaning: '' }))
     : (status?.artifactRefs ?? []).map(({ name, type }) => ({ word: name, meaning: type }));
 };
 

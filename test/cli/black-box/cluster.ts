@@ -51,6 +51,8 @@ export type TestCluster = Readonly<{
   krtWith: (stdin: string, ...argv: ReadonlyArray<string>) => Call;
   /** A kubeconfig whose user has another token. */
   kubeconfigFor: (token: string) => string;
+  /** A token of a ServiceAccount in namespace default, which is made if need be. */
+  serviceAccountToken: (name: string) => Promise<string>;
   /** Creates a Run (or another object) as a user would. */
   create: (resource: Resource, body: Readonly<Record<string, unknown>>) => Promise<void>;
   /** Resolves with the Run as soon as it is as wanted. */
@@ -97,6 +99,14 @@ export const startCluster = async (): Promise<TestCluster> => {
     kubeconfigFor,
     krt: (...argv) => start(argv, { home: folder, kubeconfig }),
     krtWith: (stdin, ...argv) => start(argv, { home: folder, kubeconfig, stdin }),
+    serviceAccountToken: async (name) => {
+      const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
+      const body = JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} });
+      const headers = { 'content-type': 'application/json' };
+      const { status, body: said } = await answer(kube.raw('POST', path, { body, headers }));
+      if (status !== 201) throw new Error(`no token: ${status} ${said.toString()}`);
+      return JSON.parse(said.toString()).status.token;
+    },
     create: async (resource, body) => {
       await answer(kube.create(resource, namespace, body));
     },
