@@ -49,8 +49,8 @@ describe('deletion', () => {
     const { body: map } = await target.call('POST', maps, aConfigMap('conditional'));
     const wrong = await target.call('DELETE', `${maps}/conditional`, { preconditions: { uid: 'other' } });
     expect(wrong.code).to.equal(409);
-    expect(wrong.body.message).to.contain(
-      `Precondition failed: UID in precondition: other, UID in object meta: ${map.metadata.uid}`,
+    expect(wrong.body.message).to.equal(
+      `Operation cannot be fulfilled on ConfigMap "conditional": the UID in the precondition (other) does not match the UID in record (${map.metadata.uid}). The object might have been deleted and then recreated`,
     );
     const stale = await target.call('DELETE', `${maps}/conditional`, {
       preconditions: { resourceVersion: '1' },

@@ -21,7 +21,13 @@ export type Body = any;
 export type Reply = Readonly<{ code: number; body: Body; headers: IncomingMessage['headers'] }>;
 
 /** Options of one request. */
-export type Options = Readonly<{ type?: string; headers?: Readonly<Record<string, string>>; token?: string }>;
+export type Options = Readonly<{
+  type?: string;
+  headers?: Readonly<Record<string, string>>;
+  token?: string;
+  /** Name the certificate is checked for, when the Host header is another one. */
+  serverName?: string;
+}>;
 
 /** A watch: its events one by one. */
 export type Watching = Readonly<{ next: () => Promise<Body>; stop: () => void }>;
@@ -59,7 +65,16 @@ export const connect = (
       };
       if (text !== undefined) headers['content-type'] = options.type ?? 'application/json';
       if (text !== undefined) headers['content-length'] = String(Buffer.byteLength(text));
-      const request = httpsRequest(new URL(path, url), { method, agent, headers }, resolve);
+      const request = httpsRequest(
+        new URL(path, url),
+        {
+          method,
+          agent,
+          headers,
+          ...(options.serverName === undefined ? {} : { servername: options.serverName }),
+        },
+        resolve,
+      );
       request.on('error', reject);
       request.end(text);
     });

@@ -20,7 +20,7 @@ const isReset = (object: KubeObject): boolean => {
 export const trackChange = (call: Call, object: KubeObject, old: KubeObject | undefined): KubeObject => {
   const { type, info } = call;
   if (isReset(object)) return withManagers(object, []);
-  const subresource = info.subresource === 'status' ? 'status' : '';
+  const { subresource } = info;
   const sent = object.metadata.managedFields;
   const before = managersOf(
     old === undefined || sent !== undefined ? (sent ?? []) : old.metadata.managedFields,

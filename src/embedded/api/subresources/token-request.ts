@@ -1,7 +1,7 @@
 /** POST serviceaccounts/NAME/token: a token for the account, usually bound to a Pod. */
 import type { ServiceAccountTokens } from '../auth/service-account-tokens.js';
 import { apiAudience } from '../auth/service-account-tokens.js';
-import { conflict, invalid, notFound } from '../errors.js';
+import { badRequest, conflict, invalid, notFound } from '../errors.js';
 import type { Json, JsonObject } from '../json.js';
 import { isObject, objectOf, textOf, textsOf } from '../json.js';
 import { wireTime } from '../object.js';
@@ -48,6 +48,11 @@ export const requestToken = (call: Call, tokens: ServiceAccountTokens, body: Jso
       ]);
     const stored = call.backend.store.head('/pods', namespace, name)?.object;
     if (stored === undefined) throw notFound({ group: '', plural: 'pods' }, name);
+    if (textOf(objectOf(stored.spec).serviceAccountName) !== account.metadata.name) {
+      throw badRequest(
+        `cannot bind token for serviceaccount ${JSON.stringify(account.metadata.name)} to pod running with different serviceaccount name.`,
+      );
+    }
     const uid = stored.metadata.uid ?? '';
     if (textOf(reference.uid) !== '' && textOf(reference.uid) !== uid) {
       throw conflict(

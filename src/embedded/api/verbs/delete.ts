@@ -68,16 +68,17 @@ const checkPreconditions = (
   { metadata }: KubeObject,
   { uid, resourceVersion }: DeleteOptions,
 ): void => {
-  const refuse = (what: string, wanted: string, actual: string | undefined): never => {
-    throw conflict(
-      refOf(call.type),
-      metadata.name ?? '',
-      `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${actual ?? ''}`,
-    );
-  };
-  if (uid !== undefined && uid !== metadata.uid) refuse('UID', uid, metadata.uid);
-  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion)
-    refuse('ResourceVersion', resourceVersion, metadata.resourceVersion);
+  // Here Kubernetes names the kind, not the resource.
+  const ref = { group: call.type.group, plural: call.type.kind };
+  const name = metadata.name ?? '';
+  if (uid !== undefined && uid !== metadata.uid) {
+    const why = `the UID in the precondition (${uid}) does not match the UID in record (${metadata.uid ?? ''})`;
+    throw conflict(ref, name, `${why}. The object might have been deleted and then recreated`);
+  }
+  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
+    const why = `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${metadata.resourceVersion ?? ''})`;
+    throw conflict(ref, name, `${why}. The object might have been modified`);
+  }
 };
 
 /** Seconds a Pod is given to end; 0 for one that nobody runs. */

@@ -1,0 +1,228 @@
+/**
+ * The store.
+ *
+ * Invariants:
+ * - whatever byte the log is cut at, recovery has exactly the changes whose records are whole, in order
+ * - a history of puts and removals reads the same after a restart as before it, with and without snapshots
+ * - nothing is visible to readers before it is durable
+ */
+
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import fc from 'fast-check';
+
+import type { KubeObject } from '../../../src/embedded/api/object.js';
+import { decodeRecords } from '../../../src/embedded/api/store/record.js';
+import { Store } from '../../../src/embedded/api/store/store.js';
+
+const things = '/things';
+const thing = (name: string, value: string): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'Thing',
+  metadata: { name, namespace: 'n' },
+  value,
+});
+const contents = (store: Store): string[] =>
+  [...store.list(things)].map(
+    ({ object, revision }) => `${object.metadata.name ?? ''}=${String(object.value)}@${revision}`,
+  );
+
+describe('Store', () => {
+  let folder = '';
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kruntimes-store-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('shows a change to readers when it is durable, to writers at once', async () => {
+    const store = await Store.open({ folder });
+    store.put(things, thing('a', '1'));
+    expect(store.get(things, 'n', 'a')).to.equal(undefined);
+    expect(store.head(things, 'n', 'a')?.object.value).to.equal('1');
+    await store.durable();
+    expect(store.get(things, 'n', 'a')?.object.value).to.equal('1');
+    expect(store.revision).to.equal(1);
+    await store.close();
+  });
+
+  it('decides on deletions that are not yet durable', async () => {
+    const store = await Store.open({ folder });
+    store.put(things, thing('a', '1'));
+    store.remove(things, thing('a', '1'));
+    expect(store.head(things, 'n', 'a')).to.equal(undefined);
+    store.put(things, thing('a', '2'));
+    expect(store.head(things, 'n', 'a')?.object.value).to.equal('2');
+    await store.durable();
+    expect(contents(store)).to.deep.equal(['a=2@3']);
+    await store.close();
+  });
+
+  it('tells listeners each change once, in order, with what was before', async () => {
+    const store = await Store.open({ folder });
+    const heard: string[] = [];
+    store.subscribe(things, ({ type, revision, entry, previous }) =>
+      heard.push(`${type} ${String(previous?.object.value)}→${String(entry.object.value)}@${revision}`),
+    );
+    store.put(things, thing('a', '1'));
+    store.put(things, thing('a', '2'));
+    store.remove(things, thing('a', '2'));
+    await store.durable();
+    expect(heard).to.deep.equal(['ADDED undefined→1@1', 'MODIFIED 1→2@2', 'DELETED 2→2@3']);
+    await store.close();
+  });
+
+  it('serves watches from before a restart as far as the log reaches', async () => {
+    const first = await Store.open({ folder });
+    first.put(things, thing('a', '1'));
+    first.put(things, thing('b', '1'));
+    first.remove(things, thing('a', '1'));
+    await first.close();
+    const second = await Store.open({ folder });
+    expect(second.since(things, 1)?.map(({ type, revision }) => `${type}@${revision}`)).to.deep.equal([
+      'ADDED@2',
+      'DELETED@3',
+    ]);
+    expect(second.revision).to.equal(3);
+    await second.close();
+  });
+
+  it('takes a snapshot when the log is large, and forgets the history before it', async () => {
+    const first = await Store.open({ folder, snapshotBytes: 2000 });
+    for (let i = 0; i < 100; i += 1) {
+      first.put(things, thing('a', String(i)));
+      await first.durable();
+    }
+    first.put(things, thing('b', 'last'));
+    const before = contents(first);
+    await first.close();
+    const names = readdirSync(folder);
+    expect(names.filter((name) => name.startsWith('snapshot-'))).to.have.length(1);
+    const second = await Store.open({ folder });
+    // close() writes the last change before contents() of the first store could show it.
+    await second.durable();
+    expect(contents(second)).to.deep.equal([...before.filter((text) => text.startsWith('a=')), 'b=last@101']);
+    expect(second.revision).to.equal(101);
+    expect(second.since(things, 1)).to.equal(undefined);
+    await second.close();
+  });
+
+  it('refuses a folder that is in use, and takes over one whose holder is gone', async () => {
+    const store = await Store.open({ folder });
+    const refused = await Store.open({ folder }).then(
+      () => 'opened',
+      (error: Error) => error.message,
+    );
+    expect(refused).to.contain('is in use by process');
+    await store.close();
+    writeFileSync(join(folder, 'lock'), '4194999 12345\n');
+    await (await Store.open({ folder })).close();
+  });
+
+  it('refuses a snapshot that is damaged instead of losing objects silently', async () => {
+    const store = await Store.open({ folder, snapshotBytes: 500 });
+    for (let i = 0; i < 50; i += 1) {
+      store.put(things, thing('a', String(i)));
+      await store.durable();
+    }
+    await store.close();
+    const [snapshot = ''] = readdirSync(folder).filter((name) => name.startsWith('snapshot-'));
+    const path = join(folder, snapshot);
+    truncateSync(path, readFileSync(path).length - 3);
+    const refused = await Store.open({ folder }).then(
+      () => 'opened',
+      (error: Error) => error.message,
+    );
+    expect(refused).to.contain('is damaged at byte');
+  });
+
+  it('recovers from a log that is cut or garbled at any byte', async () => {
+    const store = await Store.open({ folder });
+    for (let i = 0; i < 6; i += 1) store.put(things, thing(`t${i % 3}`, String(i)));
+    store.remove(things, thing('t0', '3'));
+    await store.close();
+    const log = readFileSync(join(folder, 'log-1'));
+    const ends: number[] = [];
+    for (let end = 0; end <= log.length; end += 1)
+      if (decodeRecords(log.subarray(0, end)).validBytes === end) ends.push(end);
+    expect(ends).to.have.length(8);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: log.length }),
+        fc.uint8Array({ maxLength: 20 }),
+        async (cut, garbage) => {
+          const other = mkdtempSync(join(tmpdir(), 'kruntimes-cut-'));
+          try {
+            writeFileSync(join(other, 'log-1'), log.subarray(0, cut));
+            if (!ends.includes(cut)) appendFileSync(join(other, 'log-1'), garbage);
+            const whole = ends.filter((end) => end <= cut).length - 1;
+            const recovered = await Store.open({ folder: other });
+            expect(recovered.revision).to.equal(whole);
+            // It goes on from there.
+            recovered.put(things, thing('next', 'n'));
+            await recovered.close();
+            const again = await Store.open({ folder: other });
+            expect(again.revision).to.equal(whole + 1);
+            expect(again.get(things, 'n', 'next')?.object.value).to.equal('n');
+            await again.close();
+          } finally {
+            rmSync(other, { recursive: true, force: true });
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('reads the same after a restart as before it, with snapshots in between', async () => {
+    const step = fc.record({
+      name: fc.constantFrom('a', 'b', 'c', 'd'),
+      isRemoval: fc.boolean(),
+      value: fc.string({ maxLength: 30 }),
+      waits: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 40 }),
+        fc.constantFrom(300, 100_000),
+        async (steps, snapshotBytes) => {
+          const other = mkdtempSync(join(tmpdir(), 'kruntimes-history-'));
+          try {
+            const store = await Store.open({ folder: other, snapshotBytes });
+            const model = new Map<string, string>();
+            let revision = 0;
+            for (const { name, isRemoval, value, waits } of steps) {
+              if (isRemoval && !model.has(name)) continue;
+              revision += 1;
+              if (isRemoval) {
+                store.remove(things, thing(name, value));
+                model.delete(name);
+              } else {
+                store.put(things, thing(name, value));
+                model.set(name, `${name}=${value}@${revision}`);
+              }
+              if (waits) await store.durable();
+            }
+            await store.close();
+            const again = await Store.open({ folder: other });
+            expect(contents(again)).to.deep.equal([...model.keys()].sort().map((name) => model.get(name)));
+            expect(again.revision).to.equal(revision);
+            await again.close();
+          } finally {
+            rmSync(other, { recursive: true, force: true });
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
