@@ -1,0 +1,398 @@
+/**
+ * Properties, over any interleaving of assignments, answers, exits, stops, moved fences, alarms and crashes of the
+ * Runtime Server:
+ * - no execution id is ever started twice, on any server;
+ * - at most one status write of an attempt is under way, at most one end is accepted, and nothing after it;
+ * - when an end is written no process of it runs on a server that can be seen;
+ * - what is taken is what the attempts with possible processes ask for, and never beyond capacity;
+ * - a refusal and an admission never go together;
+ * - once everything is answered and every process has ended, nothing is held.
+ */
+import { expect } from 'chai';
+import fc from 'fast-check';
+import * as E from 'fp-ts/lib/Either.js';
+
+import { step } from '../../../src/decide/lifecycle.js';
+import { type AlarmKind, type AttemptInput, type Exit, idOf } from '../../../src/decide/sidecar/attempt.js';
+import { type Command, Holdings, type Input, SERVER_ALARM } from '../../../src/decide/sidecar/holdings.js';
+import { isTerminal, type Run, type RunStatus } from '../../../src/model/run.js';
+import { type Micros, micros } from '../../../src/model/time.js';
+
+const POD = 'pod-1';
+const CAPACITY = { runs: 3 };
+const ID = /^[^.]+/;
+
+const aRun = (uid: string, spec: Partial<Run['spec']> = {}, status: RunStatus = {}): Run => ({
+  metadata: {
+    name: uid,
+    namespace: 'default',
+    uid,
+    resourceVersion: '1',
+    creationTimestamp: '2026-01-01T00:00:00Z',
+  },
+  spec: { runtime: 'bash', source: { inline: ':' }, ...spec },
+  status: { phase: 'Scheduled', assignedPod: 'p', assignedPodUID: POD, attempt: 1, ...status },
+});
+
+const anExit = (now: number, cause: Exit['cause']): Exit => ({
+  code: 0,
+  signal: 0,
+  cause,
+  errorMessage: '',
+  lastStderr: '',
+  at: micros(now),
+});
+
+/** The outside, as far as runtimed can tell: a Runtime Server, an API, alarms, and answers that are still out. */
+class World {
+  readonly holdings = new Holdings({ uid: POD, capacity: CAPACITY });
+  readonly #api = new Map<string, Run>();
+  /** The newest assignment of each Run, as it was sent. */
+  readonly #assigned = new Map<string, Run>();
+  /** Executions of the server that runs now. */
+  readonly #server = new Map<string, 'running' | 'ended'>();
+  readonly #started = new Map<string, number>();
+  readonly #writing = new Set<string>();
+  readonly #alarms = new Map<string, Readonly<{ id: string; alarm: AlarmKind; at: Micros }>>();
+  #answers: Array<Readonly<{ id: string; isExecute: boolean; answer: () => void }>> = [];
+  #isUp = false;
+  #now = 0;
+  admitted = 0;
+
+  feed(input: Input): void {
+    const commands = this.holdings.reduce(input, { at: micros(this.#now), chance: 0.5 });
+    for (const command of commands) this.#enact(command);
+    this.#check();
+  }
+
+  #attempt(id: string, input: AttemptInput): void {
+    this.feed({ kind: 'Attempt', id, input });
+  }
+
+  #later(id: string, answer: () => void, isExecute = false): void {
+    this.#answers.push({ id, isExecute, answer });
+  }
+
+  #enact(command: Command): void {
+    switch (command.kind) {
+      case 'Prepare': {
+        const id = idOf(command.assignment.ref);
+        this.admitted += 1;
+        const execution = { workingDir: '', entrypoint: 'script', args: [], env: {}, timeoutSeconds: 0 };
+        this.#later(id, () => this.#attempt(id, { kind: 'Prepared', execution }));
+        return;
+      }
+      case 'Execute': {
+        const id = idOf(command.ref);
+        this.#later(id, () => this.#execute(id), true);
+        return;
+      }
+      case 'CancelExecution': {
+        const id = idOf(command.ref);
+        this.#later(id, () => this.#exit(id, 'Stopped'));
+        return;
+      }
+      case 'EndUnknown':
+        this.#later(command.id, () => {
+          if (command.running) this.#exit(command.id, 'Stopped');
+          else this.#server.delete(command.id);
+        });
+        return;
+      case 'Collect': {
+        const id = idOf(command.ref);
+        this.#later(id, () =>
+          this.#attempt(id, {
+            kind: 'Collected',
+            collected: { kind: 'Outputs', outputs: {}, unkeptArtifacts: 0 },
+          }),
+        );
+        return;
+      }
+      case 'WriteStatus':
+        this.#write(command);
+        return;
+      case 'Clean': {
+        const id = idOf(command.ref);
+        this.#later(id, () => {
+          if (this.#isUp && this.#server.get(id) === 'ended') this.#server.delete(id);
+          this.feed({ kind: 'Cleaned', id });
+        });
+        return;
+      }
+      case 'SetAlarm':
+        this.#alarms.set(`${command.alarm}:${command.id}`, command);
+        return;
+      case 'ClearAlarms':
+        for (const [key, { id }] of this.#alarms) if (id === command.id) this.#alarms.delete(key);
+        return;
+      case 'Refuse':
+      case 'Note':
+        return;
+      default:
+        command satisfies never;
+    }
+  }
+
+  #write({ assignment, event }: Extract<Command, { kind: 'WriteStatus' }>): void {
+    const id = idOf(assignment.ref);
+    expect(this.#writing.has(id), 'a second write while one is under way').to.equal(false);
+    this.#writing.add(id);
+    if (event.kind === 'AttemptEnded' && this.#isUp)
+      expect(this.#server.get(id), 'an end is written while its process runs').to.not.equal('running');
+    this.#later(id, () => {
+      this.#writing.delete(id);
+      const run = this.#api.get(assignment.ref.uid);
+      const ours = run?.status?.assignedPodUID === POD && run.status.attempt === assignment.ref.attempt;
+      if (!run || !ours || isTerminal(run.status?.phase)) {
+        this.#attempt(id, { kind: 'StatusFenced', message: 'moved' });
+        return;
+      }
+      const next = step(assignment.policy, run.status ?? {}, event);
+      if (E.isLeft(next)) throw new Error(`${event.kind} does not apply in ${next.left.phase}`);
+      this.#api.set(assignment.ref.uid, { ...run, status: next.right });
+      this.#attempt(id, { kind: 'StatusWritten', status: next.right });
+    });
+  }
+
+  #start(id: string): void {
+    this.#started.set(id, (this.#started.get(id) ?? 0) + 1);
+    expect(this.#started.get(id), `${id} was started twice`).to.equal(1);
+    this.#server.set(id, 'running');
+  }
+
+  #execute(id: string): void {
+    if (!this.#isUp) {
+      this.#attempt(id, { kind: 'ExecuteUnanswered', message: 'away' });
+      return;
+    }
+    const known = this.#server.has(id);
+    if (!known) this.#start(id);
+    this.#attempt(id, { kind: 'Executed' });
+    if (!known) this.#attempt(id, { kind: 'Started', at: micros(this.#now) });
+  }
+
+  #exit(id: string, cause: 'Exited' | 'Stopped', code = 0): void {
+    if (!this.#isUp || this.#server.get(id) !== 'running') return;
+    this.#server.set(id, 'ended');
+    this.#attempt(id, { kind: 'Exited', exit: { ...anExit(this.#now, cause), code } });
+  }
+
+  /** What a test may do; `n` picks which. */
+  assign(n: number): void {
+    const uid = `r${n % 6}`;
+    if (this.#api.has(uid)) return;
+    const run = aRun(uid, {
+      ...(n % 2 === 0 ? { timeout: 100 } : {}),
+      ...(n % 5 === 0 ? {} : { retryPolicy: { maxAttempts: 3, backoff: 1 } }),
+    });
+    this.#api.set(uid, run);
+    this.#assigned.set(uid, run);
+    this.feed({ kind: 'Assigned', run, via: n % 3 === 0 ? 'watch' : 'session' });
+  }
+
+  /** An assignment that comes again, or late: after the Run went on from it. */
+  again(n: number): void {
+    const run = this.#assigned.get(`r${n % 6}`);
+    const now = this.#api.get(`r${n % 6}`)?.status;
+    if (run && now?.assignedPodUID !== 'another') this.feed({ kind: 'Assigned', run, via: 'session' });
+  }
+
+  /** The operator places the next attempt, here again. */
+  retry(n: number): void {
+    const uid = `r${n % 6}`;
+    const run = this.#api.get(uid);
+    if (run?.status?.phase !== 'Pending') return;
+    const attempt = (run.status.attempt ?? 0) + 1;
+    const next = {
+      ...run,
+      status: { phase: 'Scheduled' as const, assignedPodUID: POD, assignedPod: 'p', attempt },
+    };
+    this.#api.set(uid, next);
+    this.#assigned.set(uid, next);
+    this.feed({ kind: 'Assigned', run: next, via: 'session' });
+  }
+
+  answer(n: number): void {
+    const [taken] = this.#answers.splice(n % Math.max(1, this.#answers.length), 1);
+    taken?.answer();
+  }
+
+  exit(n: number): void {
+    const running = [...this.#server].filter(([, state]) => state === 'running');
+    const chosen = running[n % Math.max(1, running.length)];
+    if (chosen) this.#exit(chosen[0], 'Exited', n % 2);
+  }
+
+  stop(n: number): void {
+    const ids = [...this.holdings.ids()];
+    const id = ids[n % Math.max(1, ids.length)];
+    if (id) this.#attempt(id, { kind: 'StopAsked', cause: n % 2 === 0 ? 'Cancelled' : 'Timeout' });
+  }
+
+  fence(n: number): void {
+    const uid = `r${n % 6}`;
+    const run = this.#api.get(uid);
+    if (!run || isTerminal(run.status?.phase)) return;
+    this.#api.set(uid, { ...run, status: { ...run.status, assignedPodUID: 'another' } });
+    if (n % 2 === 0) this.feed({ kind: 'Vanished', uid });
+  }
+
+  crash(n: number): void {
+    if (!this.#isUp) return;
+    this.#isUp = false;
+    // Calls under way have no answer; what they asked for may have been done.
+    const lost = this.#answers.filter(({ isExecute }) => isExecute);
+    this.#answers = this.#answers.filter(({ isExecute }) => !isExecute);
+    for (const [i, { id }] of lost.entries()) {
+      if ((n + i) % 2 === 0 && !this.#server.has(id)) this.#start(id);
+      this.#later(id, () => this.#attempt(id, { kind: 'ExecuteUnanswered', message: 'crashed' }));
+    }
+    this.#server.clear();
+    this.feed({ kind: 'ServerDown' });
+  }
+
+  open(): void {
+    if (this.#isUp) return;
+    this.#isUp = true;
+    this.feed({ kind: 'ServerOpened' });
+    this.feed({ kind: 'ServerSynced' });
+  }
+
+  /** The stream breaks and comes back; the server is the same. */
+  reconnect(): void {
+    if (!this.#isUp) return;
+    this.feed({ kind: 'ServerDown' });
+    this.feed({ kind: 'ServerOpened' });
+    for (const [id, state] of [...this.#server]) {
+      this.#attempt(id, { kind: 'Started', at: micros(this.#now) });
+      if (state === 'ended' && this.#server.has(id))
+        this.#attempt(id, { kind: 'Exited', exit: anExit(this.#now, 'Exited') });
+    }
+    this.feed({ kind: 'ServerSynced' });
+  }
+
+  ring(n: number): void {
+    const [key, alarm] = [...this.#alarms][n % Math.max(1, this.#alarms.size)] ?? [];
+    if (key === undefined || alarm === undefined) return;
+    this.#alarms.delete(key);
+    this.#now = Math.max(this.#now, alarm.at);
+    this.feed({ kind: 'Rang', id: alarm.id, alarm: alarm.alarm });
+  }
+
+  #check(): void {
+    const attempts = [...this.holdings.ids()].map((id) => this.holdings.get(id));
+    const live = attempts.filter((a) => a && a.stage.name !== 'Ending' && a.stage.name !== 'Cleaning');
+    const taken = live.reduce((sum, a) => sum + (a?.requests.runs ?? 0), 0);
+    expect(this.holdings.used.runs ?? 0).to.equal(taken);
+    expect(taken).to.be.at.most(CAPACITY.runs);
+    // Attempts of one Run never share its workspace.
+    const uids = attempts.flatMap((a) =>
+      a && a.stage.name !== 'Waiting' ? [ID.exec(idOf(a.ref))?.[0]] : [],
+    );
+    expect(new Set(uids).size).to.equal(uids.length);
+  }
+
+  /** Lets everything come to its end; true when nothing is held. */
+  settle(): boolean {
+    for (let i = 0; i < 1_000; i += 1) {
+      this.open();
+      if (this.#answers.length > 0) this.answer(0);
+      else if ([...this.#server.values()].includes('running')) this.exit(0);
+      else if (this.holdings.size > 0) this.ring(i);
+      else return true;
+    }
+    return false;
+  }
+}
+
+const action = fc.tuple(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom('assign' as const, 'exit' as const) },
+    { weight: 10, arbitrary: fc.constant('answer' as const) },
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom(
+        'again' as const,
+        'retry' as const,
+        'stop' as const,
+        'fence' as const,
+        'crash' as const,
+        'open' as const,
+        'reconnect' as const,
+        'ring' as const,
+      ),
+    },
+  ),
+  fc.nat(60),
+);
+
+describe('Holdings', () => {
+  it('keeps its invariants over any interleaving', () => {
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 120, size: 'max' }), (actions) => {
+        const world = new World();
+        world.open();
+        for (const [name, n] of actions) world[name](n);
+        expect(world.settle(), 'something is held for ever').to.equal(true);
+        expect(world.holdings.used.runs ?? 0).to.equal(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  const at = (ms: number) => ({ at: micros(ms * 1000), chance: 0 });
+  const kinds = (commands: ReadonlyArray<Command>): ReadonlyArray<string> => commands.map(({ kind }) => kind);
+
+  it('takes nothing twice: neither what it holds nor what it ended', () => {
+    const world = new World();
+    world.open();
+    world.assign(1);
+    world.again(1);
+    expect(world.admitted).to.equal(1);
+  });
+
+  it('refuses when draining, when full, and when the assignment is not its own', () => {
+    const holdings = new Holdings({ uid: POD, capacity: { runs: 2, gpu: 1 } });
+    const assign = (run: Run): ReadonlyArray<Command> =>
+      holdings.reduce({ kind: 'Assigned', run, via: 'session' }, at(0));
+    const reason = (commands: ReadonlyArray<Command>): unknown =>
+      commands.map((c) => (c.kind === 'Refuse' ? c.refusal.reason : c.kind));
+    expect(reason(assign(aRun('other', {}, { assignedPodUID: 'pod-2' })))).to.deep.equal(['Stale']);
+    expect(reason(assign(aRun('a', { resources: { requests: { gpu: 1 } } })))).to.deep.equal(['Prepare']);
+    expect(reason(assign(aRun('b', { resources: { requests: { gpu: 1 } } })))).to.deep.equal(['AtCapacity']);
+    expect(reason(assign(aRun('c', { resources: { requests: { tpu: 1 } } })))).to.deep.equal(['AtCapacity']);
+    expect(reason(assign(aRun('d')))).to.deep.equal(['Prepare']);
+    expect(reason(assign(aRun('e')))).to.deep.equal(['AtCapacity']);
+    holdings.reduce({ kind: 'DrainAsked' }, at(0));
+    expect(reason(assign(aRun('f')))).to.deep.equal(['Draining']);
+  });
+
+  it('fails what is Running here and held by nobody, and does not execute it', () => {
+    const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
+    const commands = holdings.reduce({ kind: 'Seen', run: aRun('a', {}, { phase: 'Running' }) }, at(5));
+    expect(kinds(commands)).to.deep.equal(['WriteStatus']);
+    expect(commands[0]).to.have.nested.property('event.result.reason', 'ExecutionLost');
+  });
+
+  it('gives up what ran on a server that stays away for too long, and not before', () => {
+    const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
+    const run = aRun('a');
+    const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
+    for (const input of [
+      { kind: 'ServerOpened' },
+      { kind: 'Assigned', run, via: 'session' },
+      { kind: 'Attempt', id: 'a', input: { kind: 'Prepared', execution } },
+      { kind: 'Attempt', id: 'a', input: { kind: 'Executed' } },
+      { kind: 'Attempt', id: 'a', input: { kind: 'Started', at: micros(0) } },
+    ] satisfies ReadonlyArray<Input>)
+      holdings.reduce(input, at(0));
+    expect(holdings.reduce({ kind: 'ServerDown' }, at(10))).to.deep.equal([
+      { kind: 'SetAlarm', id: SERVER_ALARM, alarm: 'Stop', at: micros(5_010_000) },
+    ]);
+    const lost = holdings.reduce({ kind: 'Rang', id: SERVER_ALARM, alarm: 'Stop' }, at(5_010));
+    expect(lost.find(({ kind }) => kind === 'WriteStatus')).to.have.nested.property(
+      'event.result.reason',
+      'ExecutionLost',
+    );
+  });
+});
