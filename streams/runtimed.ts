@@ -28,10 +28,6 @@ import {
   of,
   type SchedulerLike,
   Subject,
-  scan,
-  share,
-  shareReplay,
-  startWith,
   tap,
 } from 'rxjs';
 
@@ -56,7 +52,7 @@ import type { Beat, Hello, Refused, AttemptRef as WireRef } from '../src/proto/g
 import { type AlarmSetting, ringAlarms } from './sidecar/alarms.js';
 import { assignedRuns } from './sidecar/assigned.js';
 import { feedback } from './sidecar/feedback.js';
-import { type Dial, isOpen, keepSession, type SessionEvent } from './sidecar/session.js';
+import { type Dial, keepSession, type SessionEvent } from './sidecar/session.js';
 import type { InformerEvent } from './watch/informer-events.js';
 
 /** Where things come from. */
@@ -158,19 +154,8 @@ export const runtimed = (
     healthMessage: UNKNOWN_HEALTH.message,
     draining: false,
   });
+  const openSubject = new BehaviorSubject(false);
   let isTerminating = false;
-
-  const news$ = sources.server$.pipe(share());
-  const health$ = news$.pipe(
-    scan(healthAfter, UNKNOWN_HEALTH),
-    startWith(UNKNOWN_HEALTH),
-    map(({ isUp, healthy, message }) => ({ healthy: isUp && healthy, message })),
-    distinctUntilChanged((a, b) => a.healthy === b.healthy && a.message === b.message),
-    tap(({ healthy, message }) =>
-      beatSubject.next({ ...beatSubject.value, healthy, healthMessage: healthy ? '' : message }),
-    ),
-    ignoreElements(),
-  );
 
   const session$ = keepSession(sources.dial, {
     hello: () => ({ ...identity, ...beatSubject.value, held: holdings.held().map(wireRef) }),
@@ -178,14 +163,26 @@ export const runtimed = (
     refusals$: refusalsSubject,
     clock,
     chance,
-  }).pipe(share());
-  const isOpen$ = isOpen(session$).pipe(shareReplay({ bufferSize: 1, refCount: true }));
-  const state$ = onState
-    ? combineLatest([isOpen$, beatSubject]).pipe(
-        tap(([open, beat]) => onState({ isOpen: open, beat })),
-        ignoreElements(),
-      )
-    : EMPTY;
+  });
+
+  /** Keeps the pod's state as the operator is to see it. */
+  let health = UNKNOWN_HEALTH;
+  const noteHealth = (news: ServerNews): void => {
+    health = healthAfter(health, news);
+    const healthy = health.isUp && health.healthy;
+    const healthMessage = healthy ? '' : health.message;
+    const before = beatSubject.value;
+    if (healthy !== before.healthy || healthMessage !== before.healthMessage)
+      beatSubject.next({ ...before, healthy, healthMessage });
+  };
+  const noteSession = ({ kind }: SessionEvent): void => {
+    if (kind === 'Opened' || kind === 'Closed') openSubject.next(kind === 'Opened');
+  };
+  const isOpen$ = openSubject.pipe(distinctUntilChanged());
+  const state$ = combineLatest([isOpen$, beatSubject]).pipe(
+    tap(([isOpen, beat]) => onState?.({ isOpen, beat })),
+    ignoreElements(),
+  );
 
   /** What the operator asks for. */
   const asked = (event: SessionEvent): Observable<Input> => {
@@ -267,11 +264,10 @@ export const runtimed = (
     ),
     of(...sources.recovered),
     state$,
-    health$,
     drain$,
     assignedRuns(isOpen$, { ...sources, heldIds: () => holdings.ids() }, clock),
-    session$.pipe(concatMap(asked)),
-    news$.pipe(mergeMap(newsInputs)),
+    sources.server$.pipe(tap(noteHealth), mergeMap(newsInputs)),
+    session$.pipe(tap(noteSession), concatMap(asked)),
   );
 
   return feedback<Input, Command>(inputs$, {

@@ -10,8 +10,6 @@ import {
   catchError,
   concat,
   defer,
-  distinctUntilChanged,
-  filter,
   interval,
   map,
   merge,
@@ -20,7 +18,6 @@ import {
   repeat,
   type SchedulerLike,
   Subject,
-  startWith,
   switchMap,
   take,
   takeUntil,
@@ -184,12 +181,3 @@ export const keepSession = (dial: Dial, options: SessionOptions): Observable<Ses
       }),
     );
   });
-
-/** Whether a session is open: false first, then each change. */
-export const isOpen = (events$: Observable<SessionEvent>): Observable<boolean> =>
-  events$.pipe(
-    filter(({ kind }) => kind === 'Opened' || kind === 'Closed'),
-    map(({ kind }) => kind === 'Opened'),
-    startWith(false),
-    distinctUntilChanged(),
-  );

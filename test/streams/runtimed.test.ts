@@ -1,0 +1,186 @@
+/** The sidecar in virtual time: when is what written, and who is told to stop when? */
+import { expect } from 'chai';
+import * as E from 'fp-ts/lib/Either.js';
+import { EMPTY, map, merge, NEVER, type Observable, of, Subject, timer } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+
+import { step } from '../../src/decide/lifecycle.js';
+import type { Collected, Exit } from '../../src/decide/sidecar/attempt.js';
+import { Holdings } from '../../src/decide/sidecar/holdings.js';
+import type { ServerNews } from '../../src/decide/sidecar/server-event.js';
+import type { Run } from '../../src/model/run.js';
+import { micros } from '../../src/model/time.js';
+import type { FromOperator } from '../../src/proto/gen/session.js';
+import { runtimed, type SidecarEffects, type SidecarSources } from '../../streams/runtimed.js';
+import { marbles } from '../support/marbles.js';
+
+const POD = 'pod-1';
+const outputs: Collected = { kind: 'Outputs', outputs: {}, unkeptArtifacts: 0 };
+const execution = { workingDir: '', entrypoint: 'script', args: [], env: {}, timeoutSeconds: 0 };
+
+const aRun = (spec: Partial<Run['spec']> = {}): Run => ({
+  metadata: { name: 'r', namespace: 'default', uid: 'r', resourceVersion: '1', creationTimestamp: '' },
+  spec: { runtime: 'bash', source: { inline: ':' }, ...spec },
+  status: { phase: 'Scheduled', assignedPod: 'p', assignedPodUID: POD, attempt: 1 },
+});
+
+const anExit = (atMs: number, cause: Exit['cause'], code: number): Exit => ({
+  code,
+  signal: 0,
+  cause,
+  errorMessage: '',
+  lastStderr: '',
+  at: micros(atMs * 1000),
+});
+
+const ref = { runName: 'r', runUid: 'r', attempt: 1 };
+const welcome: FromOperator = { message: { $case: 'welcome', value: { beatIntervalMillis: 1_000_000 } } };
+const assign: FromOperator = { message: { $case: 'assign', value: { attempt: ref, run: Buffer.alloc(0) } } };
+const cancel: FromOperator = { message: { $case: 'cancel', value: { attempt: ref, reason: 'Cancelled' } } };
+
+type Story = Readonly<{
+  run?: Run;
+  /** How long the process runs, ms; without it, until it is stopped. */
+  runsMs?: number;
+  /** How long it lives on after it was told to stop, ms. */
+  graceMs?: number;
+  /** What the operator says, and when (ms). */
+  says?: ReadonlyArray<readonly [number, FromOperator]>;
+  /** How long each status write takes, ms. */
+  writeMs?: number;
+}>;
+
+/** Plays a story and gives back what was done when: `12 Write AttemptEnded Succeeded`. */
+const play = (
+  { run = aRun(), runsMs, graceMs = 0, says = [[0, assign]], writeMs = 1 }: Story,
+  clock: TestScheduler,
+): ReadonlyArray<string> => {
+  const log: string[] = [];
+  const say = (what: string): void => {
+    log.push(`${clock.now()} ${what}`);
+  };
+  const news = new Subject<ServerNews>();
+  const later = (ms: number, item: () => ServerNews): void => {
+    timer(ms).subscribe(() => news.next(item()));
+  };
+  const effects: SidecarEffects = {
+    prepare: () => of({ kind: 'Prepared', execution }),
+    execute: () => {
+      say('Execute');
+      later(0, () => ({ kind: 'Started', id: 'r', at: micros(clock.now() * 1000) }));
+      if (runsMs !== undefined)
+        later(runsMs, () => ({ kind: 'Exited', id: 'r', exit: anExit(clock.now(), 'Exited', 0) }));
+      return of({ kind: 'Executed' });
+    },
+    cancelExecution: () => {
+      say('Cancel');
+      later(graceMs, () => ({ kind: 'Exited', id: 'r', exit: anExit(clock.now(), 'Stopped', 143) }));
+      return EMPTY;
+    },
+    collect: () => of(outputs),
+    writeStatus: (assignment, event) => {
+      const next = step(assignment.policy, assignment.status, event);
+      if (E.isLeft(next)) throw new Error('the lifecycle refused a step');
+      say(`Write ${event.kind} ${next.right.phase}`);
+      return timer(writeMs).pipe(map(() => ({ kind: 'StatusWritten', status: next.right })));
+    },
+    giveBack: () => EMPTY,
+    clean: () => {
+      say('Clean');
+      return EMPTY;
+    },
+    endUnknown: () => EMPTY,
+    note: () => undefined,
+  };
+  const sources: SidecarSources = {
+    recovered: [],
+    dial: () => merge(of(welcome), ...says.map(([ms, message]) => timer(ms).pipe(map(() => message))), NEVER),
+    readRun: () => of(E.right(run)),
+    list$: of([]),
+    watch$: NEVER,
+    server$: merge(of<ServerNews[]>({ kind: 'Opened' }, { kind: 'Synced' }), news),
+    terminate$: NEVER,
+  };
+  const steps$: Observable<unknown> = runtimed(sources, effects, {
+    identity: { podName: 'p', podUid: POD, runtime: 'bash', version: '1' },
+    holdings: new Holdings({ uid: POD, capacity: { runs: 1 } }),
+    now: () => micros(clock.now() * 1000),
+    clock,
+    chance: () => 0,
+  });
+  const subscription = steps$.subscribe();
+  clock.schedule(() => subscription.unsubscribe(), 60_000);
+  clock.flush();
+  return log;
+};
+
+const told = (story: Story): ReadonlyArray<string> => {
+  let log: ReadonlyArray<string> = [];
+  marbles((_helpers, clock) => {
+    log = play(story, clock);
+  });
+  return log;
+};
+
+describe('runtimed', () => {
+  it('writes the end alone for what ends 49 ms after its start', () => {
+    expect(told({ runsMs: 49 })).to.deep.equal(['0 Execute', '49 Write AttemptEnded Succeeded', '50 Clean']);
+  });
+
+  it('writes Running, with its start, 50 ms after it', () => {
+    expect(told({ runsMs: 120 })).to.deep.equal([
+      '0 Execute',
+      '50 Write Started Running',
+      '120 Write AttemptEnded Succeeded',
+      '121 Clean',
+    ]);
+  });
+
+  it('never has two writes of one attempt under way: the end waits for Running', () => {
+    expect(told({ runsMs: 60, writeMs: 30 })).to.deep.equal([
+      '0 Execute',
+      '50 Write Started Running',
+      '80 Write AttemptEnded Succeeded',
+      '110 Clean',
+    ]);
+  });
+
+  it('stops at the timeout, to the millisecond, and ends when the process has ended', () => {
+    expect(told({ run: aRun({ timeout: 200 }), graceMs: 40 })).to.deep.equal([
+      '0 Execute',
+      '50 Write Started Running',
+      '200 Cancel',
+      '240 Write AttemptEnded Timeout',
+      '241 Clean',
+    ]);
+  });
+
+  it('repeats a stop that is not followed by an end', () => {
+    const log = told({ run: aRun({ timeout: 200 }), graceMs: 9_000 });
+    expect(log.filter((line) => line.endsWith('Cancel'))).to.deep.equal(['200 Cancel', '5200 Cancel']);
+  });
+
+  it('sets no timeout for what has ended before it', () => {
+    expect(told({ run: aRun({ timeout: 100 }), runsMs: 30 })).to.deep.equal([
+      '0 Execute',
+      '30 Write AttemptEnded Succeeded',
+      '31 Clean',
+    ]);
+  });
+
+  it('ends as Cancelled what a cancellation stopped, and by its own result what it came too late for', () => {
+    const cancelAt = (ms: number): NonNullable<Story['says']> => [
+      [0, assign],
+      [ms, cancel],
+    ];
+    expect(told({ says: cancelAt(20), graceMs: 5 })).to.deep.equal([
+      '0 Execute',
+      '20 Cancel',
+      '25 Write AttemptEnded Cancelled',
+      '26 Clean',
+    ]);
+    expect(told({ says: cancelAt(20), runsMs: 20, writeMs: 10 })).to.include(
+      '20 Write AttemptEnded Succeeded',
+    );
+  });
+});
