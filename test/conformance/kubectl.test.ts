@@ -61,7 +61,6 @@ describe('kubectl', function () {
   let folder = '';
   before(async function () {
     if (spawnSync('kubectl', ['version', '--client']).status !== 0) {
-      // biome-ignore lint/suspicious/noConsole: says why nothing is tested here
       console.log('      no kubectl on this machine: its tests are skipped');
       this.skip();
     }
@@ -232,7 +231,7 @@ describe('kubectl', function () {
     const { code, err } = await kubectl(['apply', '--server-side', '-f', '-'], bashRuntime);
     expect(code).to.equal(1);
     expect(err).to.contain(
-      'Apply failed with 1 conflict: conflict with "kubectl" using kruntimes.io/v1alpha1: .spec.replicas',
+      'Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using kruntimes.io/v1alpha1: .spec.replicas',
     );
     expect(await ok(['apply', '--server-side', '--force-conflicts', '-f', '-'], bashRuntime)).to.equal(
       'runtime.kruntimes.io/bash serverside-applied\n',

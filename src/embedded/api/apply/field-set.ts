@@ -82,6 +82,7 @@ export const toFieldsV1 = (set: FieldSet): JsonObject => {
   const json: JsonObject = {};
   if (set.isMember && set.below.size > 0) json['.'] = {};
   for (const key of [...set.below.keys()].sort()) json[key] = toFieldsV1(set.below.get(key) ?? noFields);
+  parsed.set(json, set);
   return json;
 };
 

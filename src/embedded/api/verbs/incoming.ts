@@ -37,9 +37,15 @@ const typeErrors = (errors: readonly FieldError[]): FieldError[] =>
 
 /**
  * Reads an object in the form that the call's resource is served in, and brings it into the stored form. Throws 400
- * for a wrong kind or, under strict validation, for unknown fields.
+ * for a wrong kind or, under strict validation, for unknown fields. `current` is the object in the same form as it is
+ * stored now; parts that a patch left as they are need no second look.
  */
-export const readObject = (call: Call, body: Json, duplicates: readonly string[] = []): KubeObject => {
+export const readObject = (
+  call: Call,
+  body: Json,
+  duplicates: readonly string[] = [],
+  current?: KubeObject,
+): KubeObject => {
   const { type } = call;
   if (!isObject(body))
     throw badRequest(
@@ -65,15 +71,16 @@ export const readObject = (call: Call, body: Json, duplicates: readonly string[]
     );
   const unknown: string[] = [];
   const withHead: JsonObject = { ...body, apiVersion, kind, metadata: body.metadata ?? {} };
-  const pruned = prune(type.schema, withHead, '', unknown, true);
+  const pruned = prune(type.schema, withHead, '', unknown, true, current);
   reportUnknown(call, [
     ...duplicates.map((field) => `duplicate field ${JSON.stringify(field)}`),
     ...unknown.map((field) => `unknown field ${JSON.stringify(field)}`),
   ]);
   const object = type.isCustom ? pruned : withoutNulls(pruned);
   const wrong: FieldError[] = [];
-  if (isObject(object)) validate(builtinSchema('ObjectMeta'), object.metadata ?? {}, 'metadata', wrong);
-  if (!type.isCustom) validate(type.schema, object, '', wrong);
+  if (isObject(object))
+    validate(builtinSchema('ObjectMeta'), object.metadata ?? {}, 'metadata', wrong, current?.metadata);
+  if (!type.isCustom) validate(type.schema, object, '', wrong, current);
   const [first] = typeErrors(wrong);
   if (first !== undefined) {
     const wanted = /must be of type ([a-z,]+)/.exec(first.detail)?.[1] ?? 'string';

@@ -19,9 +19,7 @@ const acceptedTypes = (call: Call): string[] => [
   'application/apply-patch+yaml',
 ];
 
-const patched = (call: Call, current: KubeObject, patch: Json): Json => {
-  const { type } = call;
-  const document = type.toServed === undefined ? current : type.toServed(current);
+const patched = (call: Call, document: KubeObject, patch: Json): Json => {
   switch (call.contentType) {
     case 'application/json-patch+json':
       return jsonPatch(document, patch);
@@ -30,7 +28,7 @@ const patched = (call: Call, current: KubeObject, patch: Json): Json => {
       return mergePatch(document, patch);
     default:
       if (!isObject(patch)) throw badRequest('a strategic merge patch must be an object');
-      return strategicMergePatch(type.schema, document, patch);
+      return strategicMergePatch(call.type.schema, document, patch);
   }
 };
 
@@ -40,5 +38,6 @@ export const patchObject = (call: Call, patch: Json): Answer => {
   if (!accepted.includes(call.contentType)) throw unsupportedMediaType(accepted);
   if (call.contentType === 'application/apply-patch+yaml') return applyObject(call, patch);
   const current = currentOf(call).object;
-  return updateObject(call, readObject(call, patched(call, current, patch)), current);
+  const document = call.type.toServed === undefined ? current : call.type.toServed(current);
+  return updateObject(call, readObject(call, patched(call, document, patch), [], document), current);
 };
