@@ -1,0 +1,200 @@
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
+import { expect } from 'chai';
+import { filter, firstValueFrom, map } from 'rxjs';
+
+import type { AttemptRef } from '../../../src/decide/sidecar/attempt.js';
+import { boundedOutput } from '../../../src/io/run-logs/bounded-output.js';
+import { type ReadOptions, readLog } from '../../../src/io/run-logs/read.js';
+import { HIGH_WATER_BYTES, RunLogs } from '../../../src/io/run-logs/run-logs.js';
+import { SEGMENT_BYTES, TAIL_SEGMENTS } from '../../../src/io/run-logs/spool.js';
+import { RunUid } from '../../../src/model/ids.js';
+import { micros } from '../../../src/model/time.js';
+import type { Record as LogRecord } from '../../../src/proto/gen/logs.js';
+
+const AT = micros(0);
+
+const aRef = (uid: string, attempt = 1): AttemptRef => {
+  if (!RunUid.is(uid)) throw new Error('empty uid');
+  return { namespace: 'default', name: uid, uid, attempt };
+};
+
+const all: ReadOptions = { follow: false, afterSeq: 0, tail: 0, stream: '' };
+
+describe('RunLogs', () => {
+  let workDir: string;
+
+  beforeEach(async () => {
+    workDir = await mkdtemp(join(tmpdir(), 'krt-logs-'));
+    await mkdir(join(workDir, '.kruntimes', 'logs'), { recursive: true });
+  });
+
+  afterEach(() => rm(workDir, { recursive: true, force: true }));
+
+  const open = (emitted: LogRecord[] = []): RunLogs =>
+    new RunLogs(
+      workDir,
+      (_owner, record) => emitted.push(record),
+      (_owner, cause) => {
+        throw cause;
+      },
+    );
+
+  /** Resolves when the log is on disk and over. */
+  const closed = async (logs: RunLogs, uid: string): Promise<void> => {
+    const over = firstValueFrom(
+      logs.changes$.pipe(filter((id) => id === uid && !logs.find(uid, 0)?.isLive())),
+    );
+    logs.close(uid);
+    await over;
+  };
+
+  const read = async (
+    logs: RunLogs,
+    uid: string,
+    options: Partial<ReadOptions> = {},
+  ): Promise<LogRecord[]> => {
+    const log = logs.find(uid, 0);
+    if (!log) throw new Error(`no log of ${uid}`);
+    const changed = () =>
+      firstValueFrom(
+        logs.changes$.pipe(
+          filter((id) => id === uid),
+          map(() => undefined),
+        ),
+      );
+    const records: LogRecord[] = [];
+    for await (const some of readLog(log, { ...all, ...options }, changed)) records.push(...some);
+    return records;
+  };
+
+  it('gives out every line at once, counts over both streams, and keeps exact bytes', async () => {
+    const emitted: LogRecord[] = [];
+    const logs = open(emitted);
+    logs.open({ ref: aRef('a'), runtime: 'bash' });
+    logs.output('a', 'stdout', 0, Buffer.from('one\ntw'), AT);
+    expect(emitted.map(({ line }) => line.toString())).to.deep.equal(['one']);
+    logs.output('a', 'stderr', 0, Buffer.from([0xff, 0x0a]), AT);
+    logs.output('a', 'stdout', 6, Buffer.from('o'), AT);
+    expect(logs.finish('a', AT)).to.equal('\ufffd');
+    await closed(logs, 'a');
+    const records = await read(logs, 'a');
+    expect(records.map(({ seq, stream, line, partial }) => [seq, stream, [...line], partial])).to.deep.equal([
+      [1, 'stdout', [...Buffer.from('one')], false],
+      [2, 'stderr', [0xff], false],
+      [3, 'stdout', [...Buffer.from('two')], true],
+    ]);
+  });
+
+  it('keeps the head and the tail of a flood within its bound, and marks the gap with its bytes', async () => {
+    const logs = open();
+    logs.open({ ref: aRef('a'), runtime: 'bash' });
+    const chunk = Buffer.from(`${'x'.repeat(1023)}\n`.repeat(64));
+    const total = 24 * SEGMENT_BYTES;
+    for (let offset = 0; offset < total; offset += chunk.length)
+      logs.output('a', 'stdout', offset, chunk, AT);
+    await closed(logs, 'a');
+    const folder = join(workDir, '.kruntimes', 'logs', 'a');
+    const sizes = await Promise.all(
+      (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size),
+    );
+    expect(sizes.reduce((a, b) => a + b, 0)).to.be.at.most((TAIL_SEGMENTS + 2) * (SEGMENT_BYTES + 66_000));
+    const records = await read(logs, 'a');
+    expect(records[0]?.seq).to.equal(1);
+    expect(records.at(-1)?.seq).to.equal(total / 1024);
+    const gaps = records.filter(({ droppedBytes }) => droppedBytes > 0);
+    expect(gaps).to.have.length(1);
+    const kept = records.length - 1;
+    expect(gaps[0]?.droppedBytes).to.equal(total - kept * 1024);
+    expect(records.map(({ seq }) => seq)).to.deep.equal(
+      [...records.map(({ seq }) => seq)].sort((a, b) => a - b),
+    );
+  });
+
+  it('follows until the end, from a cursor, and takes the tail of what is there', async () => {
+    const logs = open();
+    logs.open({ ref: aRef('a'), runtime: 'bash' });
+    logs.output('a', 'stdout', 0, Buffer.from('1\n2\n'), AT);
+    const followed = read(logs, 'a', { follow: true, afterSeq: 1 });
+    logs.output('a', 'stdout', 4, Buffer.from('3\n'), AT);
+    logs.output('a', 'stdout', 6, Buffer.from('4\n'), AT);
+    await closed(logs, 'a');
+    expect((await followed).map(({ line }) => line.toString())).to.deep.equal(['2', '3', '4']);
+    expect((await read(logs, 'a', { tail: 2 })).map(({ seq }) => seq)).to.deep.equal([3, 4]);
+  });
+
+  it('goes on after a restart where the spool ends: cursors, numbers and lines', async () => {
+    const first = open();
+    first.open({ ref: aRef('a'), runtime: 'bash' });
+    first.output('a', 'stdout', 0, Buffer.from('one\npart'), AT);
+    first.output('a', 'stderr', 0, Buffer.from('err\n'), AT);
+    await firstValueFrom(first.changes$);
+    const second = open();
+    await second.recover();
+    await second.resume({ ref: aRef('a'), runtime: 'bash' });
+    expect(second.cursor('a')).to.deep.equal({ id: 'a', stdoutOffset: 4, stderrOffset: 4 });
+    second.output('a', 'stdout', 4, Buffer.from('partial\n'), AT);
+    await closed(second, 'a');
+    expect((await read(second, 'a')).map(({ seq, line }) => `${seq} ${line}`)).to.deep.equal([
+      '1 one',
+      '2 err',
+      '3 partial',
+    ]);
+    // Only so that its file is not left open: a killed process would not.
+    await closed(first, 'a');
+  });
+
+  it('finds the newest attempt, and nothing of a Run it never had', async () => {
+    const logs = open();
+    logs.open({ ref: aRef('a'), runtime: 'bash' });
+    logs.open({ ref: aRef('a', 3), runtime: 'bash' });
+    expect(logs.find('a', 0)?.attempt).to.equal(3);
+    expect(logs.find('a', 1)?.attempt).to.equal(1);
+    expect(logs.find('a', 2)).to.equal(undefined);
+    expect(logs.find('b', 0)).to.equal(undefined);
+  });
+
+  it('says when the disk is behind, and when it has caught up', async () => {
+    const logs = open();
+    logs.open({ ref: aRef('a'), runtime: 'bash' });
+    const states: boolean[] = [];
+    const calm = new Promise<void>((resolve) => {
+      logs.pressure$.subscribe((isHigh) => {
+        states.push(isHigh);
+        if (states.length === 3) resolve();
+      });
+    });
+    const chunk = Buffer.from(`${'x'.repeat(1023)}\n`.repeat(64));
+    for (let offset = 0; offset <= HIGH_WATER_BYTES; offset += chunk.length)
+      logs.output('a', 'stdout', offset, chunk, AT);
+    await calm;
+    expect(states).to.deep.equal([false, true, false]);
+    await closed(logs, 'a');
+  });
+});
+
+describe('boundedOutput', () => {
+  it('drops and counts what a slow reader does not take, and never waits', () => {
+    const reader = new PassThrough({ highWaterMark: 10 });
+    const dropped: number[] = [];
+    const output = boundedOutput(reader, (count) => dropped.push(count), 100);
+    for (let i = 0; i < 20; i += 1) output.write('0123456789\n');
+    expect(dropped).to.deep.equal([]);
+    reader.resume();
+    return new Promise<void>((resolve) => {
+      reader.once('drain', () => {
+        expect(dropped[0]).to.be.within(1, 19);
+        resolve();
+      });
+    });
+  });
+
+  it('survives a reader that is gone', () => {
+    const gone = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) });
+    const output = boundedOutput(gone, () => undefined);
+    output.write('x\n');
+    return new Promise<void>((resolve) => gone.once('error', () => resolve()));
+  });
+});

@@ -1,0 +1,97 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
+import { expect } from 'chai';
+import * as E from 'fp-ts/lib/Either.js';
+import { concat, firstValueFrom, lastValueFrom, NEVER, of, toArray } from 'rxjs';
+
+import { listenGrpc, parseAddress } from '../../../src/io/address.js';
+import { dialOperator } from '../../../src/io/session/client.js';
+import { type FromOperator, type FromRuntimed, SessionsService } from '../../../src/proto/gen/session.js';
+
+type Stream = ServerDuplexStream<FromRuntimed, FromOperator>;
+
+const beat: FromRuntimed = {
+  message: { $case: 'beat', value: { healthy: true, healthMessage: '', draining: false } },
+};
+
+describe('dialOperator', () => {
+  let folder: string;
+  let server: Server;
+  const streams: Stream[] = [];
+
+  /** Serves sessions with the given behaviour. */
+  const serve = async (connect: (stream: Stream) => void): Promise<string> => {
+    server = new Server();
+    server.addService(SessionsService, {
+      connect: (stream: Stream) => {
+        streams.push(stream);
+        connect(stream);
+      },
+    });
+    const address = parseAddress(`unix:${join(folder, 'operator.sock')}`);
+    if (E.isLeft(address)) throw new Error(address.left);
+    await listenGrpc(server, address.right, ServerCredentials.createInsecure());
+    return `unix:${join(folder, 'operator.sock')}`;
+  };
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'krt-session-'));
+    await writeFile(join(folder, 'token'), 'first\n');
+  });
+
+  afterEach(async () => {
+    streams.length = 0;
+    server.forceShutdown();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('carries messages both ways until the operator ends the call', async () => {
+    const url = await serve((stream) => {
+      stream.on('data', (message: FromRuntimed) => {
+        stream.write({ message: message.message?.$case === 'beat' ? message.message : undefined });
+        stream.end();
+      });
+    });
+    const dial = dialOperator({ url, ca: '', tokenFile: join(folder, 'token') });
+    expect(await lastValueFrom(dial(concat(of(beat), NEVER)).pipe(toArray()))).to.deep.equal([beat]);
+  });
+
+  it('reads its token at each dial, and makes a connection of its own for each', async () => {
+    const url = await serve((stream) => stream.write({ message: { $case: 'drain', value: {} } }));
+    const dial = dialOperator({ url, ca: '', tokenFile: join(folder, 'token') });
+    await firstValueFrom(dial(NEVER));
+    await writeFile(join(folder, 'token'), 'second');
+    const other = firstValueFrom(dial(NEVER));
+    await other;
+    expect(streams.map((stream) => stream.metadata.get('authorization')[0])).to.deep.equal([
+      'Bearer first',
+      'Bearer second',
+    ]);
+  });
+
+  it('errors with what the operator says when it refuses, and when there is none', async () => {
+    const url = await serve((stream) => stream.emit('error', { code: 14, details: 'not the leader' }));
+    const dial = dialOperator({ url, ca: '', tokenFile: join(folder, 'token') });
+    const reason = (error: Error): string => error.message;
+    expect(await lastValueFrom(dial(NEVER)).catch(reason)).to.equal(`the operator at ${url}: not the leader`);
+    const nowhere = dialOperator({ url: 'unix:/nowhere.sock', ca: '', tokenFile: join(folder, 'token') });
+    expect(await lastValueFrom(nowhere(NEVER)).catch(reason)).to.contain('unix:/nowhere.sock');
+    const tokenless = dialOperator({ url, ca: '', tokenFile: join(folder, 'none') });
+    expect(await lastValueFrom(tokenless(NEVER)).catch(reason)).to.contain('ENOENT');
+  });
+
+  it('ends the call when it is unsubscribed', async () => {
+    let over: () => void = () => undefined;
+    const cancelled = new Promise<void>((resolve) => {
+      over = resolve;
+    });
+    const url = await serve((stream) => {
+      stream.on('cancelled', over);
+      stream.write({ message: { $case: 'drain', value: {} } });
+    });
+    await firstValueFrom(dialOperator({ url, ca: '', tokenFile: join(folder, 'token') })(NEVER));
+    await cancelled;
+  });
+});
