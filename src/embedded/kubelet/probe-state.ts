@@ -2,9 +2,9 @@
  * When is a probe due, and what do its answers add up to?
  *
  * Pure. As in Kubernetes: thresholds of consecutive answers, `periodSeconds` between tries, `initialDelaySeconds`
- * after the start. One thing is quicker: until its first success a startup or readiness probe is tried again after
- * 20, 50, 100, 200, 400 ms before it falls into its period, so a pod is Ready as soon as it is; such early failures
- * do not count against the failure threshold.
+ * after the start. One thing is quicker: until its first success a startup or readiness probe is tried again within
+ * fractions of a second, for about ten seconds, before it falls into its period, so a pod is Ready as soon as it is;
+ * such early failures do not count against the failure threshold.
  */
 import type { Container, Probe } from './pod.js';
 
@@ -24,8 +24,12 @@ export type ProbeState = Readonly<{
   message?: string;
 }>;
 
-/** Pauses after the first failed tries of a probe that has not succeeded yet, milliseconds. */
-export const EARLY_PAUSES_MS: ReadonlyArray<number> = [20, 50, 100, 200, 400];
+/** Pause after the n-th failed try (from 0) of a probe that has not succeeded yet, milliseconds; none: its period. */
+export const earlyPauseMs = (tries: number): number | undefined => {
+  if (tries < 2) return tries === 0 ? 20 : 50;
+  if (tries < 30) return 100;
+  return tries < 60 ? 250 : undefined;
+};
 
 const seconds = (value: number | undefined, otherwise: number): number =>
   Math.max(value ?? otherwise, 1) * 1000;
@@ -72,7 +76,7 @@ export const afterAnswer = (
       asking: false,
     };
   }
-  const early = kind !== 'liveness' && state.verdict === 'unknown' ? EARLY_PAUSES_MS[state.tries] : undefined;
+  const early = kind !== 'liveness' && state.verdict === 'unknown' ? earlyPauseMs(state.tries) : undefined;
   const failures = early === undefined ? state.failures + 1 : state.failures;
   const reached = failures >= (probe.failureThreshold ?? 3);
   return {
