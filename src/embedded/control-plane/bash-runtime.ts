@@ -47,7 +47,7 @@ const sorted = (value: Json): Json => {
 };
 
 /** The object as `kubectl apply -n default` creates it, annotation included. */
-export const appliedBashRuntime = (): Readonly<Record<string, unknown>> => {
+const appliedBashRuntime = (): Readonly<Record<string, unknown>> => {
   // kubectl writes the object with its namespace and with empty annotations, keys sorted, and a newline.
   const lastApplied = `${JSON.stringify(
     sorted({ ...manifest, metadata: { annotations: {}, name: 'bash', namespace: 'default' } }),

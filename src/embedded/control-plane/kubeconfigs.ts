@@ -9,7 +9,7 @@ import { writeFileAtomically } from '../kubelet/files.js';
 import type { Folder } from './folder.js';
 
 /** Name of the context, cluster and user. */
-export const CONTEXT = 'kruntimes';
+const CONTEXT = 'kruntimes';
 
 const Tokens = t.type({ admin: t.string, operator: t.string, kubelet: t.string });
 

@@ -10,7 +10,7 @@ import type { Folder } from './folder.js';
 const ApiServer = t.type({ url: t.string, pid: t.number });
 
 /** What the API server has written about itself; undefined when nothing readable is there. */
-export const writtenApiServer = (folder: Folder): t.TypeOf<typeof ApiServer> | undefined => {
+const writtenApiServer = (folder: Folder): t.TypeOf<typeof ApiServer> | undefined => {
   try {
     const decoded = ApiServer.decode(JSON.parse(readFileSync(folder.apiServer, 'utf8')));
     return E.isRight(decoded) ? decoded.right : undefined;

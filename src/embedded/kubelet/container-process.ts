@@ -25,7 +25,7 @@ export type ProcessSpec = Readonly<{
   mark: Mark;
 }>;
 
-export type ProcessEnd = Readonly<{ exitCode: number; signal?: number }>;
+type ProcessEnd = Readonly<{ exitCode: number; signal?: number }>;
 
 export type ContainerProcess = Readonly<{
   pid: number;

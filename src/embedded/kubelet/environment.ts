@@ -14,7 +14,7 @@ import { loopbackPort, type Mount, rewriteVariable } from './loopback.js';
 import type { Container, EnvVar, Pod } from './pod.js';
 
 /** Data of the ConfigMaps and Secrets a container names; undefined means the object does not exist. */
-export type Sources = Readonly<{
+type Sources = Readonly<{
   configMap: (name: string) => ReadonlyMap<string, string> | undefined;
   secret: (name: string) => ReadonlyMap<string, string> | undefined;
 }>;

@@ -70,7 +70,7 @@ export const decodeImages = (content: unknown): E.Either<string, ImageTable> => 
 };
 
 /** `registry:5000/a/b:tag@sha256:...` → the names it may be mapped under, most exact first. */
-export const imageNames = (image: string): ReadonlyArray<string> => {
+const imageNames = (image: string): ReadonlyArray<string> => {
   const withoutDigest = image.replace(/@.*$/, '');
   const withoutTag = withoutDigest.replace(/:[^/:]*$/, '');
   const last = (name: string): string => name.slice(name.lastIndexOf('/') + 1);

@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import { LineCutter, type LogStream } from './log-lines.js';
 
 /** Size at which a log is rotated, bytes; a container keeps at most twice this per life. */
-export const ROTATE_AT_BYTES = 10 * 1024 * 1024;
+const ROTATE_AT_BYTES = 10 * 1024 * 1024;
 
 export class LogFile {
   readonly path: string;

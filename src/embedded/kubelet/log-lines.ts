@@ -9,7 +9,7 @@ export type LogStream = 'stdout' | 'stderr';
 export const LONGEST_PIECE = 16 * 1024;
 
 /** RFC 3339 with nine decimals, of which a clock of milliseconds fills three. */
-export const logTime = (epochMs: number): string => new Date(epochMs).toISOString().replace('Z', '000000Z');
+const logTime = (epochMs: number): string => new Date(epochMs).toISOString().replace('Z', '000000Z');
 
 const NEWLINE = 0x0a;
 

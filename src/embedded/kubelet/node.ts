@@ -15,7 +15,7 @@ import type { Machine } from './downward.js';
 import { timeText } from './status.js';
 
 /** Annotation with the path of the kubelet's own API, for logs and port-forward. */
-export const SOCKET_ANNOTATION = 'kruntimes.io/kubelet-socket';
+const SOCKET_ANNOTATION = 'kruntimes.io/kubelet-socket';
 
 const LEASE_NAMESPACE = 'kube-node-lease';
 /** Kubernetes' own numbers: a lease of 40 s, renewed every 10 s. */

@@ -51,7 +51,7 @@ export type PodWorkerOptions = Readonly<{
 }>;
 
 /** A container's log: the file, and the live writer while that life lasts. */
-export type LogSource = Readonly<{ path: string; live?: LogFile }>;
+type LogSource = Readonly<{ path: string; live?: LogFile }>;
 
 export type PodWorker = Readonly<{
   /** The Pod as the worker knows it. */

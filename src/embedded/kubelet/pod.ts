@@ -34,8 +34,7 @@ export type EnvVar = t.TypeOf<typeof EnvVar>;
 const NamedSource = t.partial({ name: t.string, optional: t.boolean });
 
 /** One entry of `envFrom`. */
-export const EnvFrom = t.partial({ prefix: t.string, configMapRef: NamedSource, secretRef: NamedSource });
-export type EnvFrom = t.TypeOf<typeof EnvFrom>;
+const EnvFrom = t.partial({ prefix: t.string, configMapRef: NamedSource, secretRef: NamedSource });
 
 /** A startup, readiness or liveness probe; all times in seconds. */
 export const Probe = t.partial({

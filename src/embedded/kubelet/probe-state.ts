@@ -25,7 +25,7 @@ export type ProbeState = Readonly<{
 }>;
 
 /** Pause after the n-th failed try (from 0) of a probe that has not succeeded yet, milliseconds; none: its period. */
-export const earlyPauseMs = (tries: number): number | undefined => {
+const earlyPauseMs = (tries: number): number | undefined => {
   if (tries < 2) return tries === 0 ? 20 : 50;
   if (tries < 30) return 100;
   return tries < 60 ? 250 : undefined;
@@ -34,7 +34,7 @@ export const earlyPauseMs = (tries: number): number | undefined => {
 const seconds = (value: number | undefined, otherwise: number): number =>
   Math.max(value ?? otherwise, 1) * 1000;
 
-export const periodMs = (probe: Probe): number => seconds(probe.periodSeconds, 10);
+const periodMs = (probe: Probe): number => seconds(probe.periodSeconds, 10);
 export const timeoutMs = (probe: Probe): number => seconds(probe.timeoutSeconds, 1);
 
 /** The container's probe of a kind. */

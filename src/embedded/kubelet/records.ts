@@ -16,7 +16,7 @@ export type Ended = Readonly<{
   containerID: string;
 }>;
 
-export type ContainerState =
+type ContainerState =
   /** Not running; will be started, at once or from `notBeforeMs` on. */
   | Readonly<{ kind: 'Waiting'; reason: string; message?: string; notBeforeMs?: number }>
   | Readonly<{
@@ -29,7 +29,7 @@ export type ContainerState =
   /** Ended for good: it will not be started again. */
   | Readonly<{ kind: 'Ended'; ended: Ended }>;
 
-export type Probes = Readonly<Partial<Record<ProbeKind, ProbeState>>>;
+type Probes = Readonly<Partial<Record<ProbeKind, ProbeState>>>;
 
 export type ContainerRecord = Readonly<{
   name: string;
@@ -44,10 +44,10 @@ export type ContainerRecord = Readonly<{
 }>;
 
 /** First pause between restarts, and the longest, milliseconds: those of Kubernetes. */
-export const FIRST_PAUSE_MS = 10_000;
-export const LONGEST_PAUSE_MS = 300_000;
+const FIRST_PAUSE_MS = 10_000;
+const LONGEST_PAUSE_MS = 300_000;
 /** A container that ran this long is no longer in a crash loop, milliseconds: that of Kubernetes. */
-export const STEADY_MS = 600_000;
+const STEADY_MS = 600_000;
 
 /** A container that was never started. */
 export const newRecord = (name: string): ContainerRecord => ({

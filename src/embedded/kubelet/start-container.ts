@@ -69,7 +69,7 @@ const baseEnvironment = (host: Host, folder: string, pod: Pod): ReadonlyMap<stri
 };
 
 /** The mark of everything a container starts. */
-export const containerMark = (host: Host, folders: PodFolders, pod: Pod, container: string): Mark => ({
+const containerMark = (host: Host, folders: PodFolders, pod: Pod, container: string): Mark => ({
   prefix: `${host.controlPlane}/${host.life}/${pod.metadata.uid}/${container}`,
   folder: containerFolder(folders, container),
 });

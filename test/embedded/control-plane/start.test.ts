@@ -86,7 +86,9 @@ const untilFile = (file: string, holds: (text: string) => boolean): Promise<void
     look();
   });
 
-describe('startControlPlane', () => {
+describe('startControlPlane', function () {
+  this.timeout(30_000);
+
   it('makes a closed folder with a kubeconfig that only its owner reads', async () => {
     const { kubeconfig, url } = await up();
     expect(mode(dataDir)).to.equal(0o700);
