@@ -25,5 +25,13 @@ const main = async (argv: ReadonlyArray<string>): Promise<number> => {
   }
 };
 
-// stdio on POSIX is written synchronously, so nothing is lost by leaving at once, and idle connections need no goodbye.
-process.exit(await main(process.argv.slice(2)));
+/** Resolves when all that was written before has left: a full pipe, or a socket, takes what it is given in parts. */
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
+
+const code = await main(process.argv.slice(2));
+await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+// Idle connections need no goodbye.
+process.exit(code);

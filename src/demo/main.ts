@@ -156,5 +156,6 @@ const main = async (): Promise<number> => {
   }
 };
 
-// Not exitCode: after an interruption abandoned steps may still hold timers.
-process.exit(await main());
+const code = await main();
+// Not exitCode alone: after an interruption abandoned steps may still hold timers. And only when all is written.
+process.stdout.write('', () => process.exit(code));

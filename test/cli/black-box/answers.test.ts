@@ -379,6 +379,18 @@ describe('krt', function () {
     });
   });
 
+  describe('a reader that is slower than we are', () => {
+    it('gets more than a pipe holds, to the last byte', async () => {
+      const inline = '#'.repeat(262_144);
+      const names = ['large-1', 'large-2', 'large-3', 'large-4'];
+      for (const name of names)
+        await cluster.create(runs, { ...runNamed(name), spec: { runtime: 'bash', source: { inline } } });
+      const { out, code } = await said('get', ...names, '-o', 'json');
+      expect(JSON.parse(out).items).to.have.length(4);
+      expect(code).to.equal(0);
+    });
+  });
+
   describe('a reader that has enough', () => {
     it('is quiet', async () => {
       const shell = `set -o pipefail; node ${join(bundles(), 'krt.js')} list -o json | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`;
