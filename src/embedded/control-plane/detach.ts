@@ -47,7 +47,13 @@ export const detachControlPlane = async (options: DetachOptions): Promise<Detach
       ...imageFlags(options.images ?? {}),
       ...(options.withRuntimes ? [] : ['--no-runtimes']),
     ],
-    { cwd: '/', detached: true, stdio: ['ignore', logFd, logFd, 'pipe'] },
+    {
+      cwd: '/',
+      // A parent that our own process watches is none of the supervisor's, which is to outlive us.
+      env: { ...process.env, KRUNTIME_PARENT_FD: undefined },
+      detached: true,
+      stdio: ['ignore', logFd, logFd, 'pipe'],
+    },
   );
   closeSync(logFd);
   const said = await firstLine(child.stdio[3] as Readable, child);

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 
 import bunyan from 'bunyan';
 
+import { endWithParent } from '../../io/parent.js';
 import { splitImageFlag } from './image-flag.js';
 import { ControlPlaneError, startControlPlane } from './start.js';
 
@@ -50,6 +51,9 @@ const main = async (): Promise<void> => {
   process.on('SIGHUP', () => undefined);
   await running.done;
 };
+
+// `krt up --detach` gives us no parent to watch; a test or a demo does, and leaves nothing behind when it is killed.
+endWithParent(() => process.exit(1));
 
 main().then(
   () => process.exit(0),

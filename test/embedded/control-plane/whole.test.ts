@@ -51,7 +51,8 @@ const up = async (): Promise<void> => {
     'shell=/bin/sh',
   ];
   const child = spawn(process.execPath, [join(programs.folder, 'control-plane.js'), ...args], {
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    env: { ...process.env, KRUNTIME_PARENT_FD: '4' },
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
   });
   supervisor = child;
   const said = await new Promise<string>((resolve) =>
