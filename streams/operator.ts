@@ -64,7 +64,7 @@ import { planTimeouts } from './pipelines/timeouts.js';
 import { informer } from './watch/informer.js';
 
 /** What the operator is made of. */
-export type OperatorOptions = EnactOptions &
+export type OperatorOptions = Omit<EnactOptions, 'latest'> &
   Readonly<{
     /** Which namespace to serve; none means all. */
     selection: Selection;
@@ -161,7 +161,11 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planRuntimeStatus(news$, world, runtimeRevision, clock),
         planNotes(changes$, clock),
       );
-    const enact = enacting(options);
+    const latest = (run: RunRecord): RunRecord => {
+      const known = world.runs.get(run.key);
+      return known?.uid === run.uid ? known : run;
+    };
+    const enact = enacting({ ...options, latest });
     const outcomes$ = mandate$.pipe(
       switchMap((mandate) =>
         mandate === undefined

@@ -72,7 +72,10 @@ export type PlacementIndex = Readonly<{
   place: () => ReadonlyArray<Placement>;
   /** Whether the Run is in the queue. */
   isWaiting: (key: ObjectKey) => boolean;
-  /** Why these Runs wait; Runs that do not wait are left out. Costs one walk per Runtime concerned. */
+  /**
+   * Why these Runs wait, youngest first; Runs that do not wait are left out. The youngest wait longest, and writes about
+   * the oldest would only be in the way of their placement. Costs one walk per Runtime concerned.
+   */
   explain: (keys: Iterable<ObjectKey>) => ReadonlyArray<Wait>;
   /** Why Runs of this Runtime wait in general. */
   poolReason: (runtime: ObjectKey) => WaitReason;
@@ -397,7 +400,7 @@ export const placementIndex = (): PlacementIndex => {
           if (wanted.has(entry)) waits.push(waitOf(entry.run, pool, ahead));
         });
       }
-      return waits;
+      return waits.reverse();
     },
     poolReason,
     waitingOf: (runtime) =>

@@ -30,6 +30,8 @@ export type EnactOptions = Readonly<{
   random: () => number;
   /** Name of this operator, as Events show it. */
   identity: string;
+  /** The newest version of the Run that is known: a command may have waited behind a write of ours. */
+  latest: (run: RunRecord) => RunRecord;
 }>;
 
 const refOf = ({ namespace, name }: ObjectRef): ObjectRef => ({ namespace, name });
@@ -77,9 +79,9 @@ const replacing = (
 });
 
 /** A function that enacts one command once. */
-export const enacting = ({ kube, sessions, settings, now, random, identity }: EnactOptions) => {
+export const enacting = ({ kube, sessions, settings, now, random, identity, latest }: EnactOptions) => {
   const advance = (command: Extract<Command, { kind: 'AdvanceRun' }>): Observable<Outcome> => {
-    const { run } = command;
+    const run = latest(command.run);
     const stepped = step(run, run.status, eventOf(command.step, now(), random()));
     if (E.isLeft(stepped))
       return of({
