@@ -16,17 +16,20 @@ const collect = (value: string, before: ReadonlyArray<string> | undefined): Read
 export const repeated = (flags: string, description: string): Option =>
   new Option(flags, description).argParser(collect);
 
+/** Made once: twenty commands share them. */
+const globalOptions: ReadonlyArray<Option> = [
+  new Option('--kubeconfig <file>', 'kubeconfig to use instead of the one found'),
+  new Option('--context <name>', 'context of the kubeconfig'),
+  new Option('-n, --namespace <name>', "namespace, instead of the context's"),
+  new Option('-o, --output <format>', 'table, wide, json, yaml, name or jsonpath=TEMPLATE'),
+  new Option('--request-timeout <duration>', 'limit of one request, such as 10s; 0 means none'),
+  new Option('--no-color', 'no colours (NO_COLOR does the same)'),
+  new Option('-v, --verbose', 'show requests on stderr, and more of an error'),
+].map((option) => option.helpGroup('Flags of every command:'));
+
 /** The flags of every command. Given to the program and to each command, so that they stand anywhere. */
 export const withGlobalFlags = (command: Command): Command =>
-  [
-    new Option('--kubeconfig <file>', 'kubeconfig to use instead of the one found'),
-    new Option('--context <name>', 'context of the kubeconfig'),
-    new Option('-n, --namespace <name>', "namespace, instead of the context's"),
-    new Option('-o, --output <format>', 'table, wide, json, yaml, name or jsonpath=TEMPLATE'),
-    new Option('--request-timeout <duration>', 'limit of one request, such as 10s; 0 means none'),
-    new Option('--no-color', 'no colours (NO_COLOR does the same)'),
-    new Option('-v, --verbose', 'show requests on stderr, and more of an error'),
-  ].reduce((all, option) => all.addOption(option.helpGroup('Flags of every command:')), command);
+  globalOptions.reduce((all, option) => all.addOption(option), command);
 
 /** A command that does something. `-- operands` are counted apart from those before the dashes. */
 export const verb = (

@@ -1,17 +1,6 @@
 /** What was typed, after the flags are known by name: what every command parses into its own options. */
-import { parseDuration } from '../model/time.js';
 import { usage } from './failure.js';
 import { type Format, parseFormat } from './output/format.js';
-
-/** Flags that every command takes. */
-export type GlobalFlags = Readonly<{
-  kubeconfig?: string | undefined;
-  context?: string | undefined;
-  namespace?: string | undefined;
-  /** Limit of one request, milliseconds; 0 means none. */
-  requestTimeoutMs?: number | undefined;
-  verbose: boolean;
-}>;
 
 /** One command line, as the command sees it. */
 export type Input = Readonly<{
@@ -47,15 +36,6 @@ export const countFlag = (input: Input, name: string, flag: string, least = 0): 
   return value;
 };
 
-/** Milliseconds of a duration flag. Errors: Usage. */
-export const durationFlag = (input: Input, name: string, flag: string): number | undefined => {
-  const text = textFlag(input, name);
-  if (text === undefined) return undefined;
-  const parsed = parseDuration(text);
-  if (parsed._tag === 'Left') throw usage(`${flag}: ${parsed.left}`);
-  return parsed.right;
-};
-
 /** `-o`. Errors: Usage. */
 export const formatFlag = (input: Input): Format => parseFormat(textFlag(input, 'output'));
 
@@ -64,21 +44,6 @@ export const objectFormatFlag = (input: Input): Format => {
   const format = formatFlag(input);
   if (format.kind === 'name') throw usage('-o name does not go with this command: there is no name to print');
   return format;
-};
-
-/** The flags that choose the cluster. Errors: Usage. */
-export const globalFlags = (input: Input): GlobalFlags => {
-  const namespace = textFlag(input, 'namespace');
-  if (namespace === '') throw usage('-n needs the name of a namespace');
-  const timeout = textFlag(input, 'requestTimeout');
-  return {
-    kubeconfig: textFlag(input, 'kubeconfig'),
-    context: textFlag(input, 'context'),
-    namespace,
-    // kubectl's 0 means no limit.
-    requestTimeoutMs: timeout === '0' ? 0 : durationFlag(input, 'requestTimeout', '--request-timeout'),
-    verbose: isOn(input, 'verbose'),
-  };
 };
 
 /**

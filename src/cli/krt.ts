@@ -1,7 +1,8 @@
 /** What a command is handed: everything outside it, as functions. */
 
 import type { Api } from './api/api.js';
-import type { GlobalFlags, Input } from './input.js';
+import type { GlobalFlags } from './global-flags.js';
+import type { Input } from './input.js';
 
 /** Where a command writes. Data goes to `out`, all else to `err`. */
 export type Terminal = Readonly<{

@@ -1,6 +1,5 @@
 /** The real world of krt: this process, its files and its cluster. */
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 
 import { Failure } from './failure.js';
 import type { Krt, Terminal } from './krt.js';
@@ -69,35 +68,10 @@ export const processKrt = (argv: ReadonlyArray<string>): Krt => {
         '',
       ),
     readSource: readAllOf,
-    openCluster: async (flags) => {
-      const [{ chooseCluster }, { kubeClient }, { kubeApi }, { localKubeconfig }] = await Promise.all([
-        import('./api/choose-cluster.js'),
-        import('../io/kube/client.js'),
-        import('./api/kube-api.js'),
-        import('./cluster/local-kubeconfig.js'),
-      ]);
-      const cluster = await chooseCluster({
-        ...flags,
-        env: process.env,
-        home: homedir(),
-        localKubeconfig,
-      });
-      if (flags.verbose)
-        terminal.err(
-          `cluster ${cluster.server.origin}${cluster.context ? `, context ${cluster.context}` : ''}\n`,
-        );
-      const kube = kubeClient(cluster, {
-        userAgent: 'krt',
-        // node's timers cannot count further; 0 means no limit.
-        ...(flags.requestTimeoutMs === undefined
-          ? {}
-          : { requestTimeoutMs: Math.min(flags.requestTimeoutMs || 2 ** 31 - 1, 2 ** 31 - 1) }),
-      });
-      return {
-        api: kubeApi(kube, flags.verbose ? (line) => terminal.err(`${line}\n`) : undefined),
-        namespace: flags.namespace ?? cluster.namespace,
-      };
-    },
+    openCluster: async (flags) =>
+      (await import('./api/open-cluster.js')).openCluster(flags, process.env, (line) =>
+        terminal.err(`${line}\n`),
+      ),
     onInterrupt: (listener) => {
       process.on('SIGINT', listener);
       process.on('SIGTERM', listener);

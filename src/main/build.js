@@ -12,6 +12,22 @@ import { programs } from './programs.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+/**
+ * commander starts commands of other files through node:child_process, which krt has none of; loading it would be a
+ * tenth of `krt version`.
+ */
+const withoutSubprocesses = {
+  name: 'commander-without-subprocesses',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+      /[\\/]node_modules[\\/]commander[\\/]/.test(importer)
+        ? { path: 'nothing', namespace: 'nothing' }
+        : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: 'export {}' }));
+  },
+};
+
 /** Builds the named programs (default: all) whose entry exists; rejects when one does not compile. */
 export const build = async (outdir = join(root, 'dist'), names = Object.keys(programs)) => {
   const { build: bundle } = await import('esbuild');
@@ -30,7 +46,8 @@ export const build = async (outdir = join(root, 'dist'), names = Object.keys(pro
       target: 'node20',
       mainFields: ['module', 'main'],
       // rxjs offers node its CommonJS build alone, which cannot be shaken: 250 kB and 30 ms more at krt's start.
-      alias: { rxjs: join(root, 'node_modules/rxjs/dist/esm/index.js') },
+      // The same for the deep imports of fp-ts, of which io-ts would else bring a second copy.
+      alias: { rxjs: join(root, 'node_modules/rxjs/dist/esm/index.js'), 'fp-ts/lib': 'fp-ts/es6' },
       minifySyntax: true,
       minifyWhitespace: true,
       sourcemap: 'linked',
@@ -38,6 +55,7 @@ export const build = async (outdir = join(root, 'dist'), names = Object.keys(pro
       legalComments: 'none',
       logLevel: 'warning',
       external: ['dtrace-provider', 'source-map-support'],
+      plugins: [withoutSubprocesses],
       // CommonJS dependencies inside an ES module bundle still call require for node's own modules.
       banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
     });
@@ -57,6 +75,9 @@ export const build = async (outdir = join(root, 'dist'), names = Object.keys(pro
 };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values, positionals } = parseArgs({ options: { outdir: { type: 'string' } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({
+    options: { outdir: { type: 'string' } },
+    allowPositionals: true,
+  });
   await build(values.outdir, positionals.length > 0 ? positionals : undefined);
 }

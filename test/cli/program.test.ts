@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
-import { globalFlags, namesOf } from '../../src/cli/input.js';
+import { globalFlags } from '../../src/cli/global-flags.js';
+import { namesOf } from '../../src/cli/input.js';
 import { failing, typed } from './typed.js';
 
 describe('the command tree', () => {

@@ -2,7 +2,8 @@
 import { runs } from '../../model/resources.js';
 import type { ArtifactRef } from '../../model/run.js';
 import { Failure, usage } from '../failure.js';
-import { globalFlags, type Input, nameOf, textFlag } from '../input.js';
+import { globalFlags } from '../global-flags.js';
+import { type Input, nameOf, textFlag } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
 import { readRun } from '../run/read-run.js';
 

@@ -1,6 +1,7 @@
 /** `krt artifact list` */
 import { runs } from '../../model/resources.js';
-import { formatFlag, globalFlags, type Input } from '../input.js';
+import { globalFlags } from '../global-flags.js';
+import { formatFlag, type Input } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
 import type { Format } from '../output/format.js';
 import { checkFormat, formatObject } from '../output/print.js';

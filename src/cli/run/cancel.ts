@@ -1,6 +1,7 @@
 /** `krt cancel` */
 import { runs } from '../../model/resources.js';
-import { formatFlag, globalFlags, type Input, isOn, namesOf } from '../input.js';
+import { globalFlags } from '../global-flags.js';
+import { formatFlag, type Input, isOn, namesOf } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
 import type { Format } from '../output/format.js';
 import { checkFormat, formatObject, listOf, qualifiedName } from '../output/print.js';

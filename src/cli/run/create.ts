@@ -1,7 +1,8 @@
 /** `krt run` */
 import { runs, runtimes } from '../../model/resources.js';
 import { Failure, usage } from '../failure.js';
-import { formatFlag, globalFlags, type Input, isOn } from '../input.js';
+import { globalFlags } from '../global-flags.js';
+import { formatFlag, type Input, isOn } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
 import type { Format } from '../output/format.js';
 import { checkFormat, formatObject, qualifiedName } from '../output/print.js';

@@ -1,7 +1,8 @@
 /** `krt delete` */
 import { runs } from '../../model/resources.js';
 import { usage } from '../failure.js';
-import { formatFlag, globalFlags, type Input, namesOf } from '../input.js';
+import { globalFlags } from '../global-flags.js';
+import { formatFlag, type Input, namesOf } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
 import { failFor, settle } from '../resource/get.js';
 

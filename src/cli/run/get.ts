@@ -1,6 +1,7 @@
 /** `krt get` */
 import { runs } from '../../model/resources.js';
-import { formatFlag, globalFlags, type Input, namesOf } from '../input.js';
+import { globalFlags } from '../global-flags.js';
+import { formatFlag, type Input, namesOf } from '../input.js';
 import type { Verb } from '../krt.js';
 import { checkFormat } from '../output/print.js';
 import { type GetOptions, getObjects } from '../resource/get.js';

@@ -3,7 +3,8 @@
 import { runs } from '../../model/resources.js';
 import { PHASES, type Phase } from '../../model/run.js';
 import { usage } from '../failure.js';
-import { formatFlag, globalFlags, type Input, isOn, listFlag, nameOf, textFlag } from '../input.js';
+import { globalFlags } from '../global-flags.js';
+import { formatFlag, type Input, isOn, listFlag, nameOf, textFlag } from '../input.js';
 import type { Verb } from '../krt.js';
 import { checkFormat } from '../output/print.js';
 import { type ListOptions, listObjects } from '../resource/list.js';

@@ -1,7 +1,8 @@
 /** The flags of `krt run` → the Run to create. */
 import { GROUP, VERSION } from '../../model/resources.js';
 import { usage } from '../failure.js';
-import { countFlag, durationFlag, type Input, listFlag, nameOf, textFlag } from '../input.js';
+import { durationFlag } from '../global-flags.js';
+import { countFlag, type Input, listFlag, nameOf, textFlag } from '../input.js';
 
 /** What is to be created; the runtime and the name may be left to be found. */
 export type RunOrder = Readonly<{

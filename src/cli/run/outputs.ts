@@ -1,7 +1,8 @@
 /** `krt outputs` */
 import { runs } from '../../model/resources.js';
 import { Failure, usage } from '../failure.js';
-import { formatFlag, globalFlags, type Input } from '../input.js';
+import { globalFlags } from '../global-flags.js';
+import { formatFlag, type Input } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
 import type { Format } from '../output/format.js';
 import { checkFormat, formatObject } from '../output/print.js';

@@ -3,7 +3,8 @@ import * as t from 'io-ts';
 
 import { GROUP, runs, VERSION } from '../../model/resources.js';
 import { Failure } from '../failure.js';
-import { formatFlag, globalFlags, type Input, isOn, nameOf, textFlag } from '../input.js';
+import { globalFlags } from '../global-flags.js';
+import { formatFlag, type Input, isOn, nameOf, textFlag } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
 import { checkFormat } from '../output/print.js';
 import { type CreateOptions, createAndAttend } from './create.js';

@@ -2,7 +2,8 @@
 
 import { formatDuration } from '../../model/time.js';
 import { Failure } from '../failure.js';
-import { durationFlag, formatFlag, globalFlags, type Input, namesOf } from '../input.js';
+import { durationFlag, globalFlags } from '../global-flags.js';
+import { formatFlag, type Input, namesOf } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
 import type { Format } from '../output/format.js';
 import { checkFormat, formatObject, listOf } from '../output/print.js';

@@ -1,7 +1,8 @@
 /** `krt runtime list` */
 import { runtimes } from '../../model/resources.js';
 import { usage } from '../failure.js';
-import { formatFlag, globalFlags, type Input, isOn, textFlag } from '../input.js';
+import { globalFlags } from '../global-flags.js';
+import { formatFlag, type Input, isOn, textFlag } from '../input.js';
 import type { Verb } from '../krt.js';
 import { checkFormat } from '../output/print.js';
 import { type ListOptions, listObjects } from '../resource/list.js';
