@@ -21,7 +21,7 @@ const object = {
       { apiVersion: 'v1', kind: 'B', name: 'n2', uid: 'u2' },
     ],
   },
-  data: { k: 'v', l: 'w' },
+  data: { k: 'v' },
 };
 
 /** Template → what both kubectl and krt print. */
@@ -53,7 +53,7 @@ const asKubectl: ReadonlyArray<readonly [template: string, printed: string]> = [
   ["{.metadata.ownerReferences[?(@.uid=='u2')]}", '{"apiVersion":"v1","kind":"B","name":"n2","uid":"u2"}'],
   ['{..uid}', 'u1 u2'],
   ['{.metadata.ownerReferences..name}', 'n1 n2'],
-  ['{.data.*}', 'v w'],
+  ['{.data.*}', 'v'],
   ['{.nope}|{.metadata.nope.deeper}', '|'],
   ['{.kind}{"\\t"}{.metadata.name}', 'ConfigMap\tx'],
   ["text {.kind} 'q'", "text ConfigMap 'q'"],
