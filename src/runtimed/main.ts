@@ -18,23 +18,16 @@ if (E.isLeft(config)) {
   for (const problem of config.left) process.stderr.write(`runtimed: ${problem}\n`);
   process.exit(2);
 }
-const log = openLog({
-  name: 'runtimed',
-  streams: [
-    {
-      type: 'stream',
-      stream: boundedOutput(process.stdout, (dropped) =>
-        log.warn({ dropped }, 'log records were dropped, their reader was too slow'),
-      ),
-    },
-  ],
-});
+const stdout = boundedOutput(process.stdout, (dropped) =>
+  log.warn({ dropped }, 'log records were dropped, their reader was too slow'),
+);
+const log = openLog({ name: 'runtimed', streams: [{ type: 'stream', stream: stdout }] });
 try {
   const { serviceAccountDir, host, port } = config.right.api;
   const cluster = await clusterFromServiceAccount(serviceAccountDir, host, port);
   if (E.isLeft(cluster)) throw new Error(cluster.left.message);
   const kube = kubeClient(cluster.right, { userAgent: `runtimed/${VERSION}` });
-  const running = await startRuntimed(config.right, kube, log);
+  const running = await startRuntimed(config.right, kube, log, (records) => stdout.write(records));
   const drain = (): void => {
     log.info('draining, running attempts are left to end');
     running.drain();

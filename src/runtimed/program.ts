@@ -1,4 +1,5 @@
 /** Puts runtimed together: adapters made from its settings, the streams over them, its servers. One subscription. */
+import { hostname } from 'node:os';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { defer, Subject, tap } from 'rxjs';
 import { runtimed } from '../../streams/runtimed.js';
@@ -9,6 +10,7 @@ import { nowMicros } from '../io/clock.js';
 import type { Log } from '../io/log.js';
 import { serveMetrics } from '../io/metrics-server.js';
 import { serveProbes } from '../io/probes.js';
+import { outputRecords } from '../io/run-logs/output-records.js';
 import { RunLogs } from '../io/run-logs/run-logs.js';
 import { logsServer } from '../io/run-logs/server.js';
 import { teeOutput } from '../io/run-logs/tee.js';
@@ -43,27 +45,6 @@ export type Running = Readonly<{
   close: () => Promise<void>;
 }>;
 
-/** One record of a Run's output, as it stands on runtimed's stdout. */
-const outputLog =
-  (log: Log, pod: string): ConstructorParameters<typeof RunLogs>[1] =>
-  ({ ref, runtime }, { stream, seq, line, partial, droppedBytes }) =>
-    log.info(
-      {
-        run_uid: ref.uid,
-        run_name: ref.name,
-        namespace: ref.namespace,
-        runtime,
-        pod,
-        attempt: ref.attempt,
-        stream,
-        seq,
-        message: line.toString(),
-        ...(partial ? { partial } : {}),
-        ...(droppedBytes > 0 ? { dropped_bytes: droppedBytes } : {}),
-      },
-      'run output',
-    );
-
 /** What an earlier runtimed of this pod left behind, as inputs; rests of what never began are removed. */
 const recover = async ({ workDir, pod }: Config, logs: RunLogs, log: Log): Promise<ReadonlyArray<Input>> => {
   await createStateFolders(workDir);
@@ -86,14 +67,22 @@ const recover = async ({ workDir, pod }: Config, logs: RunLogs, log: Log): Promi
 };
 
 /**
- * Starts it; resolves when its servers listen.
+ * Starts it; resolves when its servers listen. `print` gets the Runs' output, as whole lines of JSON.
  *
  * @throws Error when the work folder cannot be used or an address cannot be bound.
  */
-export const startRuntimed = async (config: Config, kube: RuntimedKube, log: Log): Promise<Running> => {
+export const startRuntimed = async (
+  config: Config,
+  kube: RuntimedKube,
+  log: Log,
+  print: (records: string) => void,
+): Promise<Running> => {
   const { pod, workDir } = config;
-  const logs = new RunLogs(workDir, outputLog(log, pod.name), ({ ref }, err) =>
-    log.error({ ...logFields(ref), err }, 'log of the run can no longer be stored'),
+  const format = outputRecords({ hostname: hostname(), pid: process.pid, pod: pod.name });
+  const logs = new RunLogs(
+    workDir,
+    (owner, records) => print(format(owner, records)),
+    ({ ref }, err) => log.error({ ...logFields(ref), err }, 'log of the run can no longer be stored'),
   );
   const recovered = await recover(config, logs, log);
   const server = new RuntimeServerClient(printAddress(config.serverAddress));

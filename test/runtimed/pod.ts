@@ -145,12 +145,14 @@ export class Pod {
     if (E.isLeft(config)) throw new Error(config.left.join('; '));
     const lines = new Writable({
       write: (line: Buffer, _encoding, done) => {
-        this.#take(JSON.parse(line.toString()));
+        for (const record of line.toString().trimEnd().split('\n')) this.#take(JSON.parse(record));
         done();
       },
     });
     const log = bunyan.createLogger({ name: 'runtimed', level: 'debug', stream: lines });
-    this.#running = await startRuntimed(config.right, this.api.observed, log);
+    this.#running = await startRuntimed(config.right, this.api.observed, log, (records) =>
+      lines.write(records),
+    );
   }
 
   async #spawnRuntimed(): Promise<void> {

@@ -222,6 +222,18 @@ describe('runtimed', function () {
     expect((await api.read('moved')).status).to.deep.include({ phase: 'Running', attempt: 2 });
   });
 
+  it('keeps head and tail of a flood of output, which does not hold up its neighbour', async () => {
+    const flood = await pod.assign(
+      'flood',
+      script('yes a line of the flood | head -c 4000000; echo the end; sleep 300'),
+    );
+    await api.until('flood', ({ phase }) => phase === 'Running');
+    expect(await pod.run('neighbour', script('echo fine'))).to.include({ phase: 'Succeeded' });
+    await pod.untilRecords((records) => records.at(-1)?.message === 'the end');
+    pod.operator.cancel(flood);
+    expect(await pod.ended('flood')).to.include({ phase: 'Cancelled' });
+  });
+
   it('says plainly that artifacts were not kept', async () => {
     await pod.run('artifacts', script('echo body > "$KRUNTIME_ARTIFACTS_DIR/result.txt"'));
     await pod.logged('artifacts were not kept, no artifact store is configured', 'artifacts');

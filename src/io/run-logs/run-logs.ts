@@ -10,7 +10,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BehaviorSubject, distinctUntilChanged, map, type Observable, Subject } from 'rxjs';
 import { type AttemptRef, idOf } from '../../decide/sidecar/attempt.js';
-import { type Line, LineSplitter, spanOf } from '../../decide/sidecar/lines.js';
+import { type Line, LineSplitter } from '../../decide/sidecar/lines.js';
 import type { StreamName } from '../../decide/sidecar/server-event.js';
 import type { Micros } from '../../model/time.js';
 import type { Cursor } from '../../proto/gen/executor.js';
@@ -30,8 +30,8 @@ const LAST_LINE_BYTES = 1024;
 /** Whose log it is, as it stands in every record. */
 export type LogOwner = Readonly<{ ref: AttemptRef; runtime: string }>;
 
-/** A record on its way to runtimed's stdout. */
-export type EmitRecord = (owner: LogOwner, record: LogRecord) => void;
+/** Records on their way to runtimed's stdout, at least one. */
+export type EmitRecords = (owner: LogOwner, records: ReadonlyArray<LogRecord>) => void;
 
 type Entry = {
   readonly owner: LogOwner | undefined;
@@ -53,6 +53,15 @@ type Live = {
 /** What a reader needs to know of one attempt's log. */
 export type ReadableLog = Readonly<{ folder: string; attempt: number; isLive: () => boolean }>;
 
+/** The last line that is not blank, cut to what a message may hold. */
+const lastText = (lines: ReadonlyArray<Line>): string | undefined => {
+  for (let i = lines.length - 1; i >= 0; i -= 1) {
+    const text = lines[i]?.bytes.subarray(0, LAST_LINE_BYTES).toString().trim() ?? '';
+    if (text !== '') return text;
+  }
+  return undefined;
+};
+
 const idParts = (id: string): Readonly<{ uid: string; attempt: number }> => {
   const dot = id.lastIndexOf('.');
   return dot < 0 ? { uid: id, attempt: 1 } : { uid: id.slice(0, dot), attempt: Number(id.slice(dot + 1)) };
@@ -60,7 +69,7 @@ const idParts = (id: string): Readonly<{ uid: string; attempt: number }> => {
 
 export class RunLogs {
   readonly #root: string;
-  readonly #emit: EmitRecord;
+  readonly #emit: EmitRecords;
   readonly #onFailure: (owner: LogOwner, cause: unknown) => void;
   /** Id → log, the one that began first first. */
   readonly #entries = new Map<string, Entry>();
@@ -71,7 +80,7 @@ export class RunLogs {
   #stored = 0;
 
   /** @param onFailure an attempt's log can no longer be stored; it is told once */
-  constructor(workDir: string, emit: EmitRecord, onFailure: (owner: LogOwner, cause: unknown) => void) {
+  constructor(workDir: string, emit: EmitRecords, onFailure: (owner: LogOwner, cause: unknown) => void) {
     this.#root = join(workDir, '.kruntimes', 'logs');
     this.#emit = emit;
     this.#onFailure = onFailure;
@@ -187,27 +196,27 @@ export class RunLogs {
   output(id: string, stream: StreamName, offset: number, data: Buffer, at: Micros): void {
     const entry = this.#entries.get(id);
     if (!entry?.live || !entry.owner) return;
-    for (const line of entry.live.splitters[stream].push(offset, data))
-      this.#record(entry.live, entry.owner, stream, line, at);
+    this.#record(entry.live, entry.owner, stream, entry.live.splitters[stream].push(offset, data), at);
   }
 
-  #record(live: Live, owner: LogOwner, stream: StreamName, line: Line, at: Micros): void {
-    const record: LogRecord = {
-      seq: live.nextSeq,
-      timeMicros: at,
-      stream,
-      line: line.bytes,
-      partial: line.partial,
-      droppedBytes: line.droppedBytes > 0 ? spanOf(line) : 0,
-      attempt: owner.ref.attempt,
-    };
-    live.nextSeq += 1;
-    if (stream === 'stderr') {
-      const text = line.bytes.subarray(0, LAST_LINE_BYTES).toString().trim();
-      if (text !== '') live.lastStderr = text;
-    }
-    this.#emit(owner, record);
-    live.spool.append(record);
+  #record(live: Live, owner: LogOwner, stream: StreamName, lines: ReadonlyArray<Line>, at: Micros): void {
+    if (lines.length === 0) return;
+    const first = live.nextSeq;
+    const records = lines.map(
+      ({ bytes, partial, droppedBytes }, index): LogRecord => ({
+        seq: first + index,
+        timeMicros: at,
+        stream,
+        line: bytes,
+        partial,
+        droppedBytes,
+        attempt: owner.ref.attempt,
+      }),
+    );
+    live.nextSeq += records.length;
+    if (stream === 'stderr') live.lastStderr = lastText(lines) ?? live.lastStderr;
+    this.#emit(owner, records);
+    live.spool.append(records);
   }
 
   /** No more output comes: what has no newline becomes a record. Returns the last line of stderr that is not blank. */
@@ -216,7 +225,7 @@ export class RunLogs {
     const live = entry?.live;
     if (!entry || !live || !entry.owner) return '';
     for (const stream of ['stdout', 'stderr'] as const)
-      for (const line of live.splitters[stream].flush()) this.#record(live, entry.owner, stream, line, at);
+      this.#record(live, entry.owner, stream, live.splitters[stream].flush(), at);
     return live.lastStderr;
   }
 

@@ -90,12 +90,14 @@ export class Spool {
     this.#watch = watch;
   }
 
-  append(record: LogRecord): void {
+  /** Appends records that follow each other, at least one. */
+  append(records: ReadonlyArray<LogRecord>): void {
     const before = this.#position;
-    this.#position = after(before, record);
-    if (this.#failed) return;
-    const bytes = frame(record);
-    this.#waiting.push({ bytes, seq: record.seq, before });
+    this.#position = records.reduce(after, before);
+    const [first] = records;
+    if (this.#failed || !first) return;
+    const bytes = frame(records);
+    this.#waiting.push({ bytes, seq: first.seq, before });
     this.#watch.changed(bytes.length, 0);
     this.#writing ??= this.#write();
   }

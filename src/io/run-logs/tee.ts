@@ -1,21 +1,91 @@
-/** Output goes to the logs, all other news of the Runtime Server go on; an end takes the last line of stderr along. */
-import { concatMap, EMPTY, type Observable, of } from 'rxjs';
+/**
+ * Output goes to the logs, all other news of the Runtime Server go on; an end takes the last line of stderr along.
+ *
+ * A flood must not hold up its neighbours: output is worked off in slices of 8 KiB, a turn of the event loop each,
+ * in a lane per execution, and only an execution's own end waits for its lane. What waits is bounded, per lane and in
+ * all; a chunk beyond that is dropped, and the log marks the gap by the offset of the next.
+ */
+import { Observable } from 'rxjs';
 
-import type { ServerEvent, ServerNews } from '../../decide/sidecar/server-event.js';
+import type { OutputChunk, ServerEvent, ServerNews } from '../../decide/sidecar/server-event.js';
 import type { RunLogs } from './run-logs.js';
 
+/** Bytes worked off in one turn: at most as many lines, about 10 ms of work. */
+export const SLICE_BYTES = 8 * 1024;
+/** Bytes that may wait in one lane: as much as its spool keeps. */
+export const LANE_BYTES = 10 * 1024 * 1024;
+/** Bytes that may wait in all lanes; beyond it only lanes with less than a small share take more. */
+export const LANES_BYTES = 32 * 1024 * 1024;
+const SHARE_BYTES = 256 * 1024;
+
+type Item = OutputChunk | Extract<ServerEvent, { kind: 'Exited' }>;
+type Lane = { readonly items: Item[]; bytes: number };
+
 export const teeOutput =
-  (logs: RunLogs) =>
+  (logs: Pick<RunLogs, 'output' | 'finish' | 'close'>) =>
   (events$: Observable<ServerEvent>): Observable<ServerNews> =>
-    events$.pipe(
-      concatMap((event): Observable<ServerNews> => {
-        if (event.kind === 'Output') {
-          logs.output(event.id, event.stream, event.offset, event.data, event.at);
-          return EMPTY;
+    new Observable((news) => {
+      const lanes = new Map<string, Lane>();
+      let bytes = 0;
+      let turn: NodeJS.Immediate | undefined;
+
+      const exited = ({ id, exit, kind }: Extract<ServerEvent, { kind: 'Exited' }>): void => {
+        const lastStderr = logs.finish(id, exit.at);
+        logs.close(id);
+        news.next({ kind, id, exit: { ...exit, lastStderr } });
+      };
+      /** Works off at most a slice; returns what is left of the item. */
+      const work = (item: Item): Item | undefined => {
+        if (item.kind === 'Exited') {
+          exited(item);
+          return undefined;
         }
-        if (event.kind !== 'Exited') return of(event);
-        const lastStderr = logs.finish(event.id, event.exit.at);
-        logs.close(event.id);
-        return of({ ...event, exit: { ...event.exit, lastStderr } });
-      }),
-    );
+        const { id, stream, offset, data, at } = item;
+        logs.output(id, stream, offset, data.subarray(0, SLICE_BYTES), at);
+        return data.length <= SLICE_BYTES
+          ? undefined
+          : { ...item, offset: offset + SLICE_BYTES, data: data.subarray(SLICE_BYTES) };
+      };
+      /** One slice of each lane, so that they share the time. */
+      const round = (): void => {
+        turn = undefined;
+        for (const [id, lane] of lanes) {
+          const first = lane.items.shift();
+          const rest = first && work(first);
+          if (rest) lane.items.unshift(rest);
+          const done = first?.kind === 'Output' ? Math.min(first.data.length, SLICE_BYTES) : 0;
+          lane.bytes -= done;
+          bytes -= done;
+          if (lane.items.length === 0) lanes.delete(id);
+        }
+        if (lanes.size > 0) turn = setImmediate(round);
+      };
+      const wait = (item: Item): void => {
+        const size = item.kind === 'Output' ? item.data.length : 0;
+        const lane = lanes.get(item.id) ?? { items: [], bytes: 0 };
+        if (size > 0 && (lane.bytes + size > LANE_BYTES || (bytes > LANES_BYTES && lane.bytes > SHARE_BYTES)))
+          return;
+        lane.items.push(item);
+        lane.bytes += size;
+        bytes += size;
+        lanes.set(item.id, lane);
+        turn ??= setImmediate(round);
+      };
+      const events = events$.subscribe({
+        next: (event) => {
+          if (event.kind !== 'Output' && event.kind !== 'Exited') news.next(event);
+          else if (lanes.has(event.id)) wait(event);
+          else {
+            // Most output is small and finds its lane empty: it is worked off at once.
+            const rest = work(event);
+            if (rest) wait(rest);
+          }
+        },
+        error: (cause: unknown) => news.error(cause),
+        complete: () => news.complete(),
+      });
+      return () => {
+        events.unsubscribe();
+        clearImmediate(turn);
+      };
+    });

@@ -36,7 +36,7 @@ describe('RunLogs', () => {
   const open = (emitted: LogRecord[] = []): RunLogs =>
     new RunLogs(
       workDir,
-      (_owner, record) => emitted.push(record),
+      (_owner, records) => emitted.push(...records),
       (_owner, cause) => {
         throw cause;
       },

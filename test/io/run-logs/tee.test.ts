@@ -1,0 +1,79 @@
+import { expect } from 'chai';
+import { Subject } from 'rxjs';
+
+import type { ServerEvent, ServerNews } from '../../../src/decide/sidecar/server-event.js';
+import { LANE_BYTES, SLICE_BYTES, teeOutput } from '../../../src/io/run-logs/tee.js';
+import { micros } from '../../../src/model/time.js';
+
+const at = micros(0);
+const output = (id: string, offset: number, size: number): ServerEvent => ({
+  kind: 'Output',
+  id,
+  stream: 'stdout',
+  offset,
+  data: Buffer.alloc(size, 'x'),
+  at,
+});
+const exited = (id: string): ServerEvent => ({
+  kind: 'Exited',
+  id,
+  exit: { code: 0, signal: 0, cause: 'Exited', errorMessage: '', at },
+});
+
+/** What reached the logs and what went on, in order; resolves when `id` has ended. */
+const play = (events: ReadonlyArray<ServerEvent>, last: string): Promise<ReadonlyArray<string>> =>
+  new Promise((resolve) => {
+    const seen: string[] = [];
+    const source = new Subject<ServerEvent>();
+    const subscription = source
+      .pipe(
+        teeOutput({
+          output: (id, _stream, offset, data) => seen.push(`${id} ${offset} ${data.length}`),
+          finish: (id) => `last of ${id}`,
+          close: () => undefined,
+        }),
+      )
+      .subscribe((news: ServerNews) => {
+        seen.push(news.kind === 'Exited' ? `${news.id} exited: ${news.exit.lastStderr}` : news.kind);
+        if (news.kind !== 'Exited' || news.id !== last) return;
+        resolve(seen);
+        queueMicrotask(() => subscription.unsubscribe());
+      });
+    for (const event of events) source.next(event);
+  });
+
+describe('teeOutput', () => {
+  it('works small output off at once, and takes the last line of stderr along with the end', async () => {
+    expect(await play([output('a', 0, 10), exited('a')], 'a')).to.deep.equal([
+      'a 0 10',
+      'a exited: last of a',
+    ]);
+  });
+
+  it('lets a neighbour end while a flood waits, and the flood only after all its output', async () => {
+    const seen = await play(
+      [output('flood', 0, 3 * SLICE_BYTES), exited('flood'), output('b', 0, 5), exited('b')],
+      'flood',
+    );
+    expect(seen).to.deep.equal([
+      `flood 0 ${SLICE_BYTES}`,
+      'b 0 5',
+      'b exited: last of b',
+      `flood ${SLICE_BYTES} ${SLICE_BYTES}`,
+      `flood ${2 * SLICE_BYTES} ${SLICE_BYTES}`,
+      'flood exited: last of flood',
+    ]);
+  });
+
+  it('drops what is beyond the bound of a lane, and goes on behind the gap', async () => {
+    const chunk = 64 * 1024;
+    const count = LANE_BYTES / chunk + 50;
+    const seen = await play(
+      [...Array.from({ length: count }, (_, i) => output('a', i * chunk, chunk)), exited('a')],
+      'a',
+    );
+    const bytes = seen.slice(0, -1).reduce((sum, line) => sum + Number(line.split(' ')[2]), 0);
+    expect(bytes).to.be.within(LANE_BYTES - chunk, LANE_BYTES + SLICE_BYTES);
+    expect(seen.at(-1)).to.equal('a exited: last of a');
+  });
+});
