@@ -4,7 +4,7 @@
  */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type Logger from 'bunyan';
 import bunyan from 'bunyan';
@@ -102,6 +102,12 @@ export const startApiServer = async (options: ApiServerOptions): Promise<ApiServ
       requestTimeout: 60_000,
     });
     server.on('request', (request, response) => void router.handle(request, response));
+    // Connections that switched protocols are no longer the HTTP server's to close.
+    const sockets = new Set<Socket>();
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
     server.on('upgrade', (request, socket, head) => router.handleUpgrade(request, socket, head));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -115,7 +121,7 @@ export const startApiServer = async (options: ApiServerOptions): Promise<ApiServ
     const close = async (): Promise<void> => {
       for (const stop of stops) stop();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
       await closed;
       await store.close();
     };
