@@ -2,7 +2,7 @@
  * Runs effects for items, never two at once for one key, at most `concurrency` in all, urgent ones first.
  *
  * While a key is busy or waiting, a newer item of the same key *and kind* replaces the waiting one: only the newest
- * decision counts. Items of other kinds of that key wait in their order.
+ * decision counts. Items of other kinds of that key wait in their order, the urgent ones before the others.
  *
  * Guarantees: every accepted item is run or replaced by a newer one of its kind; the source's completion lets what is
  * waiting and running finish; unsubscribing cancels all. Why not groupBy or mergeMap: the first keeps every key for
@@ -58,9 +58,20 @@ export const runKeyed =
       let isLast = false;
       let isDraining = false;
 
+      /** The first urgent item of a key, else its first: an urgent one must not wait for what may wait itself. */
+      const firstOf = (kinds: ReadonlyMap<string, I>): readonly [string, I] | undefined => {
+        let first: readonly [string, I] | undefined;
+        for (const entry of kinds) {
+          if (!isBackground(entry[1])) return entry;
+          first ??= entry;
+        }
+        return first;
+      };
+
       const lineUp = (key: string): void => {
-        const first = waiting.get(key)?.values().next();
-        if (first && !first.done) (isBackground(first.value) ? background : urgent).ready.push(key);
+        const kinds = waiting.get(key);
+        const next = kinds && firstOf(kinds);
+        if (next) (isBackground(next[1]) ? background : urgent).ready.push(key);
       };
 
       const startOne = (): boolean => {
@@ -73,9 +84,10 @@ export const runKeyed =
         }
         if (key === undefined) return false;
         const kinds = waiting.get(key);
-        const next = kinds?.entries().next();
-        if (!kinds || !next || next.done || busy.has(key)) return true;
-        const [kind, item] = next.value;
+        if (!kinds || busy.has(key)) return true;
+        const next = firstOf(kinds);
+        if (!next) return true;
+        const [kind, item] = next;
         kinds.delete(kind);
         if (kinds.size === 0) waiting.delete(key);
         start(key, item, lane === background);
