@@ -1,6 +1,6 @@
 /** What dies, what happens: runtimed, its Runtime Server, its operator, in the middle of Runs. */
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { expect } from 'chai';
@@ -27,7 +27,7 @@ const readLines = (
   });
 
 describe('runtimed, when something dies', function () {
-  this.timeout(30_000);
+  this.timeout(90_000);
   let api: Api;
   const open: Pod[] = [];
 
@@ -50,22 +50,23 @@ describe('runtimed, when something dies', function () {
   it('takes up after kill -9 what still runs and what ended meanwhile, with the log neither lost nor doubled', async () => {
     const pod = await start({ isProcess: true });
     await pod.ready();
-    const running = await pod.assign(
-      'goes-on',
-      script('for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.5; done'),
-    );
-    await pod.assign('ends-meanwhile', script('echo "done=yes" >> "$KRUNTIME_OUTPUTS"; sleep 0.6; exit 4'));
-    await pod.printed('goes-on', '1');
+    // Each waits for a file in its workspace, so that the test says when it goes on, however slow the machine is.
+    const until = (file: string): string => `until [ -e ${file} ]; do sleep 0.02; done`;
+    const running = await pod.assign('goes-on', script(`echo 1; echo 2; ${until('more')}; echo 3; printf 4`));
+    const ending = await pod.assign('ends-meanwhile', script(`echo here; ${until('end')}; exit 4`));
+    await Promise.all([pod.printed('goes-on', '2'), pod.printed('ends-meanwhile', 'here')]);
     await pod.killRuntimed();
+    await writeFile(join(pod.workDir, ending.metadata.uid, 'end'), '');
     await pod.startRuntimed();
     const { hello } = await pod.operator.session(1);
     expect(hello.held.map(({ runName }) => runName).sort()).to.deep.equal(['ends-meanwhile', 'goes-on']);
-    const [first, second] = await Promise.all([pod.ended('goes-on'), pod.ended('ends-meanwhile')]);
+    const second = await pod.ended('ends-meanwhile');
+    await writeFile(join(pod.workDir, running.metadata.uid, 'more'), '');
+    const first = await pod.ended('goes-on');
     expect(first).to.include({ phase: 'Succeeded', attempt: 1 });
     expect(second).to.include({ phase: 'Failed', attempt: 1, exitCode: 4 });
-    expect(await readLines(pod, { runUid: running.metadata.uid, follow: true })).to.deep.equal(
-      Array.from('12345678'),
-    );
+    const lines = await readLines(pod, { runUid: running.metadata.uid, follow: true });
+    expect(lines).to.deep.equal(['1', '2', '3', '4']);
   });
 
   it('starts an assignment that was made while it was down, and fails what it lost with ExecutionLost', async () => {

@@ -19,7 +19,7 @@ const isAlive = (pid: unknown): boolean => {
 
 for (const kind of ['bash', 'unary'] satisfies ReadonlyArray<ServerKind>)
   describe(`runtimed with the ${kind} Runtime Server`, function () {
-    this.timeout(20_000);
+    this.timeout(60_000);
     let api: Api;
     let pod: Pod;
 
@@ -123,6 +123,7 @@ for (const kind of ['bash', 'unary'] satisfies ReadonlyArray<ServerKind>)
             pod.run(name, script(`sleep 0.2; echo "n=${i}" >> "$KRUNTIME_OUTPUTS"; exit ${i % 2}`)),
           ),
         );
+        expect(ends.filter(({ message }) => !message?.startsWith('exit code'))).to.deep.equal([]);
         expect(ends.map(({ exitCode }) => exitCode)).to.deep.equal(names.map((_, i) => i % 2));
         expect(ends.map(({ outputs }) => outputs?.n)).to.deep.equal(
           names.map((_, i) => (i % 2 === 0 ? String(i) : undefined)),
@@ -132,7 +133,7 @@ for (const kind of ['bash', 'unary'] satisfies ReadonlyArray<ServerKind>)
   });
 
 describe('runtimed', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let api: Api;
   let pod: Pod;
 

@@ -34,8 +34,8 @@ export const RUNNING_AFTER_MS = 50;
 export const STOP_REPEAT_MS = 5_000;
 /** Pause before Execute is sent again to a server that did not answer but is still there. */
 export const EXECUTE_REPEAT_MS = 200;
-/** How long Execute is tried before the attempt counts as lost. */
-export const EXECUTE_LIMIT_MS = 5_000;
+/** How long Execute is tried, at a server that is there, before the attempt counts as lost: a busy node is slow. */
+export const EXECUTE_LIMIT_MS = 60_000;
 /** Pause before a Started write is tried again after the API was away. */
 export const RUNNING_REPEAT_MS = 1_000;
 

@@ -34,7 +34,7 @@ export type CallFailure = Readonly<{
 export type Call<A> = Observable<E.Either<CallFailure, A>>;
 
 /** Longest wait for an answer. Execute only starts something, so none of the calls takes long. */
-const CALL_MS = 5_000;
+const CALL_MS = 15_000;
 
 const KINDS: ReadonlyMap<number, CallFailure['kind']> = new Map([
   [status.NOT_FOUND, 'NotFound'],
