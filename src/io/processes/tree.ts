@@ -37,8 +37,8 @@ export const membersOf = (
   const members = new Map<number, ProcessFact>();
   const others: ProcessFact[] = [];
   for (const fact of facts) {
-    const isMember =
-      fact.pid === leader || fact.group === leader || fact.session === leader || carriesMark(fact.pid);
+    // Not by the leader's own id: it leads group and session while it lives, and may be somebody else's after that.
+    const isMember = fact.group === leader || fact.session === leader || carriesMark(fact.pid);
     if (isMember) members.set(fact.pid, fact);
     else others.push(fact);
   }

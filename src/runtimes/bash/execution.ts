@@ -4,7 +4,7 @@
  * The order of the end is fixed: the leader exits; every survivor of its tree is killed; what is left in the pipes is
  * read; only then it has exited. An ending that was asked for gives the whole tree, not only the leader, its grace.
  */
-import { once } from 'node:events';
+import { readSync } from 'node:fs';
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { constants } from 'node:os';
 
@@ -26,8 +26,8 @@ export type Timed<A> = Readonly<{ timeMicros: number; value: A }>;
 
 export const nowMicros = (): number => Math.round((performance.timeOrigin + performance.now()) * 1_000);
 
-/** For how long the pipes may stay open after the tree is dead: something out of reach holds them. Milliseconds. */
-const drainMs = 100;
+/** More than a pipe can hold; whoever still writes after that is out of reach and does not count. */
+const drainBytes = 2_097_152;
 
 /** Node fires a longer timer at once. */
 const longestTimerMs = 2 ** 31 - 1;
@@ -55,8 +55,20 @@ const readInto = (fd: number, kept: KeptOutput, onBytes: () => void): Socket => 
   return socket;
 };
 
-const closed = async (sockets: readonly Socket[]): Promise<void> => {
-  await Promise.all(sockets.map((socket) => (socket.closed ? undefined : once(socket, 'close'))));
+/** Reads what is in the pipe at this moment and closes it. Not left to the event loop: the end must not wait for its turn. */
+const drain = (socket: Socket, fd: number, kept: KeptOutput): void => {
+  try {
+    // A socket that has not been destroyed has not closed its descriptor.
+    for (let left = drainBytes; left > 0 && !socket.destroyed; ) {
+      const count = readSync(fd, readBuffer);
+      if (count === 0) break;
+      kept.append(readBuffer.subarray(0, count));
+      left -= count;
+    }
+  } catch {
+    // EAGAIN: empty, and held open by something out of reach.
+  }
+  socket.destroy();
 };
 
 export class Execution {
@@ -139,7 +151,8 @@ export class Execution {
 
   async #follow({ child, tree, stdoutFd, stderrFd }: Launched): Promise<void> {
     const news = (): void => this.#onNews(this);
-    const pipes = [readInto(stdoutFd, this.stdout, news), readInto(stderrFd, this.stderr, news)];
+    const out = readInto(stdoutFd, this.stdout, news);
+    const err = readInto(stderrFd, this.stderr, news);
     const { timeoutMs } = this.#settings;
     if (timeoutMs > 0)
       this.#timer = setTimeout(
@@ -151,15 +164,12 @@ export class Execution {
       child.once('exit', (...how) => resolve(how));
     });
     this.#leaderIsGone = true;
-    if (this.#cause !== undefined) await treeGone(tree, this.#graceEndsAt - performance.now());
+    const isGone = this.#cause !== undefined && (await treeGone(tree, this.#graceEndsAt - performance.now()));
     clearTimeout(this.#timer);
-    await killTree(tree);
+    if (!isGone) await killTree(tree);
 
-    const tooLong = setTimeout(() => {
-      for (const pipe of pipes) pipe.destroy();
-    }, drainMs);
-    await closed(pipes);
-    clearTimeout(tooLong);
+    drain(out, stdoutFd, this.stdout);
+    drain(err, stderrFd, this.stderr);
     this.stdout.trim();
     this.stderr.trim();
     const number = signal === null ? 0 : constants.signals[signal];

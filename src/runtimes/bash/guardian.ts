@@ -7,6 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { serverShift, treeVariable } from './marker.js';
@@ -50,14 +51,16 @@ done
 rm -rf -- "$folder"
 `;
 
-/** Starts it. It ends by itself right after this process. */
-export const startGuardian = ({ bash, env, server, leastLimit, folder }: GuardianSettings): void => {
+/**
+ * Starts it. It does its work when this process is gone, or when the function returned is called. It carries no sign of the pod: whoever sweeps the pod's
+ * processes must not end it before it has removed the folder.
+ */
+export const startGuardian = ({ bash, env, server, leastLimit, folder }: GuardianSettings): (() => void) => {
   const file = join(folder, 'guardian');
   writeFileSync(file, will, { mode: 0o600 });
   const guardian = spawn(bash, [file], {
     env: {
-      ...env,
-      BASH_ENV: '',
+      PATH: env.PATH,
       variable: treeVariable,
       server: String(server),
       least_limit: String(leastLimit),
@@ -70,4 +73,7 @@ export const startGuardian = ({ bash, env, server, leastLimit, folder }: Guardia
   });
   guardian.on('error', () => undefined);
   guardian.unref();
+  const [, , , line] = guardian.stdio;
+  if (line instanceof Socket) line.on('error', () => undefined).unref();
+  return () => line?.destroy();
 };

@@ -71,7 +71,8 @@ export class KeptOutput {
   #dropOld(): void {
     for (;;) {
       const oldest = this.#tail[0];
-      if (oldest === undefined || this.#tailBytes - oldest.used < this.#bounds.tailBytes) return;
+      // The last byte is always kept, so that every reader comes to the end.
+      if (oldest === undefined || this.#tailBytes - oldest.used < Math.max(1, this.#bounds.tailBytes)) return;
       this.#tail.shift();
       this.#tailBytes -= oldest.used;
       this.#dropped += oldest.used;

@@ -10,7 +10,7 @@ type Refused = Readonly<{ refused: string }>;
 const text = (name: string, isGood: (value: string) => boolean): t.Type<string> =>
   new t.Type<string>(
     name,
-    t.string.is,
+    (value): value is string => typeof value === 'string' && isGood(value),
     (input, context) =>
       typeof input === 'string' && isGood(input) ? t.success(input) : t.failure(input, context, name),
     t.identity,
@@ -20,7 +20,19 @@ const hasNul = (value: string): boolean => value.includes('\0');
 
 const Id = text('must have 1 to 253 printable characters', (value) => /^[\x21-\x7e]{1,253}$/.test(value));
 const Word = text('must not contain a NUL character', (value) => !hasNul(value));
-const EnvName = text('must not be empty and contain neither = nor NUL', (value) => /^[^=\0]+$/.test(value));
+const EnvName = text('has a name that is empty or contains = or NUL', (value) => /^[^=\0]+$/.test(value));
+/** Not `t.record(EnvName, Word)`: that leaves out entries with a bad name instead of refusing them. */
+const Environment = new t.Type<Readonly<Record<string, string>>>(
+  'Environment',
+  t.record(t.string, Word).is,
+  (input, context) => {
+    const decoded = t.record(t.string, Word).validate(input, context);
+    if (isLeft(decoded)) return decoded;
+    const badName = Object.keys(decoded.right).find((name) => !EnvName.is(name));
+    return badName === undefined ? decoded : t.failure(input, context, EnvName.name);
+  },
+  t.identity,
+);
 const Entrypoint = text(
   'must be a relative path without a .. segment',
   (value) => !hasNul(value) && !value.startsWith('/') && !value.split('/').includes('..'),
@@ -40,7 +52,7 @@ export const ExecuteCommand = t.readonly(
   t.type({
     id: Id,
     args: t.readonlyArray(Word),
-    env: t.record(EnvName, Word),
+    env: Environment,
     timeoutSeconds: WholeNumber,
     workingDir: Word,
     entrypoint: Entrypoint,

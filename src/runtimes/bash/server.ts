@@ -120,12 +120,12 @@ export const startServer = async (
   const fifoFolder = join(folder, 'fifos');
   for (const made of [guardFolder, fifoFolder]) mkdirSync(made, { mode: 0o700 });
   const waitFile = join(folder, 'wait');
-  writeFileSync(waitFile, waitText, { mode: 0o600 });
+  writeFileSync(waitFile, waitText(bash), { mode: 0o600 });
   writeFileSync(join(guardFolder, warmName), 'exit\n', { mode: 0o600 });
 
   const marker = new TreeMarker();
   const { server: serverNumber, leastLimit } = marker;
-  startGuardian({ bash, env: baseEnv, server: serverNumber, leastLimit, folder });
+  const endGuardian = startGuardian({ bash, env: baseEnv, server: serverNumber, leastLimit, folder });
   const fifos = new FifoStock(fifoFolder);
   const pool = new WarmPool(
     { bash, guardFolder, waitFile, scriptName: warmName, env: baseEnv },
@@ -162,8 +162,7 @@ export const startServer = async (
   const feeds = new Set<WatchFeed>();
   const server = new Server({
     'grpc.max_receive_message_length': largestRequestBytes,
-    'grpc.keepalive_time_ms': 10_000,
-    'grpc.keepalive_timeout_ms': 5_000,
+    // No keepalive: a peer on this machine that dies closes its socket, and one that is only slow would be cut off.
     'grpc.enable_channelz': 0,
   });
   server.addService(RuntimeService, runtimeService(executions, feeds));
@@ -180,6 +179,7 @@ export const startServer = async (
     });
     server.forceShutdown();
     rmSync(folder, { recursive: true, force: true });
+    endGuardian();
   };
 
   try {

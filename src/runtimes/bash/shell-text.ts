@@ -44,7 +44,7 @@ export type Prelude = Readonly<{
 
 /**
  * What a warm shell reads as its work, once. Afterwards it is as if it had been started in `cwd` with this
- * environment: no trace of its waiting (descriptors, BASH_ENV, OLDPWD, the seconds it waited, `$_`).
+ * environment: no trace of its waiting (descriptors, BASH_ENV, OLDPWD, the seconds it waited).
  */
 export const prelude = ({ bash, cwd, env, plan, realtimeLimit }: Prelude): string =>
   [
@@ -55,12 +55,12 @@ export const prelude = ({ bash, cwd, env, plan, realtimeLimit }: Prelude): strin
     ...Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`),
     planText(plan, bash),
     'SECONDS=0',
-    `: ${quote(bash)}`,
     '',
   ].join('\n');
 
 /**
  * The start-up file of every warm shell: it waits for a byte on fd 3, then reads its work from the file on fd 4. When
- * the server dies the byte never comes, the pipe ends, and so does the shell.
+ * the server dies the byte never comes, the pipe ends, and so does the shell. The last line is for `$_`.
  */
-export const waitText = 'IFS= read -r _ <&3 || exit\n. /dev/fd/4\n';
+export const waitText = (bash: string): string =>
+  `IFS= read -r _ <&3 || exit\n. /dev/fd/4\n: ${quote(bash)}\n`;

@@ -32,50 +32,67 @@ const ask = <A>(call: (reply: Reply<A>) => unknown): Promise<A> =>
 export class Watching {
   readonly events: WatchEvent[] = [];
   readonly stream: ClientReadableStream<WatchEvent>;
-  readonly #waiting = new Set<() => void>();
+  readonly #ofId = new Map<string, WatchEvent[]>();
+  readonly #waiting = new Map<string, Set<() => void>>();
+  #failure: Error | undefined;
 
   constructor(stream: ClientReadableStream<WatchEvent>) {
     this.stream = stream;
     stream.on('data', (event: WatchEvent) => {
       this.events.push(event);
-      for (const look of this.#waiting) look();
+      this.of(event.id).push(event);
+      for (const id of [event.id, '*']) for (const look of this.#waiting.get(id) ?? []) look();
     });
-    stream.on('error', () => {
-      for (const look of this.#waiting) look();
+    stream.on('error', (error) => {
+      this.#failure = error;
+      for (const looks of this.#waiting.values()) for (const look of looks) look();
     });
   }
 
-  /** The first answer of `find` that is not undefined, now or after a later event. */
-  async until<A>(find: (events: readonly WatchEvent[]) => A | undefined): Promise<A> {
-    const now = find(this.events);
+  /** Events of one execution, a list that grows. */
+  of(id: string): WatchEvent[] {
+    const known = this.#ofId.get(id);
+    if (known !== undefined) return known;
+    const fresh: WatchEvent[] = [];
+    this.#ofId.set(id, fresh);
+    return fresh;
+  }
+
+  /** The first answer of `find` that is not undefined, now or after a later event (of this execution, if named). */
+  async until<A>(find: (events: readonly WatchEvent[]) => A | undefined, id = '*'): Promise<A> {
+    const events = id === '*' ? this.events : this.of(id);
+    const now = find(events);
     if (now !== undefined) return now;
-    return new Promise((resolve) => {
+    const waiting = this.#waiting.get(id) ?? new Set();
+    this.#waiting.set(id, waiting);
+    return new Promise((resolve, reject) => {
       const look = (): void => {
-        const found = find(this.events);
-        if (found === undefined) return;
-        this.#waiting.delete(look);
-        resolve(found);
+        const found = find(events);
+        if (found === undefined && this.#failure === undefined) return;
+        waiting.delete(look);
+        if (found !== undefined) resolve(found);
+        else reject(this.#failure);
       };
-      this.#waiting.add(look);
+      waiting.add(look);
     });
   }
 
   exited(id: string): Promise<Exited> {
     return this.until((events) => {
-      for (const { id: of, event } of events) if (of === id && event?.$case === 'exited') return event.value;
-      return undefined;
-    });
+      const { event } = events.at(-1) ?? {};
+      return event?.$case === 'exited' ? event.value : undefined;
+    }, id);
   }
 
   /** Resolves when the stream's output of an execution contains the text. */
   async output(id: string, wanted: string): Promise<void> {
-    await this.until(() => (this.text(id).includes(wanted) ? true : undefined));
+    await this.until(() => (this.text(id).includes(wanted) ? true : undefined), id);
   }
 
   bytes(id: string, stream: OutputStream = OutputStream.OUTPUT_STREAM_STDOUT): Buffer {
     return Buffer.concat(
-      this.events.flatMap(({ id: of, event }) =>
-        of === id && event?.$case === 'output' && event.value.stream === stream ? [event.value.data] : [],
+      this.of(id).flatMap(({ event }) =>
+        event?.$case === 'output' && event.value.stream === stream ? [event.value.data] : [],
       ),
     );
   }
@@ -85,7 +102,6 @@ export class Watching {
   }
 
   cancel(): void {
-    this.stream.on('error', () => undefined);
     this.stream.cancel();
   }
 }
@@ -103,6 +119,7 @@ export class Client {
   readonly grpc: RuntimeClient;
   readonly workDir: string;
   #count = 0;
+  #watching: Watching | undefined;
 
   constructor(target: string, workDir: string) {
     this.grpc = new RuntimeClient(target, credentials.createInsecure(), {
@@ -140,16 +157,11 @@ export class Client {
 
   /** Runs to the end. */
   async finish(id: string): Promise<Result> {
-    const watching = this.watch();
+    this.#watching ??= this.watch();
+    const watching = this.#watching;
     const exited = await watching.exited(id);
-    watching.cancel();
-    return {
-      exited,
-      stdout: watching.text(id),
-      stderr: watching.text(id, OutputStream.OUTPUT_STREAM_STDERR),
-      watching,
-      id,
-    };
+    const stderr = watching.text(id, OutputStream.OUTPUT_STREAM_STDERR);
+    return { exited, stdout: watching.text(id), stderr, watching, id };
   }
 
   async run(text: string | Buffer, request: Partial<ExecuteRequest> = {}): Promise<Result> {
