@@ -12,6 +12,7 @@ import { map, of, ReplaySubject, type Subscription } from 'rxjs';
 
 import { operator } from '../../streams/operator.js';
 import { printAddress } from '../io/address.js';
+import { nowMicros, preciseClock } from '../io/clock.js';
 import { kubeClient } from '../io/kube/client.js';
 import { clusterFromKubeconfig, clusterFromServiceAccount } from '../io/kube/cluster.js';
 import { leadership } from '../io/kube/lease.js';
@@ -22,7 +23,6 @@ import { serveProbes } from '../io/probes.js';
 import { ensureAuthority, issueCertificate } from '../io/session/certificates.js';
 import { serveSessions } from '../io/session/server.js';
 import { reviewSessionToken } from '../io/session/token-review.js';
-import { micros } from '../model/time.js';
 import { version } from '../model/version.js';
 import { type ControllerConfig, parseConfig, USAGE } from './config.js';
 import { controllerMetrics } from './metrics.js';
@@ -111,7 +111,8 @@ const start = async (config: ControllerConfig): Promise<void> => {
       operatorUrl: config.sessionsUrl,
       operatorCa: authority.right.certificate,
     },
-    now: () => micros((performance.timeOrigin + performance.now()) * 1000),
+    now: nowMicros,
+    clock: preciseClock,
     random: Math.random,
     identity,
     selection: config.watchNamespace === undefined ? {} : { namespace: config.watchNamespace },

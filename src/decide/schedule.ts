@@ -11,7 +11,7 @@ import type { ObjectKey, PodUid } from '../model/ids.js';
 import type { News } from '../model/news.js';
 import type { Outcome } from '../model/outcome.js';
 import type { RunRecord } from '../model/run-record.js';
-import { toMillis } from '../model/time.js';
+import { micros, toMillis } from '../model/time.js';
 import type { World, WorldChange } from '../model/world.js';
 import { deadlines } from './deadlines.js';
 import { phaseOf } from './lifecycle.js';
@@ -116,10 +116,14 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
     returning.set(key, nowMs + STALE_MS);
   };
 
-  const placed = (): ReadonlyArray<Command> =>
+  const placed = (nowMs: number): ReadonlyArray<Command> =>
     index.place().map(({ run, pod }) => {
       explaining.remove(run.key);
-      return { kind: 'AdvanceRun', run, step: { kind: 'Assigned', pod: pod.name, podUid: pod.uid } };
+      return {
+        kind: 'AdvanceRun',
+        run,
+        step: { kind: 'Assigned', pod: pod.name, podUid: pod.uid, at: micros(nowMs * 1000) },
+      };
     });
 
   const explained = (nowMs: number): ReadonlyArray<Command> =>
@@ -136,12 +140,12 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
     apply: (input, nowMs) => {
       if (input.kind === 'Change') onChange(input.change, nowMs);
       else onOutcome(input.outcome, nowMs);
-      return placed();
+      return placed(nowMs);
     },
     dueMs: () => earliest(returning.nextMs(), explaining.nextMs()),
     wake: (nowMs) => {
       for (const key of returning.takeDue(nowMs)) onRun(key, world.runs.get(key), nowMs);
-      return [...placed(), ...explained(nowMs)];
+      return [...placed(nowMs), ...explained(nowMs)];
     },
   };
 };

@@ -1,4 +1,6 @@
 /** The wall clock in microseconds. */
+import { asyncScheduler, type SchedulerLike } from 'rxjs';
+
 import { type Micros, micros } from '../model/time.js';
 
 /** Further apart than this (ms), the wall clock was set and the steady one is matched to it anew. */
@@ -15,4 +17,10 @@ export const nowMicros = (): Micros => {
   const wall = Date.now();
   if (Math.abs(wall - (steady + offsetMs)) > STEP_MS) offsetMs = wall - steady;
   return micros((steady + offsetMs) * 1000);
+};
+
+/** rxjs's timers with `now()` to the microsecond, so that decisions of one millisecond keep their order. */
+export const preciseClock: SchedulerLike = {
+  now: () => nowMicros() / 1000,
+  schedule: (work, delay, state) => asyncScheduler.schedule(work, delay, state),
 };

@@ -12,7 +12,8 @@ import type { Micros } from './time.js';
 
 /** A step of a Run's life that the operator wants; the effect adds the time of writing. */
 export type RunStep =
-  | Readonly<{ kind: 'Assigned'; pod: string; podUid: PodUid }>
+  /** `at` is the time of the decision: writes of one moment may overtake each other, decisions do not. */
+  | Readonly<{ kind: 'Assigned'; pod: string; podUid: PodUid; at: Micros }>
   | Readonly<{ kind: 'Waited'; reason: WaitReason; message: string }>
   | Readonly<{ kind: 'Returned'; reason: string; message: string }>
   | Readonly<{ kind: 'AttemptEnded'; result: AttemptResult }>

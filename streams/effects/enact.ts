@@ -67,7 +67,7 @@ const assignmentOf = (run: RunRecord, status: RunStatus): Uint8Array =>
     : Buffer.from(JSON.stringify({ ...run.object, status: RunStatus.encode(status) }));
 
 const eventOf = (runStep: RunStep, at: Micros, chance: number): RunEvent =>
-  runStep.kind === 'AttemptEnded' ? { ...runStep, at, chance } : { ...runStep, at };
+  runStep.kind === 'AttemptEnded' ? { ...runStep, at, chance } : { at, ...runStep };
 
 /** null for each key that is no more, so that a merge patch removes it. */
 const replacing = (
