@@ -22,5 +22,5 @@ export const nowMicros = (): Micros => {
 /** rxjs's timers with `now()` to the microsecond, so that decisions of one millisecond keep their order. */
 export const preciseClock: SchedulerLike = {
   now: () => nowMicros() / 1000,
-  schedule: (work, delay, state) => asyncScheduler.schedule(work, delay, state),
+  schedule: asyncScheduler.schedule.bind(asyncScheduler),
 };
