@@ -1,5 +1,5 @@
 /** What the usage guide promises, and what users do wrong, against a whole control plane of real processes. */
-import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 
 import { expect } from 'chai';
 import { filter, firstValueFrom, scan, timeout } from 'rxjs';
@@ -10,14 +10,18 @@ import { Run } from '../../src/model/run.js';
 import { informer } from '../../streams/watch/informer.js';
 import { answer, type ControlPlane, startControlPlane } from './control-plane.js';
 
-/** Processes whose command line holds the text. */
-const alive = (text: string): ReadonlyArray<string> => {
-  try {
-    return execFileSync('pgrep', ['-f', text], { encoding: 'utf8' }).trim().split('\n');
-  } catch {
-    return [];
-  }
-};
+/** Command lines, of processes that live, which hold the text. */
+const alive = (text: string): ReadonlyArray<string> =>
+  readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
+      } catch {
+        return [];
+      }
+    })
+    .filter((line) => line.includes(text));
 
 describe('the guide', function () {
   this.timeout(30_000);
