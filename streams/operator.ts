@@ -70,7 +70,7 @@ export type OperatorOptions = Omit<EnactOptions, 'latest'> &
     selection: Selection;
     /** Set while this process leads; `isStillLeading` is asked before each act. */
     leads$: Observable<Readonly<{ isStillLeading: () => boolean }> | undefined>;
-    /** Emits when no new decision is to be taken. */
+    /** Emits when no new decision is to be taken, and to late subscribers that it has. */
     stop$?: Observable<unknown>;
     clock?: SchedulerLike;
   }>;
@@ -85,7 +85,7 @@ export type OperatorReport =
     }>
   /** It takes decisions now, or no longer. */
   | Readonly<{ kind: 'Deciding'; isDeciding: boolean; world: World }>
-  /** After `stop$`: the last effect has ended. */
+  /** After `stop$`, whether leading or not: no effect is in flight any more. */
   | Readonly<{ kind: 'Stopped' }>;
 
 /** All of it. Subscribe once. */
@@ -135,20 +135,26 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       map((fed) => fed.every(({ isSynced }) => isSynced)),
       startWith(false),
     );
-    const mandate$ = combineLatest([leads$, isSynced$]).pipe(
+    const mandate$ = combineLatest([leads$.pipe(startWith(undefined)), isSynced$]).pipe(
       map(([leads, isSynced]) => (isSynced ? leads : undefined)),
       distinctUntilChanged(),
       share(),
     );
 
-    const runtimeRevision = ({ spec }: RuntimeRecord): string => revisionOf(spec, settings);
-    const changes$ = defer(() => concat(from(snapshot()), changesSubject));
-    const news$ = merge(
-      outcomesSubject.pipe(map((outcome): News => ({ kind: 'Outcome', outcome }))),
-      changes$.pipe(map((change): News => ({ kind: 'Change', change }))),
-    );
-    const commands$ = (): Observable<Command> =>
-      merge(
+    const revisions = new WeakMap<RuntimeRecord, string>();
+    const runtimeRevision = (runtime: RuntimeRecord): string => {
+      const revision = revisions.get(runtime) ?? revisionOf(runtime.spec, settings);
+      revisions.set(runtime, revision);
+      return revision;
+    };
+    const commands$ = defer((): Observable<Command> => {
+      // One snapshot for all: they are subscribed to in one go, before anything can change.
+      const changes$ = concat(from(snapshot()), changesSubject);
+      const news$ = merge(
+        outcomesSubject.pipe(map((outcome): News => ({ kind: 'Outcome', outcome }))),
+        changes$.pipe(map((change): News => ({ kind: 'Change', change }))),
+      );
+      return merge(
         planSchedule(news$, world, clock),
         planCancellations(changes$, world),
         planDeliveries(changes$, world),
@@ -157,10 +163,11 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planExpiry(changes$, world, clock),
         planGrants(news$, world, clock),
         planPods(news$, world, { revisionOf: runtimeRevision, random }, clock),
-        planPodReadiness(changes$, world, clock),
+        planPodReadiness(news$, world, clock),
         planRuntimeStatus(news$, world, runtimeRevision, clock),
         planNotes(changes$, clock),
       );
+    });
     const latest = (run: RunRecord): RunRecord => {
       const known = world.runs.get(run.key);
       return known?.uid === run.uid ? known : run;
@@ -168,17 +175,15 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
     const enact = enacting({ ...options, latest });
     const outcomes$ = mandate$.pipe(
       switchMap((mandate) =>
-        mandate === undefined
-          ? EMPTY
-          : runCommands(commands$().pipe(takeUntil(stop$)), {
-              // A process that was paused may have been deposed before it is told.
-              enact: (command) => (mandate.isStillLeading() ? enact(command) : of(deposed(command))),
-              random,
-              clock,
-            }).pipe(
-              map((outcome): OperatorReport => ({ kind: 'Outcome', outcome })),
-              endWith<OperatorReport>({ kind: 'Stopped' }),
-            ),
+        runCommands((mandate === undefined ? NEVER : commands$).pipe(takeUntil(stop$)), {
+          // A process that was paused may have been deposed before it is told.
+          enact: (command) => (mandate?.isStillLeading() ? enact(command) : of(deposed(command))),
+          random,
+          clock,
+        }).pipe(
+          map((outcome): OperatorReport => ({ kind: 'Outcome', outcome })),
+          endWith<OperatorReport>({ kind: 'Stopped' }),
+        ),
       ),
       tap((report) => {
         if (report.kind !== 'Outcome') return;

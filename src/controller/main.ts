@@ -1,16 +1,16 @@
 /**
  * Entry of the operator: reads its flags, opens what it listens on, subscribes to `operator()` and ends in order.
  *
- * On SIGTERM it takes no new decision, lets writes in flight finish for a few seconds, closes the sessions, gives the
- * Lease back and exits 0. A defect ends it with 1; Kubernetes, or the local supervisor, starts it again.
+ * On SIGTERM it takes no new decision, lets writes in flight finish for a few seconds, gives the Lease back, closes the
+ * sessions and exits 0. A defect ends it with 1; Kubernetes, or the local supervisor, starts it again.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 
 import * as E from 'fp-ts/lib/Either.js';
-import { map, of, ReplaySubject, type Subscription } from 'rxjs';
+import { concat, map, NEVER, of, ReplaySubject, type Subscription, takeUntil, tap } from 'rxjs';
 
-import { operator } from '../../streams/operator.js';
+import { type OperatorOptions, operator } from '../../streams/operator.js';
 import { printAddress } from '../io/address.js';
 import { nowMicros, preciseClock } from '../io/clock.js';
 import { kubeClient } from '../io/kube/client.js';
@@ -89,13 +89,17 @@ const start = async (config: ControllerConfig): Promise<void> => {
   );
 
   const stop$ = new ReplaySubject<void>(1);
-  const leads$ = config.leaderElect
-    ? leadership(kube, { namespace: config.namespace, name: LEASE, identity, until$: stop$ }).pipe(
+  const release$ = new ReplaySubject<void>(1);
+  const leads$: OperatorOptions['leads$'] = config.leaderElect
+    ? leadership(kube, { namespace: config.namespace, name: LEASE, identity, until$: release$ }).pipe(
         map((state) => (state.kind === 'Leading' ? state : undefined)),
       )
-    : of({ isStillLeading: () => true });
+    : concat(of({ isStillLeading: () => true }), NEVER.pipe(takeUntil(release$)));
 
+  let isFinishing = false;
   const finish = async (code: number): Promise<void> => {
+    if (isFinishing) return;
+    isFinishing = true;
     subscription?.unsubscribe();
     await Promise.all([sessions.close(), metricsServer.close(), probes.close()]);
     kube.close();
@@ -116,7 +120,7 @@ const start = async (config: ControllerConfig): Promise<void> => {
     random: Math.random,
     identity,
     selection: config.watchNamespace === undefined ? {} : { namespace: config.watchNamespace },
-    leads$,
+    leads$: leads$.pipe(tap({ complete: () => void finish(0) })),
     stop$,
   }).subscribe({
     next: (report) => {
@@ -126,7 +130,8 @@ const start = async (config: ControllerConfig): Promise<void> => {
       }
       metrics.count(report);
       logReport(componentLog(log, 'operator'), report);
-      if (report.kind === 'Stopped') void finish(0);
+      // The Lease last, when nothing is written any more; its release ends the process.
+      if (report.kind === 'Stopped') release$.next();
     },
     error: (defect: unknown) => {
       log.fatal({ err: defect }, 'operator ended by a defect');
@@ -137,7 +142,6 @@ const start = async (config: ControllerConfig): Promise<void> => {
   const end = (signal: string): void => {
     log.info({ signal }, 'operator stopping');
     stop$.next();
-    if (!isDeciding) void finish(0);
     setTimeout(() => void finish(0), STOP_LIMIT_MS).unref();
   };
   process.once('SIGTERM', () => end('SIGTERM'));

@@ -23,6 +23,7 @@ export const deliveries = (world: World, change: WorldChange): ReadonlyArray<Com
   const run = world.runs.get(change.key);
   const isCurrent =
     run !== undefined &&
+    run.uid === change.runUid &&
     run.status.assignedPodUID === change.podUid &&
     (run.status.attempt ?? 1) === change.attempt;
   return isCurrent

@@ -52,13 +52,18 @@ const isSilent = (world: World, pod: PodRecord): boolean =>
 export const lostPods = (world: World): TimedMachine<WorldChange, Command> => {
   const silent = deadlines<PodUid>();
   const unseen = deadlines<ObjectKey>();
+  /** Pods whose silence has lasted too long: a Run whose loss could not be written is lost again in its next version. */
+  const unhealthy = new Set<PodUid>();
 
   const runsLost = (uid: PodUid, reason: LossReason): ReadonlyArray<Command> =>
     world.runsOn(uid).map((run) => lose(run, reason));
 
   const watchSilence = (pod: PodRecord, nowMs: number): void => {
-    if (!isSilent(world, pod)) silent.remove(pod.uid);
-    else if (silent.get(pod.uid) === undefined) silent.set(pod.uid, nowMs + UNHEALTHY_MS);
+    if (!isSilent(world, pod)) {
+      silent.remove(pod.uid);
+      unhealthy.delete(pod.uid);
+    } else if (silent.get(pod.uid) === undefined && !unhealthy.has(pod.uid))
+      silent.set(pod.uid, nowMs + UNHEALTHY_MS);
   };
 
   const onPod = (
@@ -69,6 +74,7 @@ export const lostPods = (world: World): TimedMachine<WorldChange, Command> => {
     const commands: Command[] = [];
     if (before && before.uid !== after?.uid) {
       silent.remove(before.uid);
+      unhealthy.delete(before.uid);
       commands.push(...runsLost(before.uid, before.terminating ? 'PodTerminating' : 'PodGone'));
     }
     if (after?.finished) commands.push(...runsLost(after.uid, 'PodGone'));
@@ -84,9 +90,10 @@ export const lostPods = (world: World): TimedMachine<WorldChange, Command> => {
       return [];
     }
     const pod = world.podByUid(uid);
-    if (pod === undefined) unseen.set(key, nowMs + UNSEEN_MS);
-    else unseen.remove(key);
-    return pod?.finished ? [lose(run, 'PodGone')] : [];
+    if (pod !== undefined) unseen.remove(key);
+    else if (unseen.get(key) === undefined) unseen.set(key, nowMs + UNSEEN_MS);
+    if (pod?.finished) return [lose(run, 'PodGone')];
+    return unhealthy.has(uid) ? [lose(run, 'PodUnhealthy')] : [];
   };
 
   return {
@@ -110,7 +117,10 @@ export const lostPods = (world: World): TimedMachine<WorldChange, Command> => {
     },
     dueMs: () => earliest(silent.nextMs(), unseen.nextMs()),
     wake: (nowMs) => [
-      ...silent.takeDue(nowMs).flatMap((uid) => runsLost(uid, 'PodUnhealthy')),
+      ...silent.takeDue(nowMs).flatMap((uid) => {
+        unhealthy.add(uid);
+        return runsLost(uid, 'PodUnhealthy');
+      }),
       ...unseen.takeDue(nowMs).flatMap((key) => {
         const run = world.runs.get(key);
         const uid = run?.status.assignedPodUID as PodUid | undefined;

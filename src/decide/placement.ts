@@ -1,8 +1,9 @@
 /**
  * Placement: which waiting Run goes to which pod, now?
  *
- * An index kept up to date by events, never rebuilt and never scanned: per Runtime one queue of waiting Runs per shape
- * (what they request), oldest first, and its pods by free `runs`. Placing one Run costs O(log n) in Runs and pods.
+ * An index kept up to date by events, never rebuilt: per Runtime one queue of waiting Runs per shape (what they
+ * request), oldest first, and its pods by free `runs`. Placing one Run costs O(log n) in Runs and pods, and one step per
+ * shape that waits; a shape that asks for more than `runs` also walks the pods that have the runs.
  *
  * Guarantees (test/decide/placement.test.ts):
  * - no pod is given more than its capacity, in any resource;
@@ -48,6 +49,8 @@ type Pool = {
   exists: boolean;
   readonly shapes: Map<string, Shape>;
   readonly pods: Set<Pod>;
+  /** The different capacities of its pods, and how many pods have each: few, however many pods there are. */
+  readonly capacities: Map<string, { readonly amounts: Amounts; count: number }>;
   /** Schedulable pods, most free first; among equals the one touched longest ago. */
   readonly ranks: OrderedMap<PodRank, Pod>;
 };
@@ -66,6 +69,8 @@ export type PlacementIndex = Readonly<{
   setRuntime: (key: ObjectKey, exists: boolean) => void;
   /** The assignment of this Run was written. */
   confirm: (key: ObjectKey) => void;
+  /** The assignment could not be written though the Run is as it was: out of the queue until the next `setRun`. */
+  park: (key: ObjectKey) => void;
   /** The assignment of this Run was refused or failed: it waits again as `current`, unless that has moved on. */
   release: (key: ObjectKey, current: RunRecord | undefined, nowMs: number) => void;
   /** Places what fits, oldest first, over every Runtime touched since the last call. */
@@ -79,6 +84,8 @@ export type PlacementIndex = Readonly<{
   explain: (keys: Iterable<ObjectKey>) => ReadonlyArray<Wait>;
   /** Why Runs of this Runtime wait in general. */
   poolReason: (runtime: ObjectKey) => WaitReason;
+  /** Differs when the reason of a Run that waits for the Runtime may have turned. */
+  poolState: (runtime: ObjectKey) => string;
   /** Keys of all Runs waiting for the Runtime. */
   waitingOf: (runtime: ObjectKey) => Iterable<ObjectKey>;
   /** Amounts in use on a pod, assumed ones included. */
@@ -99,8 +106,35 @@ const free = (pod: Pod, resource: string): number =>
 const fits = (pod: Pod, requests: Amounts): boolean =>
   Object.entries(requests).every(([resource, amount]) => free(pod, resource) >= amount);
 
-const couldFit = (pod: Pod, requests: Amounts): boolean =>
-  Object.entries(requests).every(([resource, amount]) => (pod.slot.capacity[resource] ?? 0) >= amount);
+const couldHold = (capacity: Amounts, requests: Amounts): boolean =>
+  Object.entries(requests).every(([resource, amount]) => (capacity[resource] ?? 0) >= amount);
+
+const join = (pool: Pool, pod: Pod): void => {
+  pool.pods.add(pod);
+  const key = shapeKey(pod.slot.capacity);
+  const known = pool.capacities.get(key) ?? { amounts: pod.slot.capacity, count: 0 };
+  known.count += 1;
+  pool.capacities.set(key, known);
+};
+
+const leave = (pool: Pool, pod: Pod): void => {
+  pool.pods.delete(pod);
+  const key = shapeKey(pod.slot.capacity);
+  const known = pool.capacities.get(key);
+  if (known) known.count -= 1;
+  if (known?.count === 0) pool.capacities.delete(key);
+};
+
+const isUnsatisfiable = (pool: Pool, requests: Amounts): boolean => {
+  if (pool.pods.size === 0) return false;
+  for (const { amounts } of pool.capacities.values()) if (couldHold(amounts, requests)) return false;
+  return true;
+};
+
+const isAnywhereFree = (pool: Pool, resource: string, amount: number): boolean => {
+  for (const pod of pool.ranks.values()) if (free(pod, resource) >= amount) return true;
+  return false;
+};
 
 /** Whether the Run may be placed as it stands. A time of retry that has not come keeps it out. */
 const isPlaceable = (run: RunRecord, nowMs: number): boolean =>
@@ -129,6 +163,7 @@ export const placementIndex = (): PlacementIndex => {
       exists: false,
       shapes: new Map(),
       pods: new Set(),
+      capacities: new Map(),
       ranks: orderedMap<PodRank, Pod>((a, b) => b.free - a.free || a.tie - b.tie),
     };
     pools.set(runtime, pool);
@@ -197,10 +232,12 @@ export const placementIndex = (): PlacementIndex => {
 
   const enqueue = (run: RunRecord): void => {
     const known = waiting.get(run.key);
-    if (known) {
+    if (known && known.run.uid === run.uid) {
       known.run = run;
       return;
     }
+    // Deleted and made anew between two looks: another Run, of another age.
+    dequeue(run.key);
     const { shapes } = poolOf(run.runtime);
     const key = shapeKey(run.requests);
     const shape = shapes.get(key) ?? {
@@ -253,7 +290,7 @@ export const placementIndex = (): PlacementIndex => {
       const pool = poolOf(known.slot.runtime);
       if (known.rank) pool.ranks.delete(known.rank);
       known.rank = undefined;
-      pool.pods.delete(known);
+      leave(pool, known);
       if (slot === undefined) {
         pods.delete(uid);
         if (known.used.size === 0) usage.delete(uid);
@@ -261,7 +298,7 @@ export const placementIndex = (): PlacementIndex => {
         return;
       }
       known.slot = slot;
-      poolOf(slot.runtime).pods.add(known);
+      join(poolOf(slot.runtime), known);
       rank(known);
       touched.add(slot.runtime);
       return;
@@ -269,7 +306,7 @@ export const placementIndex = (): PlacementIndex => {
     if (slot === undefined) return;
     const pod: Pod = { slot, used: usageOf(uid), rank: undefined };
     pods.set(uid, pod);
-    poolOf(slot.runtime).pods.add(pod);
+    join(poolOf(slot.runtime), pod);
     rank(pod);
     touched.add(slot.runtime);
   };
@@ -283,17 +320,12 @@ export const placementIndex = (): PlacementIndex => {
     }
     const asked = Object.entries(requests).filter(([, amount]) => amount > 0);
     if (asked.length === 1) return asked.map(([resource]) => resource);
-    const short = asked.filter(
-      ([resource, amount]) => ![...pool.ranks.values()].some((pod) => free(pod, resource) >= amount),
-    );
+    const short = asked.filter(([resource, amount]) => !isAnywhereFree(pool, resource, amount));
     return (short.length > 0 ? short : asked).map(([resource]) => resource);
   };
 
-  const isUnsatisfiable = (pool: Pool, requests: Amounts): boolean =>
-    pool.pods.size > 0 && ![...pool.pods].some((pod) => couldFit(pod, requests));
-
   const placeIn = (pool: Pool, placements: Placement[]): void => {
-    if (pool.ranks.size === 0) return;
+    if (!pool.exists || pool.ranks.size === 0) return;
     const blocked = new Set<string>();
     const open = new Set([...pool.shapes.values()].filter((shape) => !isUnsatisfiable(pool, shape.requests)));
     while (open.size > 0) {
@@ -328,7 +360,16 @@ export const placementIndex = (): PlacementIndex => {
     return pool.ranks.size === 0 ? 'NoReadyPods' : 'AtCapacity';
   };
 
-  const waitOf = (run: RunRecord, pool: Pool, ahead: number): Wait => {
+  const busyIn = (pool: Pool): string => {
+    let [used, total] = [0, 0];
+    for (const pod of pool.ranks.values()) {
+      used += pod.used.get('runs') ?? 0;
+      total += pod.slot.capacity.runs ?? 0;
+    }
+    return `${used}/${total} runs busy`;
+  };
+
+  const waitOf = (run: RunRecord, pool: Pool, busy: string, ahead: number): Wait => {
     const name = run.runtime.slice(run.runtime.indexOf('/') + 1);
     const reason = poolReason(run.runtime);
     if (reason === 'NoRuntime')
@@ -349,12 +390,7 @@ export const placementIndex = (): PlacementIndex => {
         reason,
         message: `0 of ${pool.pods.size} pods of Runtime ${name} are ready to take Runs, ${ahead} ahead`,
       };
-    let [used, total] = [0, 0];
-    for (const pod of pool.ranks.values()) {
-      used += pod.used.get('runs') ?? 0;
-      total += pod.slot.capacity.runs ?? 0;
-    }
-    return { run, reason, message: `${used}/${total} runs busy, ${ahead} ahead` };
+    return { run, reason, message: `${busy}, ${ahead} ahead` };
   };
 
   return {
@@ -368,6 +404,10 @@ export const placementIndex = (): PlacementIndex => {
     confirm: (key) => {
       const hold = holds.get(key);
       if (hold?.assumedFrom) hold.confirmed = true;
+    },
+    park: (key) => {
+      dequeue(key);
+      dropHold(key);
     },
     release: (key, current, nowMs) => {
       if (holds.get(key)?.assumedFrom) dropHold(key);
@@ -396,13 +436,16 @@ export const placementIndex = (): PlacementIndex => {
         const pool = poolOf(runtime);
         const all = [...pool.shapes.values()].flatMap((shape) => [...shape.queue.values()]);
         if (pool.shapes.size > 1) all.sort((a, b) => byAge(a.order, b.order));
+        const busy = busyIn(pool);
         all.forEach((entry, ahead) => {
-          if (wanted.has(entry)) waits.push(waitOf(entry.run, pool, ahead));
+          if (wanted.has(entry)) waits.push(waitOf(entry.run, pool, busy, ahead));
         });
       }
       return waits.reverse();
     },
     poolReason,
+    poolState: (runtime) =>
+      [poolReason(runtime), ...(pools.get(runtime)?.capacities.keys() ?? [])].sort().join(' '),
     waitingOf: (runtime) =>
       [...(pools.get(runtime)?.shapes.values() ?? [])].flatMap((shape) =>
         [...shape.queue.values()].map(({ run }) => run.key),

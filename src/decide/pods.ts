@@ -1,110 +1,34 @@
 /**
  * Pods: what must happen so that a Runtime has the pods it wants?
  *
- * - A changed template: new pods come up first (at most a quarter more than wanted, at least one); as each becomes
- *   ready, an old one is cordoned.
- * - Too many: pods that are not ready go first, then idle ones, then the youngest.
- * - A cordoned pod takes no Run; it is deleted once idle, or when its drain limit (the template's
- *   terminationGracePeriodSeconds) is over; deletion itself is graceful.
- * - A pod that ended as a whole is deleted and replaced, with backoff when that repeats.
+ * Looks at one Runtime (`plan-pods.ts`) whenever its pods, their sessions or the Runtime itself change, and at the times
+ * the plan names. A pod that ended as a whole is deleted and replaced, with backoff when that repeats. Nothing is asked
+ * for twice while the first answer is not to be seen yet, nor of another pod in its stead.
  */
 import type { Command } from '../model/command.js';
-import type { ObjectKey, PodUid } from '../model/ids.js';
+import { type ObjectKey, objectKey, type PodUid } from '../model/ids.js';
 import type { News } from '../model/news.js';
+import type { Outcome } from '../model/outcome.js';
 import type { PodRecord } from '../model/pod.js';
 import type { RuntimeRecord } from '../model/runtime-record.js';
-import { micros, plusMillis, toMillis } from '../model/time.js';
+import { micros } from '../model/time.js';
 import type { World, WorldChange } from '../model/world.js';
+import { asked } from './asked.js';
 import { deadlines } from './deadlines.js';
 import { accountOf } from './grants.js';
-import type { TimedMachine } from './timed-machine.js';
+import { planPods } from './plan-pods.js';
+import { isServing } from './serving.js';
+import { earliest, type TimedMachine } from './timed-machine.js';
 
-/** Share of the wanted pods that a rollout may have beyond them. */
-const SURGE = 0.25;
-/** Kubernetes' default for terminationGracePeriodSeconds. */
-const DEFAULT_GRACE_SECONDS = 30;
-/** A cordoned idle pod is left alone this long, so that an assignment just being written is seen first. */
-const SETTLE_MS = 500;
 type Backoff = Readonly<{ firstMs: number; longestMs: number }>;
 /** A pod that ended as a whole is replaced at once, then as a crashing container is restarted by the kubelet. */
 const REPLACE: Backoff = { firstMs: 10_000, longestMs: 300_000 };
 /** A creation that is refused (quota, a ServiceAccount that is not there yet) is cheap to ask for again. */
 const CREATE: Backoff = { firstMs: 500, longestMs: 30_000 };
-
-/** What the decision about one Runtime reads. */
-export type PodsView = Readonly<{
-  runtime: RuntimeRecord;
-  revision: string;
-  /** Pods owned by this Runtime. */
-  pods: ReadonlyArray<PodRecord>;
-  /** Pods created but not in the cache yet. */
-  expected: number;
-  busy: (pod: PodRecord) => number;
-  isReady: (pod: PodRecord) => boolean;
-  /** No pod is created before this time; Infinity while its ServiceAccount lacks runtimed's permissions. */
-  createFromMs: number;
-}>;
-
-/** What to do, and when to look again though nothing changed. */
-export type PodsPlan = Readonly<{
-  create: number;
-  cordon: ReadonlyArray<Readonly<{ pod: PodRecord; reason: string }>>;
-  remove: ReadonlyArray<Readonly<{ pod: PodRecord; reason: string }>>;
-  againMs: number | undefined;
-}>;
-
-const byWorth =
-  ({ isReady, busy }: PodsView) =>
-  (a: PodRecord, b: PodRecord): number =>
-    Number(isReady(a)) - Number(isReady(b)) ||
-    busy(a) - busy(b) ||
-    b.createdAt - a.createdAt ||
-    (a.name < b.name ? -1 : 1);
-
-/** The pure decision for one Runtime at one time. */
-export const planPods = (view: PodsView, nowMs: number): PodsPlan => {
-  const { runtime, revision, pods, expected, isReady, busy } = view;
-  const wanted = runtime.replicas;
-  const alive = pods.filter((pod) => !pod.terminating && !pod.finished);
-  const current = alive.filter((pod) => pod.cordonedSince === undefined && pod.revision === revision);
-  const old = alive.filter((pod) => pod.cordonedSince === undefined && pod.revision !== revision);
-  const cordoned = alive.filter((pod) => pod.cordonedSince !== undefined);
-
-  const surge = Math.max(1, Math.ceil(wanted * SURGE));
-  const coming = current.length + expected;
-  const useful = old.filter(isReady).length;
-  const lacking = Math.max(0, Math.min(wanted - coming, wanted + surge - coming - useful));
-  const mayCreate = nowMs >= view.createFromMs;
-
-  const keepOld = Math.max(0, wanted - current.filter(isReady).length);
-  const retired = [...old].sort(byWorth(view)).slice(0, Math.max(0, old.length - keepOld));
-  const brokenOld = old.filter((pod) => !isReady(pod) && !retired.includes(pod));
-  const excess = [...current].sort(byWorth(view)).slice(0, Math.max(0, current.length - wanted));
-
-  const drainLimitMs =
-    (runtime.spec.template.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS) * 1000;
-  const settled = (pod: PodRecord): number => toMillis(plusMillis(pod.cordonedSince ?? micros(0), SETTLE_MS));
-  const drained = (pod: PodRecord): number =>
-    toMillis(plusMillis(pod.cordonedSince ?? micros(0), Math.max(SETTLE_MS, drainLimitMs)));
-  const gone = cordoned.filter((pod) => nowMs >= (busy(pod) === 0 ? settled(pod) : drained(pod)));
-  const waits = cordoned
-    .filter((pod) => !gone.includes(pod))
-    .map((pod) => (busy(pod) === 0 ? settled(pod) : drained(pod)));
-  if (lacking > 0 && !mayCreate && Number.isFinite(view.createFromMs)) waits.push(view.createFromMs);
-
-  return {
-    create: mayCreate ? lacking : 0,
-    cordon: [
-      ...[...retired, ...brokenOld].map((pod) => ({ pod, reason: 'Outdated' })),
-      ...excess.map((pod) => ({ pod, reason: 'ScaledDown' })),
-    ],
-    remove: [
-      ...pods.filter((pod) => pod.finished && !pod.terminating).map((pod) => ({ pod, reason: 'Ended' })),
-      ...gone.map((pod) => ({ pod, reason: 'Drained' })),
-    ],
-    againMs: waits.length > 0 ? Math.min(...waits) : undefined,
-  };
-};
+/** A cordon or deletion that is refused is asked for again after this, milliseconds. */
+export const REFUSED_MS = 5000;
+/** A pod that was created and is not seen within this was gone before it could be: another takes its place. */
+export const UNSEEN_MS = 30_000;
 
 /** What the machine needs besides the world. */
 export type PodsOptions = Readonly<{
@@ -115,15 +39,19 @@ export type PodsOptions = Readonly<{
 
 const SUFFIX = 'bcdfghjklmnpqrstvwxz2456789';
 const podName = (runtime: string, random: () => number): string =>
-  `${runtime.slice(0, 57)}-${Array.from({ length: 5 }, () => SUFFIX[Math.floor(random() * SUFFIX.length)]).join('')}`;
+  `${runtime.slice(0, 57).replace(/[.-]+$/, '')}-${Array.from({ length: 5 }, () => SUFFIX[Math.floor(random() * SUFFIX.length)]).join('')}`;
 
 type Replacing = { failures: number; fromMs: number };
 
 /** The machine behind `streams/pipelines/pods.ts`. */
 export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMachine<News, Command> => {
   const again = deadlines<ObjectKey>();
-  /** Names of pods created and not yet seen, by Runtime. */
-  const expected = new Map<ObjectKey, Set<string>>();
+  /** Pods created and not yet seen, by Runtime. */
+  const expected = new Map<ObjectKey, Set<ObjectKey>>();
+  /** When those that the API has acknowledged should have been seen; whose they are. */
+  const unseen = deadlines<ObjectKey>();
+  const runtimeOf = new Map<ObjectKey, ObjectKey>();
+  const writes = asked();
   const replacing = new Map<ObjectKey, Replacing>();
   /** `namespace/account` of ServiceAccounts that have runtimed's permissions. */
   const granted = new Set<string>();
@@ -148,25 +76,45 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
       .flatMap(({ key }) => look(key, nowMs));
   };
 
+  const forgetExpected = (pod: ObjectKey): void => {
+    const runtime = runtimeOf.get(pod);
+    if (runtime === undefined) return;
+    runtimeOf.delete(pod);
+    unseen.remove(pod);
+    const keys = expected.get(runtime);
+    keys?.delete(pod);
+    if (keys?.size === 0) expected.delete(runtime);
+  };
+
+  /** The pod with what we have asked for as if it were done, so that no other is chosen in its stead meanwhile. */
+  const foreseen = (pod: PodRecord, nowMs: number): PodRecord => ({
+    ...pod,
+    terminating: pod.terminating || writes.of(pod, 'DeletePod') !== undefined,
+    cordonedSince:
+      pod.cordonedSince ?? (writes.of(pod, 'CordonPod') === undefined ? undefined : micros(nowMs * 1000)),
+  });
+
   const look = (key: ObjectKey, nowMs: number): ReadonlyArray<Command> => {
     const runtime = world.runtimes.get(key);
     if (!runtime || runtime.deleting) {
       again.remove(key);
-      expected.delete(key);
+      for (const pod of expected.get(key) ?? []) forgetExpected(pod);
       replacing.delete(key);
       return [];
     }
-    const names = expected.get(key) ?? new Set<string>();
-    const owned = world.podsOf(key).filter((pod) => pod.ownerUid === runtime.uid);
+    const owned = world
+      .podsOf(key)
+      .filter((pod) => pod.ownerUid === runtime.uid)
+      .map((pod) => foreseen(pod, nowMs));
     const revision = revisionOf(runtime);
     const plan = planPods(
       {
         runtime,
         revision,
         pods: owned,
-        expected: names.size,
+        expected: expected.get(key)?.size ?? 0,
         busy: (pod) => world.runsOn(pod.uid).length,
-        isReady: (pod) => world.sessions.get(pod.uid)?.healthy ?? false,
+        isReady: (pod) => isServing(world, pod),
         createFromMs: isGranted(runtime) ? (replacing.get(key)?.fromMs ?? 0) : Infinity,
       },
       nowMs,
@@ -175,19 +123,17 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
     else again.set(key, plan.againMs);
     if (plan.remove.some(({ reason }) => reason === 'Ended')) failed(key, REPLACE, nowMs);
     const created = Array.from({ length: plan.create }, () => podName(runtime.name, random));
-    for (const name of created) names.add(name);
-    if (names.size > 0) expected.set(key, names);
-    return [
-      ...created.map((name): Command => ({ kind: 'CreatePod', runtime, name, revision })),
-      ...plan.cordon.map(({ pod, reason }): Command => ({ kind: 'CordonPod', pod, reason })),
-      ...plan.remove.map(({ pod, reason }): Command => ({ kind: 'DeletePod', pod, reason })),
+    for (const name of created) {
+      const pod = objectKey(runtime.namespace, name);
+      expected.set(key, (expected.get(key) ?? new Set()).add(pod));
+      runtimeOf.set(pod, key);
+    }
+    const asking = [
+      ...plan.cordon.map(({ pod, reason }) => ({ kind: 'CordonPod', pod, reason }) as const),
+      ...plan.remove.map(({ pod, reason }) => ({ kind: 'DeletePod', pod, reason }) as const),
     ];
-  };
-
-  const forgetExpected = (key: ObjectKey, name: string): void => {
-    const names = expected.get(key);
-    names?.delete(name);
-    if (names?.size === 0) expected.delete(key);
+    for (const command of asking) writes.put(command);
+    return [...created.map((name): Command => ({ kind: 'CreatePod', runtime, name, revision })), ...asking];
   };
 
   const onChange = (change: WorldChange, nowMs: number): ReadonlyArray<Command> => {
@@ -197,7 +143,8 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
       case 'Pod': {
         const pod = change.after ?? change.before;
         if (!pod) return [];
-        if (change.after) forgetExpected(pod.runtime, pod.name);
+        if (change.before && change.before.uid !== change.after?.uid) writes.forget(change.before.uid);
+        if (change.after) forgetExpected(change.key);
         return look(pod.runtime, nowMs);
       }
       case 'Session': {
@@ -219,19 +166,46 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
     }
   };
 
+  const onOutcome = (outcome: Outcome, nowMs: number): ReadonlyArray<Command> => {
+    const { command } = outcome;
+    switch (command.kind) {
+      case 'EnsureGrant':
+        return outcome.kind === 'Failed' ? [] : onGrant(command, nowMs);
+      case 'CreatePod': {
+        const pod = objectKey(command.runtime.namespace, command.name);
+        if (outcome.kind === 'Done') {
+          if (runtimeOf.has(pod)) unseen.set(pod, nowMs + UNSEEN_MS);
+          return [];
+        }
+        forgetExpected(pod);
+        failed(command.runtime.key, CREATE, nowMs);
+        return look(command.runtime.key, nowMs);
+      }
+      case 'CordonPod':
+      case 'DeletePod': {
+        const { runtime } = command.pod;
+        writes.settle(command, outcome);
+        if (outcome.kind === 'Failed')
+          again.set(runtime, earliest(again.get(runtime), nowMs + REFUSED_MS) ?? nowMs);
+        return [];
+      }
+      default:
+        return [];
+    }
+  };
+
+  const missed = (nowMs: number): ReadonlyArray<ObjectKey> =>
+    unseen.takeDue(nowMs).flatMap((pod) => {
+      const runtime = runtimeOf.get(pod);
+      forgetExpected(pod);
+      return runtime ?? [];
+    });
+
   return {
-    apply: (input, nowMs) => {
-      if (input.kind === 'Change') return onChange(input.change, nowMs);
-      const { outcome } = input;
-      if (outcome.command.kind === 'EnsureGrant')
-        return outcome.kind === 'Failed' ? [] : onGrant(outcome.command, nowMs);
-      if (outcome.command.kind !== 'CreatePod' || outcome.kind === 'Done') return [];
-      const { key } = outcome.command.runtime;
-      forgetExpected(key, outcome.command.name);
-      failed(key, CREATE, nowMs);
-      return look(key, nowMs);
-    },
-    dueMs: again.nextMs,
-    wake: (nowMs) => again.takeDue(nowMs).flatMap((key) => look(key, nowMs)),
+    apply: (input, nowMs) =>
+      input.kind === 'Change' ? onChange(input.change, nowMs) : onOutcome(input.outcome, nowMs),
+    dueMs: () => earliest(again.nextMs(), unseen.nextMs()),
+    wake: (nowMs) =>
+      [...new Set([...again.takeDue(nowMs), ...missed(nowMs)])].flatMap((key) => look(key, nowMs)),
   };
 };

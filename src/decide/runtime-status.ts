@@ -20,6 +20,7 @@ import { type Micros, micros } from '../model/time.js';
 import type { World, WorldChange } from '../model/world.js';
 import { deadlines } from './deadlines.js';
 import { phaseOf } from './lifecycle.js';
+import { isServing } from './serving.js';
 import { earliest, type TimedMachine } from './timed-machine.js';
 
 /** How long changes of pods are gathered, milliseconds. */
@@ -97,7 +98,7 @@ export const statusOf = (
   at: Micros,
 ): RuntimeStatus => {
   const pods = world.podsOf(runtime.key).filter((pod) => pod.ownerUid === runtime.uid);
-  const isReady = (pod: PodRecord): boolean => world.sessions.get(pod.uid)?.healthy ?? false;
+  const isReady = (pod: PodRecord): boolean => isServing(world, pod);
   const staying = pods.filter((pod) => !pod.terminating && !pod.finished && pod.cordonedSince === undefined);
   const ready = staying.filter(isReady);
   const capacity = sum(ready.map((pod) => pod.capacity));

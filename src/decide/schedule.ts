@@ -52,7 +52,7 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
   const index = placementIndex();
   const returning = deadlines<ObjectKey>();
   const explaining = deadlines<ObjectKey>();
-  const poolReasons = new Map<ObjectKey, string>();
+  const poolStates = new Map<ObjectKey, string>();
 
   const explainLater = (key: ObjectKey, nowMs: number): void => {
     if (explaining.get(key) === undefined)
@@ -70,11 +70,11 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
     else if (writtenReason(run) !== index.poolReason(run.runtime)) explainLater(key, nowMs);
   };
 
-  /** When the pool's reason turns, everyone who was told the old one is told the new. */
+  /** When the pool's state turns, everyone who was told an old reason is told the new. */
   const onPool = (runtime: ObjectKey, nowMs: number): void => {
-    const reason = index.poolReason(runtime);
-    if (poolReasons.get(runtime) === reason) return;
-    poolReasons.set(runtime, reason);
+    const state = index.poolState(runtime);
+    if (poolStates.get(runtime) === state) return;
+    poolStates.set(runtime, state);
     for (const key of index.waitingOf(runtime)) explainLater(key, nowMs);
   };
 
@@ -89,7 +89,9 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
         return onRun(change.key, change.after, nowMs);
       case 'Runtime':
         index.setRuntime(change.key, change.after !== undefined && !change.after.deleting);
-        return onPool(change.key, nowMs);
+        onPool(change.key, nowMs);
+        if (change.after === undefined) poolStates.delete(change.key);
+        return;
       case 'Pod':
         if (change.before && change.before.uid !== change.after?.uid)
           onPod(change.before.uid, change.before.runtime, nowMs);
@@ -112,7 +114,7 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
     const current = world.runs.get(key);
     if (current?.resourceVersion !== resourceVersion) return index.release(key, current, nowMs);
     // The cache is still at the version that was refused: placing it again would be refused again.
-    index.release(key, undefined, nowMs);
+    index.park(key);
     returning.set(key, nowMs + STALE_MS);
   };
 

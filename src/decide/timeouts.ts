@@ -17,13 +17,18 @@ import { earliest, type TimedMachine } from './timed-machine.js';
 /** After the deadline: the grace before SIGKILL (2 s), the writing of the end, and room for a slow API. */
 export const OVERDUE_MS = 10_000;
 
-/** When this Run's attempt is to be over, milliseconds since the epoch; undefined while it has no deadline. */
+/**
+ * When this Run's attempt is to be over, milliseconds since the epoch; undefined while it has no deadline.
+ *
+ * The time counts from the start of the process, which is later than the assignment by the preparation of the source;
+ * a Run whose start is not recorded is given `OVERDUE_MS` for that.
+ */
 export const deadlineMs = (run: RunRecord): number | undefined => {
   const { startTime, scheduledTime } = run.status;
   const phase = phaseOf(run.status);
   if (run.timeoutMs === undefined || (phase !== 'Running' && phase !== 'Scheduled')) return undefined;
-  const from = startTime ?? scheduledTime;
-  return from === undefined ? undefined : toMillis(from) + run.timeoutMs;
+  if (startTime !== undefined) return toMillis(startTime) + run.timeoutMs;
+  return scheduledTime === undefined ? undefined : toMillis(scheduledTime) + run.timeoutMs + OVERDUE_MS;
 };
 
 const timeOut = (run: RunRecord): Command => ({

@@ -2,7 +2,7 @@
  * All the operator knows: the cached objects with the indexes that decisions read, and one change of it.
  * Written by `streams/cache/world.ts` alone.
  */
-import type { ObjectKey, PodUid } from './ids.js';
+import type { ObjectKey, PodUid, RunUid } from './ids.js';
 import type { PodRecord } from './pod.js';
 import type { RunRecord } from './run-record.js';
 import type { RuntimeRecord } from './runtime-record.js';
@@ -35,6 +35,7 @@ export type WorldChange =
   | Readonly<{
       kind: 'Refused';
       key: ObjectKey;
+      runUid: RunUid;
       podUid: PodUid;
       attempt: number;
       reason: string;

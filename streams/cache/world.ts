@@ -28,7 +28,10 @@ export type WorldStore = Readonly<{
   world: World;
   /** Takes one input; undefined when it is no news. */
   put: (input: WorldInput) => WorldChange | undefined;
-  /** Everything that is known, as changes from nothing: Runs oldest first. */
+  /**
+   * Everything that is known, as changes from nothing: assigned Runs first, so that what they hold is known before
+   * anything is placed, then the others; each oldest first.
+   */
   snapshot: () => ReadonlyArray<WorldChange>;
 }>;
 
@@ -134,14 +137,21 @@ export const worldStore = (): WorldStore => {
     }
     if (event.kind === 'Changed') {
       const { healthy, healthMessage, draining } = event;
+      // Most beats say nothing new.
+      if (
+        before.healthy === healthy &&
+        before.healthMessage === healthMessage &&
+        before.draining === draining
+      )
+        return undefined;
       const after = { ...before, healthy, healthMessage, draining };
       sessions.set(event.podUid, after);
       return { kind: 'Session', key: event.podUid, before, after };
     }
     const namespace = before.podKey.slice(0, before.podKey.indexOf('/'));
-    const { runName, attempt } = event.attempt;
+    const { runName, runUid, attempt } = event.attempt;
     const { reason, message, podUid } = event;
-    return { kind: 'Refused', key: objectKey(namespace, runName), podUid, attempt, reason, message };
+    return { kind: 'Refused', key: objectKey(namespace, runName), runUid, podUid, attempt, reason, message };
   };
 
   return {
@@ -179,7 +189,9 @@ export const worldStore = (): WorldStore => {
       ...[...runs]
         .sort(
           ([, a], [, b]) =>
-            a.createdAt - b.createdAt || Number(a.resourceVersion) - Number(b.resourceVersion),
+            Number(assignedTo(a) === undefined) - Number(assignedTo(b) === undefined) ||
+            a.createdAt - b.createdAt ||
+            Number(a.resourceVersion) - Number(b.resourceVersion),
         )
         .map(([key, after]): WorldChange => ({ kind: 'Run', key, before: undefined, after })),
     ],

@@ -67,6 +67,8 @@ export const foldInTime =
         } finally {
           isBusy = false;
         }
+        // An output may have made the reader leave: no timer then.
+        if (out.closed) return;
         if (isLast) out.complete();
         else setTimer();
       };

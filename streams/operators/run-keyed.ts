@@ -23,11 +23,21 @@ export type KeyedOptions<I, O> = Readonly<{
   backgroundConcurrency: number;
 }>;
 
-type Lane = { ready: string[]; head: number };
+/** A queue of keys, each in it once. A Set alone would do but for V8, where taking its first member is O(deleted). */
+type Lane = { ready: string[]; head: number; readonly members: Set<string> };
+
+const emptyLane = (): Lane => ({ ready: [], head: 0, members: new Set() });
+
+const push = (lane: Lane, key: string): void => {
+  if (lane.members.has(key)) return;
+  lane.members.add(key);
+  lane.ready.push(key);
+};
 
 const take = (lane: Lane): string | undefined => {
   const key = lane.ready[lane.head];
   if (key === undefined) return undefined;
+  lane.members.delete(key);
   lane.head += 1;
   if (lane.head > 1024 && lane.head * 2 > lane.ready.length) {
     lane.ready = lane.ready.slice(lane.head);
@@ -52,8 +62,8 @@ export const runKeyed =
       const waiting = new Map<string, Map<string, I>>();
       const busy = new Set<string>();
       const running = new Set<Subscription>();
-      const urgent: Lane = { ready: [], head: 0 };
-      const background: Lane = { ready: [], head: 0 };
+      const urgent = emptyLane();
+      const background = emptyLane();
       let backgroundRunning = 0;
       let isLast = false;
       let isDraining = false;
@@ -71,7 +81,7 @@ export const runKeyed =
       const lineUp = (key: string): void => {
         const kinds = waiting.get(key);
         const next = kinds && firstOf(kinds);
-        if (next) (isBackground(next[1]) ? background : urgent).ready.push(key);
+        if (next) push(isBackground(next[1]) ? background : urgent, key);
       };
 
       const startOne = (): boolean => {
@@ -113,6 +123,8 @@ export const runKeyed =
           complete: over,
         });
         if (isOver) return;
+        // Its first output made the reader leave, before it was known here.
+        if (out.closed) return started.unsubscribe();
         subscription = started;
         running.add(started);
       };
@@ -132,7 +144,7 @@ export const runKeyed =
           const kinds = waiting.get(key);
           if (kinds) {
             kinds.set(kindOf(item), item);
-            if (!isBackground(item) && !busy.has(key)) urgent.ready.push(key);
+            if (!isBackground(item) && !busy.has(key)) push(urgent, key);
           } else {
             waiting.set(key, new Map([[kindOf(item), item]]));
             if (!busy.has(key)) lineUp(key);

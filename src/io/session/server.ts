@@ -2,8 +2,8 @@
  * The operator's end of the sessions: a gRPC server that knows who calls, turns calls into session events, and sends.
  *
  * Guarantees: one session per pod, a newer call replaces the older; identity comes from the token, never from Hello;
- * while `isAccepting` says no, every call is refused with UNAVAILABLE; three missed beats end a session. Every Opened is
- * followed by exactly one Closed.
+ * while `isAccepting` says no, every call is refused with UNAVAILABLE; three missed beats end a session, and a call that
+ * does not become one in that time. Every Opened is followed by exactly one Closed.
  */
 import { type Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import * as E from 'fp-ts/lib/Either.js';
@@ -53,15 +53,12 @@ type Call = ServerDuplexStream<FromRuntimed, FromOperator>;
 type Open = { readonly call: Call; readonly identity: PodIdentity; heardMs: number };
 
 const beat = { healthy: false, healthMessage: '', draining: false };
+const NOBODY = '' as PodUid;
 const BEAT: FromOperator = { message: { $case: 'beat', value: beat } };
 
 const bearer = (metadata: Metadata): string | undefined => {
   const [header] = metadata.get('authorization');
   return typeof header === 'string' && header.startsWith('Bearer ') ? header.slice(7) : undefined;
-};
-
-const refuse = (call: Call, code: status, details: string): void => {
-  call.emit('error', { code, details });
 };
 
 const attemptOf = ({ runName, runUid, attempt }: AttemptMessage): AttemptRef | undefined => {
@@ -88,6 +85,13 @@ export const serveSessions = async ({
 }: SessionServerOptions): Promise<SessionServer> => {
   const events = new Subject<SessionEvent>();
   const open = new Map<PodUid, Open>();
+  /** Calls that are no sessions yet, and since when. */
+  const knocking = new Map<Call, number>();
+
+  const refuse = (call: Call, code: status, details: string): void => {
+    knocking.delete(call);
+    call.emit('error', { code, details });
+  };
 
   const closed = (podUid: PodUid, call: Call, why: string): void => {
     if (open.get(podUid)?.call !== call) return;
@@ -102,6 +106,7 @@ export const serveSessions = async ({
       closed(podUid, older.call, 'replaced by a newer session');
       refuse(older.call, status.ABORTED, 'a newer session of this pod has opened');
     }
+    knocking.delete(call);
     open.set(podUid, { call, identity, heardMs: Date.now() });
     call.write({ message: { $case: 'welcome', value: { beatIntervalMillis: beatIntervalMs } } });
     events.next({
@@ -149,14 +154,19 @@ export const serveSessions = async ({
     if (!isAccepting()) return refuse(call, status.UNAVAILABLE, 'this operator does not lead; dial again');
     const token = bearer(call.metadata);
     if (token === undefined) return refuse(call, status.UNAUTHENTICATED, 'the call carries no bearer token');
+    knocking.set(call, Date.now());
     const early: FromRuntimed[] = [];
     let identity: PodIdentity | undefined;
     call.on('data', (message: FromRuntimed) => {
+      if (isRefused()) return;
       if (identity) onMessage(call, identity, message);
       else if (early.push(message) > 16)
         refuse(call, status.RESOURCE_EXHAUSTED, 'too many messages before authentication');
     });
+    const isRefused = (): boolean =>
+      !knocking.has(call) && open.get(identity?.podUid ?? NOBODY)?.call !== call;
     const over = (why: string) => (): void => {
+      knocking.delete(call);
       if (identity) closed(identity.podUid, call, why);
     };
     call.on('error', over('the connection failed'));
@@ -167,16 +177,18 @@ export const serveSessions = async ({
     });
     authenticate(token).then(
       (answer) => {
-        if (call.cancelled || call.destroyed) return;
+        if (isRefused()) return;
         if (E.isLeft(answer)) {
           const { kind, message } = answer.left;
           const isRefusal = kind === 'Unauthorized' || kind === 'Forbidden' || kind === 'Invalid';
           return refuse(call, isRefusal ? status.UNAUTHENTICATED : status.UNAVAILABLE, message);
         }
         identity = answer.right;
-        for (const message of early) onMessage(call, identity, message);
+        for (const message of early) if (!isRefused()) onMessage(call, identity, message);
       },
-      () => refuse(call, status.UNAVAILABLE, 'the token could not be reviewed'),
+      () => {
+        if (!isRefused()) refuse(call, status.UNAVAILABLE, 'the token could not be reviewed');
+      },
     );
   };
 
@@ -206,6 +218,8 @@ export const serveSessions = async ({
         refuse(call, status.DEADLINE_EXCEEDED, 'three beats were missed');
       }
     }
+    for (const [call, sinceMs] of knocking)
+      if (sinceMs < oldest) refuse(call, status.DEADLINE_EXCEEDED, 'no Hello came in time');
   }, beatIntervalMs);
 
   const closeSessions = (why: string): void => {
