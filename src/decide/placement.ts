@@ -360,16 +360,21 @@ export const placementIndex = (): PlacementIndex => {
     return pool.ranks.size === 0 ? 'NoReadyPods' : 'AtCapacity';
   };
 
-  const busyIn = (pool: Pool): string => {
+  const runsOf = (pool: Pool): Readonly<{ used: number; total: number }> => {
     let [used, total] = [0, 0];
     for (const pod of pool.ranks.values()) {
       used += pod.used.get('runs') ?? 0;
       total += pod.slot.capacity.runs ?? 0;
     }
-    return `${used}/${total} runs busy`;
+    return { used, total };
   };
 
-  const waitOf = (run: RunRecord, pool: Pool, busy: string, ahead: number): Wait => {
+  const waitOf = (
+    run: RunRecord,
+    pool: Pool,
+    { used, total }: ReturnType<typeof runsOf>,
+    ahead: number,
+  ): Wait => {
     const name = run.runtime.slice(run.runtime.indexOf('/') + 1);
     const reason = poolReason(run.runtime);
     if (reason === 'NoRuntime')
@@ -390,7 +395,7 @@ export const placementIndex = (): PlacementIndex => {
         reason,
         message: `0 of ${pool.pods.size} pods of Runtime ${name} are ready to take Runs, ${ahead} ahead`,
       };
-    return { run, reason, message: `${busy}, ${ahead} ahead` };
+    return { run, reason, message: `${used}/${total} runs busy, ${ahead} ahead` };
   };
 
   return {
@@ -436,7 +441,7 @@ export const placementIndex = (): PlacementIndex => {
         const pool = poolOf(runtime);
         const all = [...pool.shapes.values()].flatMap((shape) => [...shape.queue.values()]);
         if (pool.shapes.size > 1) all.sort((a, b) => byAge(a.order, b.order));
-        const busy = busyIn(pool);
+        const busy = runsOf(pool);
         all.forEach((entry, ahead) => {
           if (wanted.has(entry)) waits.push(waitOf(entry.run, pool, busy, ahead));
         });

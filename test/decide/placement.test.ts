@@ -10,7 +10,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 
 import { type PlacementIndex, placementIndex, type Slot } from '../../src/decide/placement.js';
-import { objectKey, type PodUid } from '../../src/model/ids.js';
+import { objectKey, type PodUid, type RunUid } from '../../src/model/ids.js';
 import type { RunRecord } from '../../src/model/run-record.js';
 import { aPod, aRun, at, BASH, scheduledOn } from '../support/builders.js';
 
@@ -63,6 +63,55 @@ describe('placementIndex', () => {
     expect(placed(index)).to.deep.equal([]);
     index.release(aRun('a').key, aRun('a', { resourceVersion: '2' }), 0);
     expect(placed(index)).to.deep.equal(['a→p1']);
+  });
+
+  it('keeps the age of a Run that is parked', () => {
+    const index = indexWith(slot('p1', { capacity: { runs: 1 } }));
+    for (const name of ['a', 'b']) index.setRun(aRun(name).key, aRun(name), 0);
+    expect(placed(index)).to.deep.equal(['a→p1']);
+    index.park(aRun('a').key);
+    expect(index.isWaiting(aRun('a').key)).to.equal(false);
+    index.setRun(aRun('a').key, aRun('a'), 0);
+    expect(placed(index), 'before b, which is as old').to.deep.equal(['a→p1']);
+  });
+
+  it('takes a Run that was deleted and made anew for another, younger one', () => {
+    const index = indexWith(slot('p1', { capacity: { runs: 1 }, schedulable: false }));
+    for (const name of ['a', 'b']) index.setRun(aRun(name).key, aRun(name), 0);
+    const anew = aRun('a', { uid: 'uid-anew' as RunUid, createdAt: at(5000), requests: { runs: 1, gpu: 1 } });
+    index.setRun(anew.key, anew, 0);
+    index.setPod(slot('p1').uid, slot('p1', { capacity: { runs: 2, gpu: 1 } }));
+    expect(placed(index)).to.deep.equal(['b→p1', 'a→p1']);
+    expect(index.usedOf(slot('p1').uid)).to.deep.equal({ runs: 2, gpu: 1 });
+  });
+
+  it('places nothing for a Runtime that is gone, though its pods are still there', () => {
+    const index = indexWith(slot('p1'));
+    index.setRuntime(BASH, false);
+    index.setRun(aRun('a').key, aRun('a'), 0);
+    expect(placed(index)).to.deep.equal([]);
+    index.setRuntime(BASH, true);
+    expect(placed(index)).to.deep.equal(['a→p1']);
+  });
+
+  it('says when what a Run waits for may have turned: reason and capacities', () => {
+    const index = indexWith(slot('p1', { schedulable: false }));
+    const states = [index.poolState(BASH)];
+    const see = (changes: boolean, what: string): void => {
+      const state = index.poolState(BASH);
+      expect(state !== states.at(-1), what).to.equal(changes);
+      states.push(state);
+    };
+    index.setPod(slot('p1').uid, slot('p1'));
+    see(true, 'ready');
+    index.setPod(slot('p2').uid, slot('p2'));
+    see(false, 'another of the kind');
+    index.setPod(slot('p3').uid, slot('p3', { capacity: { runs: 8 } }));
+    see(true, 'a larger one');
+    index.setPod(slot('p2').uid, undefined);
+    see(false, 'one of two gone');
+    index.setPod(slot('p3').uid, undefined);
+    see(true, 'the only large one gone');
   });
 
   it('does not take the old version of a confirmed placement for a return', () => {
