@@ -1,0 +1,40 @@
+/**
+ * Where in a store an artifact is: `<namespace>/<run uid>/<attempt>/<name>`. Two Runs never meet, nor two attempts;
+ * everything of a Run is below one prefix, which is what its deletion deletes.
+ */
+
+/** Which attempt of which Run. */
+export type ArtifactOwner = Readonly<{ namespace: string; uid: string; attempt: number }>;
+
+/** Below it is everything of the Run. */
+export const runPrefix = ({ namespace, uid }: Pick<ArtifactOwner, 'namespace' | 'uid'>): string =>
+  `${namespace}/${uid}/`;
+
+/** Below it is everything of the attempt. */
+export const attemptPrefix = (owner: ArtifactOwner): string => `${runPrefix(owner)}${owner.attempt}/`;
+
+/** One artifact. */
+export const artifactKey = (owner: ArtifactOwner, name: string): string => `${attemptPrefix(owner)}${name}`;
+
+/** What is wrong with a key or prefix, or undefined. The last line of defence of every driver. */
+export const keyProblem = (key: string): string | undefined => {
+  const segments = key.replace(/\/$/, '').split('/');
+  // The shortest prefix in use is that of a Run: nothing may be done to a namespace, or to a whole store.
+  if (segments.length < 2) return 'has fewer than two segments';
+  if (segments.some((segment) => segment === '' || segment === '.' || segment === '..'))
+    return 'has an empty, "." or ".." segment';
+  return key.includes('\0') ? 'has a NUL character' : undefined;
+};
+
+/** Attempt and name of a key below the Run's prefix; undefined for a key of another form. */
+export const partsOfKey = (
+  key: string,
+  run: Pick<ArtifactOwner, 'namespace' | 'uid'>,
+): Readonly<{ attempt: number; name: string }> | undefined => {
+  const prefix = runPrefix(run);
+  if (!key.startsWith(prefix)) return undefined;
+  const [attempt = '', name = '', ...more] = key.slice(prefix.length).split('/');
+  return /^[1-9]\d{0,8}$/.test(attempt) && name !== '' && more.length === 0
+    ? { attempt: Number(attempt), name }
+    : undefined;
+};

@@ -1,0 +1,180 @@
+/**
+ * Artifacts in a folder: of a volume claim on a cluster, of the data folder on one machine.
+ *
+ * An object is written beside, under a name of its own below `.uploads`, flushed to disk and renamed, so that it is
+ * whole or not there. Folders are 0700, files 0600. Keys are checked and the folder belongs to runtimed alone, so no
+ * name leads out of it. `owner` (the pod's UID) begins the names of unfinished writes: after a restart `sweep` knows
+ * its own; those of pods that are gone go when they are a day old.
+ */
+import { randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import { keyProblem } from '../../decide/artifacts/keys.js';
+import { type ArtifactStore, type StoredKey, StoreError, type StoreErrorKind } from './store.js';
+
+const UPLOADS = '.uploads';
+/** Age at which an unfinished write is nobody's, milliseconds: longer than any upload is tried. */
+const ABANDONED_MS = 24 * 3600 * 1000;
+
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
+
+const KINDS: Readonly<Record<string, StoreErrorKind>> = {
+  ENOENT: 'NotFound',
+  ENOSPC: 'Full',
+  EDQUOT: 'Full',
+  EACCES: 'Refused',
+  EPERM: 'Refused',
+  EROFS: 'Refused',
+  ENAMETOOLONG: 'Refused',
+};
+
+export type FilesystemOptions = Readonly<{
+  /** Folder of the store; made when it is not there. */
+  folder: string;
+  /** Name of the claim, for locations and messages. */
+  claim: string;
+  /** Who writes: the pod's UID. */
+  owner: string;
+  now?: () => number;
+}>;
+
+const write = async (file: FileHandle, bytes: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<void> => {
+  for await (const chunk of bytes) {
+    signal?.throwIfAborted();
+    for (let at = 0; at < chunk.length; ) {
+      const { bytesWritten } = await file.write(chunk, at);
+      at += bytesWritten;
+    }
+  }
+  await file.sync();
+};
+
+/** So that the entry itself survives a power cut. */
+const syncFolder = async (path: string): Promise<void> => {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+};
+
+/** The store in that folder. */
+export const filesystemStore = ({
+  folder,
+  claim,
+  owner,
+  now = Date.now,
+}: FilesystemOptions): ArtifactStore => {
+  const name = `claim ${claim}`;
+  const uploads = join(folder, UPLOADS);
+
+  const failure = (what: string, cause: unknown): StoreError => {
+    if (cause instanceof StoreError) return cause;
+    const code = codeOf(cause);
+    const kind = KINDS[code] ?? 'Unavailable';
+    const why = kind === 'Full' ? 'there is no room left' : kind === 'NotFound' ? 'it is not there' : code;
+    return new StoreError(
+      kind,
+      `${what} in ${name}: ${why || (cause instanceof Error ? cause.message : cause)}`,
+      cause,
+    );
+  };
+
+  const pathOf = (key: string): string => {
+    const problem = keyProblem(key);
+    if (problem || key.startsWith(`${UPLOADS}/`))
+      throw new StoreError('Refused', `key ${JSON.stringify(key)} ${problem ?? 'is reserved'}`);
+    return join(folder, key);
+  };
+
+  const walk = async function* (path: string, key: string): AsyncGenerator<StoredKey> {
+    let entries: ReadonlyArray<string>;
+    try {
+      entries = await readdir(path);
+    } catch (cause) {
+      if (codeOf(cause) === 'ENOENT') return;
+      throw failure(`${key} cannot be listed`, cause);
+    }
+    for (const entry of entries) {
+      const facts = await lstat(join(path, entry)).catch((cause: unknown) => {
+        if (codeOf(cause) === 'ENOENT') return undefined;
+        throw failure(`${key}${entry} cannot be read`, cause);
+      });
+      if (facts?.isDirectory()) yield* walk(join(path, entry), `${key}${entry}/`);
+      else if (facts?.isFile()) yield { key: `${key}${entry}`, sizeBytes: facts.size };
+    }
+  };
+
+  return {
+    driver: 'filesystem',
+    name,
+    write: async (key, bytes, { signal }) => {
+      const target = pathOf(key);
+      const own = join(uploads, `${owner}.${randomUUID()}`);
+      const stored = (cause: unknown): StoreError => failure(`${key} cannot be stored`, cause);
+      let sourceFailed = false;
+      const watched = async function* (): AsyncGenerator<Buffer> {
+        try {
+          yield* bytes;
+        } catch (cause) {
+          sourceFailed = true;
+          throw cause;
+        }
+      };
+      try {
+        await mkdir(uploads, { recursive: true, mode: 0o700 });
+        const file = await open(own, 'wx', 0o600);
+        try {
+          await write(file, watched(), signal);
+        } finally {
+          await file.close();
+        }
+        await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+        await rename(own, target);
+        await syncFolder(dirname(target));
+      } catch (cause) {
+        await rm(own, { force: true }).catch(() => undefined);
+        if (sourceFailed) throw cause;
+        // Somebody removed a folder of ours meanwhile: it can be made again.
+        throw codeOf(cause) === 'ENOENT'
+          ? new StoreError('Unavailable', `${key} cannot be stored in ${name}: its folder was removed`, cause)
+          : stored(cause);
+      }
+      return `${claim}/${key}`;
+    },
+    read: async (key, fromByte) => {
+      const path = pathOf(key);
+      let file: FileHandle;
+      try {
+        file = await open(path, 'r');
+      } catch (cause) {
+        throw failure(`${key} cannot be read`, cause);
+      }
+      return createReadStream(path, { fd: file, start: fromByte, highWaterMark: 256 * 1024 });
+    },
+    list: (prefix) => walk(pathOf(prefix), prefix),
+    remove: async (prefix) => {
+      try {
+        await rm(pathOf(prefix), { recursive: true, force: true });
+      } catch (cause) {
+        throw failure(`${prefix} cannot be removed`, cause);
+      }
+    },
+    sweep: async () => {
+      try {
+        for (const entry of await readdir(uploads)) {
+          const path = join(uploads, entry);
+          const facts = await lstat(path).catch(() => undefined);
+          if (entry.startsWith(`${owner}.`) || (facts && now() - facts.mtimeMs > ABANDONED_MS))
+            await rm(path, { force: true });
+        }
+      } catch (cause) {
+        if (codeOf(cause) !== 'ENOENT') throw failure('unfinished uploads cannot be removed', cause);
+      }
+    },
+  };
+};

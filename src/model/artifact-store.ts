@@ -1,0 +1,80 @@
+/**
+ * Where artifacts are kept: the settings of a store, as a Runtime's spec has them and as a Run's status records them.
+ * They name Secrets and hold none.
+ */
+import * as t from 'io-ts';
+
+const Filesystem = t.type({
+  driver: t.literal('filesystem'),
+  filesystem: t.type({ volumeClaimName: t.string }),
+});
+
+const Gcs = t.type({
+  driver: t.literal('gcs'),
+  gcs: t.intersection([
+    t.type({ bucket: t.string }),
+    t.partial({ prefix: t.string, endpoint: t.string, credentialsSecretName: t.string }),
+  ]),
+});
+
+const S3 = t.type({
+  driver: t.literal('s3'),
+  s3: t.intersection([
+    t.type({ bucket: t.string }),
+    t.partial({
+      prefix: t.string,
+      region: t.string,
+      endpoint: t.string,
+      forcePathStyle: t.boolean,
+      credentialsSecretName: t.string,
+    }),
+  ]),
+});
+
+/** One store. */
+export const ArtifactStoreSettings = t.union([Filesystem, Gcs, S3]);
+export type ArtifactStoreSettings = t.TypeOf<typeof ArtifactStoreSettings>;
+
+const prefixed = (prefix: string | undefined): string => (prefix ? `/${prefix.replace(/\/+$/, '')}` : '');
+
+/** The store in words: `claim results`, `gs://bucket/prefix`, `s3://bucket/prefix`. */
+export const storeName = (settings: ArtifactStoreSettings): string => {
+  switch (settings.driver) {
+    case 'filesystem':
+      return `claim ${settings.filesystem.volumeClaimName}`;
+    case 'gcs':
+      return `gs://${settings.gcs.bucket}${prefixed(settings.gcs.prefix)}`;
+    case 's3':
+      return `s3://${settings.s3.bucket}${prefixed(settings.s3.prefix)}`;
+    default:
+      return settings satisfies never;
+  }
+};
+
+/** Equal for settings of one and the same place, whatever credentials lead there. */
+export const storePlace = (settings: ArtifactStoreSettings): string => {
+  switch (settings.driver) {
+    case 'filesystem':
+      return storeName(settings);
+    case 'gcs':
+      return `${storeName(settings)} ${settings.gcs.endpoint ?? ''}`;
+    case 's3':
+      return `${storeName(settings)} ${settings.s3.endpoint ?? ''}`;
+    default:
+      return settings satisfies never;
+  }
+};
+
+/** The name of the Secret that opens it, if it needs one. */
+export const credentialsSecret = (settings: ArtifactStoreSettings): string | undefined => {
+  switch (settings.driver) {
+    case 'filesystem':
+      return undefined;
+    case 'gcs':
+      return settings.gcs.credentialsSecretName;
+    case 's3':
+      return settings.s3.credentialsSecretName;
+    default:
+      return settings satisfies never;
+  }
+};

@@ -1,0 +1,71 @@
+/** The filesystem driver: the contract, and what only a folder can show. */
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { expect } from 'chai';
+
+import { filesystemStore } from '../../../src/io/artifacts/filesystem.js';
+import { putArtifact, StoreError } from '../../../src/io/artifacts/store.js';
+import { chunks, describeStore, failureOf, keysOf } from './contract.js';
+
+const plain = { contentType: 'text/plain' };
+
+describe('filesystemStore', () => {
+  let folder: string;
+  const open = () => filesystemStore({ folder, claim: 'results', owner: 'pod-1' });
+  before(async () => {
+    folder = join(await mkdtemp(join(tmpdir(), 'krt-store-')), 'store');
+  });
+  after(() => rm(join(folder, '..'), { recursive: true, force: true }));
+
+  describeStore(async () => open());
+
+  it('keeps folders and files for its owner alone, and leaves no unfinished write', async () => {
+    await putArtifact(open(), 'ns/modes/1/a', chunks('a'), plain);
+    const mode = async (path: string): Promise<number> => (await stat(join(folder, path))).mode & 0o777;
+    expect(await mode('ns/modes/1/a')).to.equal(0o600);
+    expect(await Promise.all(['ns', 'ns/modes', 'ns/modes/1', '.uploads'].map(mode))).to.deep.equal(
+      Array(4).fill(0o700),
+    );
+    expect(await readdir(join(folder, '.uploads'))).to.deep.equal([]);
+  });
+
+  it('sweeps the unfinished writes of its own pod and of those long gone, and no others', async () => {
+    const uploads = join(folder, '.uploads');
+    await mkdir(uploads, { recursive: true });
+    for (const name of ['pod-1.x', 'pod-2.x', 'pod-3.x']) await writeFile(join(uploads, name), 'half');
+    await utimes(join(uploads, 'pod-3.x'), 0, 0);
+    await open().sweep();
+    expect(await readdir(uploads)).to.deep.equal(['pod-2.x']);
+    await rm(join(uploads, 'pod-2.x'));
+  });
+
+  it('says that the store is full, keeps nothing of it, and takes it when there is room', async function () {
+    const small = await mkdtemp(join(tmpdir(), 'krt-small-'));
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'none', small], { stdio: 'ignore' });
+    } catch {
+      await rm(small, { recursive: true });
+      this.skip(); // nobody but root may make a full disk
+    }
+    try {
+      const full = filesystemStore({ folder: join(small, 'store'), claim: 'results', owner: 'pod-1' });
+      const bytes = Buffer.alloc(300_000);
+      const error = await failureOf(putArtifact(full, 'ns/uid/1/a', chunks(bytes, 65_536), plain));
+      expect(error).to.be.instanceOf(StoreError).and.include({ kind: 'Full' });
+      expect(String(error)).to.include('claim results').and.include('no room');
+      expect(await keysOf(full, 'ns/uid/')).to.deep.equal([]);
+      await putArtifact(full, 'ns/uid/1/a', chunks(bytes.subarray(0, 100_000), 65_536), plain);
+      expect(await keysOf(full, 'ns/uid/')).to.deep.equal(['ns/uid/1/a']);
+    } finally {
+      execFileSync('umount', [small]);
+      await rm(small, { recursive: true });
+    }
+  });
+
+  it('lists nothing where there is nothing', async () => {
+    expect(await keysOf(open(), 'nobody/nothing/')).to.deep.equal([]);
+  });
+});
