@@ -75,7 +75,7 @@ export type SidecarEffects = Readonly<{
   prepare: (assignment: Assignment, work: Work) => Observable<AttemptInput>;
   execute: (ref: AttemptRef, execution: Execution) => Observable<AttemptInput>;
   cancelExecution: (id: string) => Observable<never>;
-  collect: (ref: AttemptRef) => Observable<Collected>;
+  collect: (ref: AttemptRef, artifacts: 'Store' | 'Leave') => Observable<Collected>;
   writeStatus: (assignment: Assignment, event: RunEvent) => Observable<AttemptInput>;
   /** Gives an assignment back in the API, where no operator is there to be told. */
   giveBack: (assignment: Assignment, refusal: Refusal) => Observable<never>;
@@ -224,7 +224,7 @@ export const runtimed = (
         return effects.cancelExecution(idOf(command.ref));
       case 'Collect':
         return effects
-          .collect(command.ref)
+          .collect(command.ref, command.artifacts)
           .pipe(map((collected) => ofAttempt(idOf(command.ref))({ kind: 'Collected', collected })));
       case 'WriteStatus':
         return effects

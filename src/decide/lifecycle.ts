@@ -18,6 +18,7 @@
  */
 import * as E from 'fp-ts/lib/Either.js';
 
+import { storePlace } from '../model/artifact-store.js';
 import { type ConditionClaim, withCondition } from '../model/conditions.js';
 import type { Condition } from '../model/metadata.js';
 import {
@@ -201,6 +202,7 @@ const attemptEnded = (
     ...before,
     ...(startTime === undefined ? {} : { startTime }),
     ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
+    ...storesAfter(before, result),
   };
   switch (result.kind) {
     case 'Succeeded':
@@ -223,6 +225,17 @@ const attemptEnded = (
     default:
       return result satisfies never;
   }
+};
+
+/** The stores that hold something of the Run, with that of this attempt; an attempt that is retried counts, too. */
+const storesAfter = (
+  { artifactStores = [] }: RunStatus,
+  result: AttemptResult,
+): Pick<RunStatus, 'artifactStores'> => {
+  const store = result.kind === 'Cancelled' ? undefined : result.artifactStore;
+  return store === undefined || artifactStores.some((known) => storePlace(known) === storePlace(store))
+    ? {}
+    : { artifactStores: [...artifactStores, store] };
 };
 
 const withResults = (

@@ -1,4 +1,5 @@
 /** What may happen to a Run, as data: the inputs of the lifecycle (src/decide/lifecycle.ts). */
+import type { ArtifactStoreSettings } from './artifact-store.js';
 import type { ArtifactRef, FailureReason } from './run.js';
 import type { Micros } from './time.js';
 
@@ -12,6 +13,8 @@ export type AttemptResult =
       exitCode: number;
       outputs: Readonly<Record<string, string>>;
       artifactRefs: ReadonlyArray<ArtifactRef>;
+      /** Where they are. */
+      artifactStore?: ArtifactStoreSettings;
     }>
   | Readonly<{
       kind: 'Failed';
@@ -21,6 +24,8 @@ export type AttemptResult =
       exitCode?: number;
       outputs?: Readonly<Record<string, string>>;
       artifactRefs?: ReadonlyArray<ArtifactRef>;
+      /** Where they are, or where rests of them may be. */
+      artifactStore?: ArtifactStoreSettings;
     }>
   /** Its process tree was ended because cancellation was requested. */
   | Readonly<{ kind: 'Cancelled'; message: string; exitCode?: number }>;

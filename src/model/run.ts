@@ -6,6 +6,7 @@
  */
 import * as t from 'io-ts';
 
+import { ArtifactStoreSettings } from './artifact-store.js';
 import { Condition, Metadata } from './metadata.js';
 import { Duration, Instant } from './time.js';
 
@@ -66,6 +67,7 @@ export const FailureReason = t.keyof({
   OutputsInvalid: null,
   OutputsTooLarge: null,
   ArtifactInvalid: null,
+  ArtifactStoreFailed: null,
   InvalidSpec: null,
 });
 export type FailureReason = t.TypeOf<typeof FailureReason>;
@@ -135,6 +137,8 @@ export const RunStatus = t.partial({
   exitCode: t.number,
   outputs: t.record(t.string, t.string),
   artifactRefs: t.array(ArtifactRef),
+  /** Stores that may hold something of an attempt; what the Run's deletion has to empty. */
+  artifactStores: t.array(ArtifactStoreSettings),
   message: t.string,
   conditions: t.array(Condition),
   attemptHistory: t.array(PastAttempt),

@@ -1,6 +1,7 @@
 /** A Runtime as the API holds it, as far as the operator reads it. */
 import * as t from 'io-ts';
 
+import { ArtifactStoreSettings } from './artifact-store.js';
 import { Condition, Metadata } from './metadata.js';
 import { Amounts } from './run.js';
 
@@ -51,7 +52,7 @@ export const RuntimeSpec = t.intersection([
     port: t.number,
     daemonImage: t.string,
     workspace: t.UnknownRecord,
-    artifactStore: t.UnknownRecord,
+    artifactStore: ArtifactStoreSettings,
   }),
 ]);
 export type RuntimeSpec = t.TypeOf<typeof RuntimeSpec>;

@@ -2,7 +2,9 @@
 import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 
+import { type ArtifactLimits, DEFAULT_LIMITS } from '../decide/artifacts/rules.js';
 import { Address } from '../io/address.js';
+import { ArtifactStoreSettings } from '../model/artifact-store.js';
 import { Amounts } from '../model/run.js';
 
 const Filled = new t.Type<string, string, unknown>(
@@ -47,6 +49,30 @@ const Capacity = new t.Type<Amounts, string, unknown>(
   JSON.stringify,
 );
 
+/** JSON text of what `codec` reads. */
+const json = <A>(name: string, codec: t.Type<A, unknown, unknown>, problem: string): t.Type<A, string, unknown> =>
+  new t.Type<A, string, unknown>(
+    name,
+    codec.is,
+    (u, context) => {
+      try {
+        const decoded = codec.decode(JSON.parse(String(u)));
+        return E.isRight(decoded) ? decoded : t.failure(u, context, problem);
+      } catch {
+        return t.failure(u, context, problem);
+      }
+    },
+    JSON.stringify,
+  );
+
+const Limits = t.partial({
+  count: t.number,
+  bytesEach: t.number,
+  bytesInAll: t.number,
+  entries: t.number,
+  depth: t.number,
+});
+
 const Environment = t.intersection([
   t.type({
     KRUNTIME_WORK_DIR: AbsolutePath,
@@ -65,7 +91,17 @@ const Environment = t.intersection([
     KUBERNETES_SERVICE_HOST: Filled,
     KUBERNETES_SERVICE_PORT: Filled,
   }),
-  t.partial({ KRUNTIME_OPERATOR_CA: t.string }),
+  t.partial({
+    KRUNTIME_OPERATOR_CA: t.string,
+    KRUNTIME_ARTIFACT_STORE: json(
+      'ArtifactStore',
+      ArtifactStoreSettings,
+      'is not a store as in spec.artifactStore of a Runtime',
+    ),
+    KRUNTIME_ARTIFACT_STORE_DIR: AbsolutePath,
+    KRUNTIME_ARTIFACT_CREDENTIALS_DIR: AbsolutePath,
+    KRUNTIME_ARTIFACT_LIMITS: json('ArtifactLimits', Limits, 'is not a JSON object of limits and numbers'),
+  }),
 ]);
 
 export type Config = Readonly<{
@@ -79,6 +115,14 @@ export type Config = Readonly<{
   pod: Readonly<{ name: string; namespace: string; uid: string }>;
   runtime: string;
   capacity: Amounts;
+  artifacts: Readonly<{
+    /** Undefined: the Runtime has no store. */
+    store: ArtifactStoreSettings | undefined;
+    /** Where the claim of a filesystem store is mounted. */
+    folder: string;
+    credentialsFolder: string | undefined;
+    limits: ArtifactLimits;
+  }>;
 }>;
 
 /** The settings, or one line per variable that is wrong. Values are not repeated. */
@@ -92,6 +136,8 @@ export const readConfig = (env: NodeJS.ProcessEnv): E.Either<ReadonlyArray<strin
       }),
     );
   const from = decoded.right;
+  if (from.KRUNTIME_ARTIFACT_STORE?.driver === 'filesystem' && from.KRUNTIME_ARTIFACT_STORE_DIR === undefined)
+    return E.left(['KRUNTIME_ARTIFACT_STORE_DIR is not set']);
   return E.right({
     workDir: from.KRUNTIME_WORK_DIR,
     serverAddress: from.KRUNTIME_SERVER_ADDRESS,
@@ -115,5 +161,11 @@ export const readConfig = (env: NodeJS.ProcessEnv): E.Either<ReadonlyArray<strin
     },
     runtime: from.KRUNTIME_RUNTIME,
     capacity: from.KRUNTIME_CAPACITY,
+    artifacts: {
+      store: from.KRUNTIME_ARTIFACT_STORE,
+      folder: from.KRUNTIME_ARTIFACT_STORE_DIR ?? '',
+      credentialsFolder: from.KRUNTIME_ARTIFACT_CREDENTIALS_DIR,
+      limits: { ...DEFAULT_LIMITS, ...from.KRUNTIME_ARTIFACT_LIMITS },
+    },
   });
 };

@@ -21,11 +21,11 @@ import type { RunLogs } from '../io/run-logs/run-logs.js';
 import { type WriterPorts, type Written, writeStatus } from '../io/runs/status-writer.js';
 import type { RuntimeServerClient } from '../io/runtime-server/client.js';
 import { cleanWorkspace } from '../io/workspace/clean.js';
-import { collectResults } from '../io/workspace/collect.js';
 import { prepareWorkspace } from '../io/workspace/prepare.js';
 import { recordEnd } from '../io/workspace/records.js';
 import type { Micros } from '../model/time.js';
 import type { KubePort } from '../ports.js';
+import type { PodArtifacts } from './artifacts.js';
 
 export type EffectParts = Readonly<{
   workDir: string;
@@ -33,6 +33,7 @@ export type EffectParts = Readonly<{
   kube: Pick<KubePort, 'get' | 'patch'>;
   server: RuntimeServerClient;
   logs: RunLogs;
+  artifacts: PodArtifacts;
   /** Told of executions that were accepted. */
   executedSubject: Subject<string>;
   log: Log;
@@ -66,6 +67,7 @@ export const sidecarEffects = ({
   kube,
   server,
   logs,
+  artifacts,
   executedSubject,
   log,
   now,
@@ -119,16 +121,7 @@ export const sidecarEffects = ({
         }),
       ),
     cancelExecution: (id) => told('cancel failed', id, server.cancel(id)),
-    collect: (ref) =>
-      from(collectResults(workDir, ref)).pipe(
-        tap((collected) => {
-          if (collected.kind === 'Outputs' && collected.unkeptArtifacts > 0)
-            log.warn(
-              { ...logFields(ref), artifacts: collected.unkeptArtifacts },
-              'artifacts were not kept, no artifact store is configured',
-            );
-        }),
-      ),
+    collect: (ref, what) => from(artifacts.collect(ref, what)),
     writeStatus: write,
     giveBack: (assignment, { reason, message }) =>
       defer(() => {
@@ -141,13 +134,14 @@ export const sidecarEffects = ({
           ignoreElements(),
         );
       }),
-    clean: ({ ref, prepared, executed }) =>
+    clean: ({ ref, prepared, executed, stored }) =>
       defer(() => {
         const id = idOf(ref);
         logs.finish(id, now());
         logs.close(id);
         return merge(
           executed ? told('forget failed', id, server.forget(id)) : EMPTY,
+          stored ? from(artifacts.discard(ref)).pipe(ignoreElements()) : EMPTY,
           prepared
             ? from(
                 cleanWorkspace(workDir, ref).catch((err: unknown) => {

@@ -6,6 +6,7 @@ import { runtimed } from '../../streams/runtimed.js';
 import { informer } from '../../streams/watch/informer.js';
 import { Holdings, type Input } from '../decide/sidecar/holdings.js';
 import { listenGrpc, printAddress } from '../io/address.js';
+import { openStore } from '../io/artifacts/open-store.js';
 import { nowMicros } from '../io/clock.js';
 import type { Log } from '../io/log.js';
 import { serveMetrics } from '../io/metrics-server.js';
@@ -24,6 +25,7 @@ import { createStateFolders, findRecords, refFromId } from '../io/workspace/reco
 import { runs } from '../model/resources.js';
 import { Run } from '../model/run.js';
 import type { KubePort } from '../ports.js';
+import { type PodStore, podArtifacts } from './artifacts.js';
 import type { Config } from './config.js';
 import { logFields, sidecarEffects } from './effects.js';
 import { runtimedMetrics } from './metrics.js';
@@ -66,6 +68,20 @@ const recover = async ({ workDir, pod }: Config, logs: RunLogs, log: Log): Promi
   );
 };
 
+/** The pod's artifact store, with what unfinished uploads of an earlier runtimed have left removed. */
+const openPodStore = async ({ artifacts, pod }: Config, log: Log): Promise<PodStore | undefined> => {
+  const { store: settings, folder, credentialsFolder } = artifacts;
+  if (!settings) return undefined;
+  const store = await openStore(settings, {
+    folder,
+    ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
+    owner: pod.uid,
+  });
+  // Nothing waits for it: it only frees room.
+  store.sweep().catch((err: unknown) => log.warn({ err }, 'unfinished uploads cannot be removed'));
+  return { settings, store };
+};
+
 /**
  * Starts it; resolves when its servers listen. `print` gets the Runs' output, as whole lines of JSON.
  *
@@ -88,6 +104,15 @@ export const startRuntimed = async (
   const server = new RuntimeServerClient(printAddress(config.serverAddress));
   const holdings = new Holdings({ uid: pod.uid, capacity: config.capacity });
   const metrics = runtimedMetrics(holdings, config.capacity, () => logs.stored, nowMicros);
+  const podStore = await openPodStore(config, log);
+  const artifacts = podArtifacts({
+    workDir,
+    podStore,
+    limits: config.artifacts.limits,
+    kube,
+    log,
+    fieldsOf: logFields,
+  });
   const executedSubject = new Subject<string>();
   const terminateSubject = new Subject<void>();
   const selection = assignedSelection(pod);
@@ -130,6 +155,7 @@ export const startRuntimed = async (
       kube,
       server,
       logs,
+      artifacts,
       executedSubject,
       log,
       now: nowMicros,

@@ -15,7 +15,7 @@ import { runtimed, type SidecarEffects, type SidecarSources } from '../../stream
 import { marbles } from '../support/marbles.js';
 
 const POD = 'pod-1';
-const outputs: Collected = { kind: 'Outputs', outputs: {}, unkeptArtifacts: 0 };
+const outputs: Collected = { kind: 'Outputs', outputs: {} };
 const execution = { workingDir: '', entrypoint: 'script', args: [], env: {}, timeoutSeconds: 0 };
 
 const aRun = (spec: Partial<Run['spec']> = {}): Run => ({

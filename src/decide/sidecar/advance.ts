@@ -26,7 +26,7 @@ import type {
   Work,
 } from './attempt.js';
 import { idOf } from './attempt.js';
-import { resultOf } from './result.js';
+import { resultOf, wantsArtifacts } from './result.js';
 
 /** A Run that ends within this many ms of its start is never written as Running (design decision 5). */
 export const RUNNING_AFTER_MS = 50;
@@ -61,8 +61,11 @@ export const resumed = (assignment: Assignment, at: Moment['at']): Attempt => ({
 });
 
 /** An attempt whose end is known and has yet to be written. */
-export const resumedEnd = (assignment: Assignment, event: EndEvent): Advance =>
-  writeEnd(ending(assignment, event), event);
+export const resumedEnd = (assignment: Assignment, event: EndEvent): Advance => {
+  const attempt = ending(assignment, event);
+  const isStored = event.result.kind !== 'Cancelled' && event.result.artifactStore !== undefined;
+  return writeEnd(isStored ? { ...attempt, stored: true } : attempt, event);
+};
 
 const ending = (assignment: Assignment, event: EndEvent): Attempt => ({
   ...assignment,
@@ -137,12 +140,13 @@ const writeEnd = (attempt: Attempt, event: EndEvent): Advance => ({
 
 const clearAlarms = ({ ref }: Attempt): AttemptCommand => ({ kind: 'ClearAlarms', id: idOf(ref) });
 
-const clean = (attempt: Attempt): Advance =>
+const clean = (attempt: Attempt, isWritten = false): Advance =>
   to(attempt, { name: 'Cleaning' }, clearAlarms(attempt), {
     kind: 'Clean',
     ref: attempt.ref,
     prepared: attempt.prepared,
     executed: attempt.executed,
+    stored: attempt.stored === true && !isWritten,
   });
 
 /** No process is left: write the end, after a Started write that may be under way. Of a fenced one nothing is written. */
@@ -191,6 +195,13 @@ const exited = (attempt: Attempt, exit: Exit): Advance =>
     : to({ ...attempt, confirmed: true }, { name: 'Collecting', exit }, clearAlarms(attempt), {
         kind: 'Collect',
         ref: attempt.ref,
+        artifacts: wantsArtifacts(
+          exit,
+          { stop: attempt.stop, timeoutMs: attempt.timeoutMs },
+          attempt.policy.cancelRequested,
+        )
+          ? 'Store'
+          : 'Leave',
       });
 
 const stopAsked = (attempt: Attempt, cause: StopCause, moment: Moment): Advance => {
@@ -354,7 +365,9 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
         timeoutMs: attempt.timeoutMs,
         collected: input.collected,
       });
-      return end(attempt, result, { ...moment, at: exit.at });
+      const { artifacts } = input.collected;
+      const kept: Attempt = artifacts?.store === undefined ? attempt : { ...attempt, stored: true };
+      return end(kept, result, { ...moment, at: exit.at });
     }
     case 'StopAsked':
       return stopAsked(attempt, input.cause, moment);
@@ -400,7 +413,7 @@ const written = (
     const next = stage.name === 'Ending' ? clean(attempt) : stopAsked(attempt, 'Fenced', moment);
     return { attempt: next.attempt, commands: [note, ...next.commands] };
   }
-  if (stage.name === 'Ending') return writing === 'End' ? clean(attempt) : writeEnd(attempt, stage.event);
+  if (stage.name === 'Ending') return writing === 'End' ? clean(attempt, true) : writeEnd(attempt, stage.event);
   // The API was away: ask again while it runs, so that it is seen as Running as soon as it can be.
   return input.kind === 'StatusUnwritten' && stage.name === 'Running'
     ? only(attempt, {

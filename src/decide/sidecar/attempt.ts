@@ -7,8 +7,9 @@
  * Ready: the Runtime Server is not there at the moment. Ending: its processes are gone and its end is being written.
  */
 
+import type { ArtifactStoreSettings } from '../../model/artifact-store.js';
 import { executionId, type RunUid } from '../../model/ids.js';
-import type { Amounts, RunStatus } from '../../model/run.js';
+import type { Amounts, ArtifactRef, RunStatus } from '../../model/run.js';
 import type { Micros } from '../../model/time.js';
 import type { AttemptResult, LifecyclePolicy, RunEvent } from '../lifecycle.js';
 
@@ -103,6 +104,8 @@ export type Attempt = Assignment &
     executed: boolean;
     /** The Runtime Server has spoken of it since its stream last opened. */
     confirmed: boolean;
+      /** Its artifacts are, or may be, in the store. */
+    stored?: true;
     /** A status write is under way; there is never a second one. */
     writing?: 'Started' | 'End';
   }>;
@@ -119,10 +122,22 @@ export type AlarmKind =
 
 export const ALARM_KINDS: ReadonlyArray<AlarmKind> = ['Running', 'Timeout', 'Stop', 'Execute'];
 
-/** What the workspace held at the end. */
-export type Collected =
-  | Readonly<{ kind: 'Outputs'; outputs: Readonly<Record<string, string>>; unkeptArtifacts: number }>
-  | Readonly<{ kind: 'Bad'; reason: 'OutputsInvalid' | 'OutputsTooLarge'; message: string }>;
+/** What became of the attempt's artifacts. `store` stands where it may hold something of them. */
+export type ArtifactsCollected =
+  | Readonly<{ kind: 'Stored'; refs: ReadonlyArray<ArtifactRef>; store: ArtifactStoreSettings }>
+  | Readonly<{
+      kind: 'Lost';
+      reason: 'ArtifactInvalid' | 'ArtifactStoreFailed';
+      message: string;
+      store?: ArtifactStoreSettings;
+    }>;
+
+/** What the workspace held at the end; no `artifacts`: there were none, or none were asked for. */
+export type Collected = (
+  | Readonly<{ kind: 'Outputs'; outputs: Readonly<Record<string, string>> }>
+  | Readonly<{ kind: 'Bad'; reason: 'OutputsInvalid' | 'OutputsTooLarge'; message: string }>
+) &
+  Readonly<{ artifacts?: ArtifactsCollected }>;
 
 /** What may happen to an attempt. */
 export type AttemptInput =
@@ -153,10 +168,14 @@ export type AttemptCommand =
   | Readonly<{ kind: 'Prepare'; assignment: Assignment; work: Work }>
   | Readonly<{ kind: 'Execute'; ref: AttemptRef; execution: Execution }>
   | Readonly<{ kind: 'CancelExecution'; ref: AttemptRef }>
-  | Readonly<{ kind: 'Collect'; ref: AttemptRef }>
+  /** Read the outputs and, unless the attempt was cancelled, store the artifacts. */
+  | Readonly<{ kind: 'Collect'; ref: AttemptRef; artifacts: 'Store' | 'Leave' }>
   | Readonly<{ kind: 'WriteStatus'; assignment: Assignment; event: RunEvent }>
-  /** Forget at the Runtime Server (if it was executed) and remove its files (if any) but the log. */
-  | Readonly<{ kind: 'Clean'; ref: AttemptRef; prepared: boolean; executed: boolean }>
+  /**
+   * Forget at the Runtime Server (if it was executed) and remove its files (if any) but the log; `stored`: artifacts
+   * were stored and no end of ours refers to them.
+   */
+  | Readonly<{ kind: 'Clean'; ref: AttemptRef; prepared: boolean; executed: boolean; stored: boolean }>
   | Readonly<{ kind: 'SetAlarm'; id: string; alarm: AlarmKind; at: Micros }>
   | Readonly<{ kind: 'ClearAlarms'; id: string }>
   | Note;

@@ -1,8 +1,10 @@
 /** How did the attempt end? From the process's end, what stopped it and what it left behind to the lifecycle's words. */
 
+import type { ArtifactStoreSettings } from '../../model/artifact-store.js';
+import type { ArtifactRef } from '../../model/run.js';
 import { formatDuration } from '../../model/time.js';
 import { type AttemptResult, boundedMessage } from '../lifecycle.js';
-import type { Collected, Exit, StopCause } from './attempt.js';
+import type { ArtifactsCollected, Collected, Exit, StopCause } from './attempt.js';
 import { signalName } from './signals.js';
 
 /** What else the answer depends on. */
@@ -23,6 +25,24 @@ export const exitMessage = ({ code, signal, lastStderr }: Exit): string => {
   return boundedMessage(lastStderr === '' ? how : `${how}: ${lastStderr}`);
 };
 
+/** What a result says of artifacts. Those of a failed attempt are kept; that they could not be is not its failure. */
+const keptOf = (
+  artifacts: ArtifactsCollected | undefined,
+): Readonly<{ artifactRefs?: ReadonlyArray<ArtifactRef>; artifactStore?: ArtifactStoreSettings }> => ({
+  ...(artifacts?.kind === 'Stored' ? { artifactRefs: artifacts.refs } : {}),
+  ...(artifacts?.store === undefined ? {} : { artifactStore: artifacts.store }),
+});
+
+/** Whether artifacts are to be stored: whoever cancelled the Run does not want them, nor to wait for them. */
+export const wantsArtifacts = (
+  exit: Exit,
+  facts: Omit<ResultFacts, 'collected'>,
+  cancelRequested: boolean,
+): boolean => {
+  const { kind } = resultOf(exit, { ...facts, collected: { kind: 'Outputs', outputs: {} } });
+  return exit.cause !== 'NotStarted' && (kind === 'Succeeded' || (kind === 'Failed' && !cancelRequested));
+};
+
 /**
  * A process that a stop ended has the stop's result; one that had ended by itself before the stop reached it keeps
  * its own. Servers that do not say which (unary ones) are read so: after a stop, a failure is the stop's doing.
@@ -40,11 +60,33 @@ export const resultOf = (exit: Exit, { stop, timeoutMs, collected }: ResultFacts
     };
   const stopped = exit.cause === 'Stopped' || (exit.cause === 'Unknown' && exitCode !== 0);
   if (exit.cause === 'TimedOut' || (stopped && stop === 'Timeout'))
-    return { kind: 'Failed', reason: 'Timeout', message: timedOut(timeoutMs), exitCode };
+    return {
+      kind: 'Failed',
+      reason: 'Timeout',
+      message: timedOut(timeoutMs),
+      exitCode,
+      ...keptOf(collected.artifacts),
+    };
   if (stopped && stop !== undefined)
     return { kind: 'Cancelled', message: `cancelled; ${exitMessage(exit)}`, exitCode };
-  if (exitCode !== 0) return { kind: 'Failed', reason: 'RuntimeError', message: exitMessage(exit), exitCode };
+  const { artifacts } = collected;
+  if (exitCode !== 0)
+    return { kind: 'Failed', reason: 'RuntimeError', message: exitMessage(exit), exitCode, ...keptOf(artifacts) };
   if (collected.kind === 'Bad')
-    return { kind: 'Failed', reason: collected.reason, message: boundedMessage(collected.message), exitCode };
-  return { kind: 'Succeeded', exitCode, outputs: collected.outputs, artifactRefs: [] };
+    return {
+      kind: 'Failed',
+      reason: collected.reason,
+      message: boundedMessage(collected.message),
+      exitCode,
+      ...keptOf(artifacts),
+    };
+  if (artifacts?.kind === 'Lost')
+    return {
+      kind: 'Failed',
+      reason: artifacts.reason,
+      message: boundedMessage(artifacts.message),
+      exitCode,
+      ...keptOf(artifacts),
+    };
+  return { kind: 'Succeeded', exitCode, outputs: collected.outputs, artifactRefs: [], ...keptOf(artifacts) };
 };

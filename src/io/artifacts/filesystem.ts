@@ -71,6 +71,8 @@ export const filesystemStore = ({
 }: FilesystemOptions): ArtifactStore => {
   const name = `claim ${claim}`;
   const uploads = join(folder, UPLOADS);
+  /** What this process writes, `sweep` leaves alone. */
+  const life = `${owner}.${randomUUID()}`;
 
   const failure = (what: string, cause: unknown): StoreError => {
     if (cause instanceof StoreError) return cause;
@@ -114,7 +116,7 @@ export const filesystemStore = ({
     name,
     write: async (key, bytes, { signal }) => {
       const target = pathOf(key);
-      const own = join(uploads, `${owner}.${randomUUID()}`);
+      const own = join(uploads, `${life}.${randomUUID()}`);
       const stored = (cause: unknown): StoreError => failure(`${key} cannot be stored`, cause);
       let sourceFailed = false;
       const watched = async function* (): AsyncGenerator<Buffer> {
@@ -169,7 +171,8 @@ export const filesystemStore = ({
         for (const entry of await readdir(uploads)) {
           const path = join(uploads, entry);
           const facts = await lstat(path).catch(() => undefined);
-          if (entry.startsWith(`${owner}.`) || (facts && now() - facts.mtimeMs > ABANDONED_MS))
+          const isOwn = entry.startsWith(`${owner}.`) && !entry.startsWith(`${life}.`);
+          if (isOwn || (facts && now() - facts.mtimeMs > ABANDONED_MS))
             await rm(path, { force: true });
         }
       } catch (cause) {

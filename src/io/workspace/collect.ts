@@ -1,6 +1,6 @@
-/** What did the attempt leave behind? Its outputs file, read within bounds, and whether there are artifacts. */
+/** What did the attempt leave behind in its outputs file? Read within bounds. Artifacts: `src/io/artifacts`. */
 import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import * as E from 'fp-ts/lib/Either.js';
 
 import type { AttemptRef, Collected } from '../../decide/sidecar/attempt.js';
@@ -49,21 +49,9 @@ const readOutputs = async (
   }
 };
 
-const countArtifacts = async (path: string): Promise<number> => {
-  try {
-    return (await readdir(path)).length;
-  } catch {
-    return 0;
-  }
-};
-
 /** Never rejects. */
-export const collectResults = async (workDir: string, ref: AttemptRef): Promise<Collected> => {
-  const places = placesOf(workDir, ref);
-  const [outputs, unkeptArtifacts] = await Promise.all([
-    readOutputs(places.outputs),
-    countArtifacts(places.artifacts),
-  ]);
+export const collectOutputs = async (workDir: string, ref: AttemptRef): Promise<Collected> => {
+  const outputs = await readOutputs(placesOf(workDir, ref).outputs);
   if (outputs !== undefined && E.isLeft(outputs)) return { kind: 'Bad', ...outputs.left };
-  return { kind: 'Outputs', outputs: outputs?.right ?? {}, unkeptArtifacts };
+  return { kind: 'Outputs', outputs: outputs?.right ?? {} };
 };

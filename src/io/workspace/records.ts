@@ -13,6 +13,7 @@ import * as t from 'io-ts';
 import { type Assignment, type AttemptRef, type EndEvent, idOf } from '../../decide/sidecar/attempt.js';
 import { placesOf } from '../../decide/sidecar/environment.js';
 import { RunUid } from '../../model/ids.js';
+import { ArtifactStoreSettings } from '../../model/artifact-store.js';
 import { Amounts, ArtifactRef, FailureReason, RunStatus } from '../../model/run.js';
 import { Instant } from '../../model/time.js';
 
@@ -36,15 +37,22 @@ const AttemptRecord = t.intersection([
 type AttemptRecord = t.TypeOf<typeof AttemptRecord>;
 
 const Result = t.union([
-  t.type({
-    kind: t.literal('Succeeded'),
-    exitCode: t.number,
-    outputs: t.record(t.string, t.string),
-    artifactRefs: t.array(ArtifactRef),
-  }),
+  t.intersection([
+    t.type({
+      kind: t.literal('Succeeded'),
+      exitCode: t.number,
+      outputs: t.record(t.string, t.string),
+      artifactRefs: t.array(ArtifactRef),
+    }),
+    t.partial({ artifactStore: ArtifactStoreSettings }),
+  ]),
   t.intersection([
     t.type({ kind: t.literal('Failed'), reason: FailureReason, message: t.string }),
-    t.partial({ exitCode: t.number }),
+    t.partial({
+      exitCode: t.number,
+      artifactRefs: t.array(ArtifactRef),
+      artifactStore: ArtifactStoreSettings,
+    }),
   ]),
   t.intersection([
     t.type({ kind: t.literal('Cancelled'), message: t.string }),
@@ -120,6 +128,8 @@ export const recordEnd = async (
             reason: result.reason,
             message: result.message,
             ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
+            ...(result.artifactRefs === undefined ? {} : { artifactRefs: [...result.artifactRefs] }),
+            ...(result.artifactStore === undefined ? {} : { artifactStore: result.artifactStore }),
           }
         : result;
   const record: EndRecord = { record: recordOf(podUid, assignment), event: { ...event, result: wire } };

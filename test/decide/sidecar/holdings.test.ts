@@ -103,7 +103,7 @@ class World {
         this.#later(id, () =>
           this.#attempt(id, {
             kind: 'Collected',
-            collected: { kind: 'Outputs', outputs: {}, unkeptArtifacts: 0 },
+            collected: { kind: 'Outputs', outputs: {} },
           }),
         );
         return;

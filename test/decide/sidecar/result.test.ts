@@ -14,7 +14,7 @@ const anExit = (overrides: Partial<Exit> = {}): Exit => ({
   at: micros(0),
   ...overrides,
 });
-const outputs: Collected = { kind: 'Outputs', outputs: { a: '1' }, unkeptArtifacts: 0 };
+const outputs: Collected = { kind: 'Outputs', outputs: { a: '1' } };
 const bad: Collected = { kind: 'Bad', reason: 'OutputsInvalid', message: 'line 1' };
 
 describe('resultOf', () => {

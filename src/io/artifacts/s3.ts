@@ -1,0 +1,188 @@
+/**
+ * Artifacts in a bucket of S3, or of a service that speaks its protocol.
+ *
+ * What is larger than a part goes up in parts, two in memory at a time; an object appears when the last part is
+ * there. Rests of uploads that never ended cost money until they are aborted: `sweep` does it for those a day old.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+
+import { keyProblem } from '../../decide/artifacts/keys.js';
+import { type ArtifactStore, StoreError, type StoreErrorKind, type StoredKey } from './store.js';
+
+/** Bytes of a part; with 10,000 parts at most, the largest object has 80 GB. */
+const PART_BYTES = 8 * 1024 * 1024;
+const PARTS_AT_ONCE = 2;
+const ABANDONED_MS = 24 * 3600 * 1000;
+/** Credentials are read anew this often, so that a rotated Secret is noticed. */
+const CREDENTIALS_MS = 300_000;
+/** Silence on a connection, milliseconds. */
+const SILENCE_MS = 30_000;
+
+export type S3Options = Readonly<{
+  bucket: string;
+  prefix?: string;
+  region?: string;
+  endpoint?: string;
+  forcePathStyle?: boolean;
+  /** Folder with the files accessKeyID and secretAccessKey; without it the environment's identity is used. */
+  credentialsFolder?: string;
+  /** Tries of one request, for tests of failures. */
+  maxAttempts?: number;
+}>;
+
+const credentialsFrom = (folder: string) => async () => {
+  const [id, secret] = await Promise.all(
+    ['accessKeyID', 'secretAccessKey'].map(async (file) => (await readFile(join(folder, file), 'utf8')).trim()),
+  );
+  return {
+    accessKeyId: id ?? '',
+    secretAccessKey: secret ?? '',
+    expiration: new Date(Date.now() + CREDENTIALS_MS),
+  };
+};
+
+const kindOf = (cause: unknown): StoreErrorKind => {
+  if (!(cause instanceof Error)) return 'Unavailable';
+  const status = cause instanceof S3ServiceException ? (cause.$metadata.httpStatusCode ?? 0) : 0;
+  if (cause.name === 'NoSuchKey') return 'NotFound';
+  if (cause.name === 'CredentialsProviderError') return 'Refused';
+  if ('code' in cause && cause.code === 'ENOENT') return 'Refused';
+  if (status >= 500 || status === 429 || status === 408 || status === 0) return 'Unavailable';
+  return 'Refused';
+};
+
+/** The bucket as a store. */
+export const s3Store = ({
+  bucket,
+  prefix = '',
+  region = 'us-east-1',
+  endpoint,
+  forcePathStyle = false,
+  credentialsFolder,
+  maxAttempts = 3,
+}: S3Options): ArtifactStore => {
+  const base = prefix === '' ? '' : `${prefix.replace(/\/+$/, '')}/`;
+  const name = `s3://${bucket}/${base}`.replace(/\/$/, '');
+  const client = new S3Client({
+    region,
+    forcePathStyle,
+    maxAttempts,
+    // What S3 itself does not need, others do not always have.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: { connectionTimeout: 5_000, socketTimeout: SILENCE_MS },
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(credentialsFolder === undefined ? {} : { credentials: credentialsFrom(credentialsFolder) }),
+  });
+
+  const failure = (what: string, cause: unknown): StoreError => {
+    if (cause instanceof StoreError) return cause;
+    const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    return new StoreError(kindOf(cause), `${what} in ${name}: ${why}`, cause);
+  };
+  const told = async <A>(what: string, call: Promise<A>): Promise<A> =>
+    call.catch((cause: unknown) => {
+      throw failure(what, cause);
+    });
+  const checked = (key: string): string => {
+    const problem = key.startsWith('/') ? 'begins with a slash' : keyProblem(key);
+    if (problem) throw new StoreError('Refused', `key ${JSON.stringify(key)} ${problem}`);
+    return base + key;
+  };
+
+  const list = async function* (below: string): AsyncGenerator<StoredKey> {
+    let token: string | undefined;
+    do {
+      const page = await told(
+        `${below} cannot be listed`,
+        client.send(
+          new ListObjectsV2Command({
+            Bucket: bucket,
+            Prefix: checked(below),
+            ...(token === undefined ? {} : { ContinuationToken: token }),
+          }),
+        ),
+      );
+      for (const { Key, Size } of page.Contents ?? [])
+        if (Key !== undefined) yield { key: Key.slice(base.length), sizeBytes: Size ?? 0 };
+      token = page.NextContinuationToken;
+    } while (token !== undefined);
+  };
+
+  return {
+    driver: 's3',
+    name,
+    write: async (key, bytes, { contentType, signal }) => {
+      const Key = checked(key);
+      const upload = new Upload({
+        client,
+        params: { Bucket: bucket, Key, Body: Readable.from(bytes, { objectMode: false }), ContentType: contentType },
+        partSize: PART_BYTES,
+        queueSize: PARTS_AT_ONCE,
+      });
+      const stop = (): void => {
+        upload.abort().catch(() => undefined);
+      };
+      signal?.addEventListener('abort', stop, { once: true });
+      try {
+        signal?.throwIfAborted();
+        await upload.done();
+      } catch (cause) {
+        throw failure(`${key} cannot be stored`, cause);
+      } finally {
+        signal?.removeEventListener('abort', stop);
+      }
+      return `${name}/${key}`;
+    },
+    read: async (key, fromByte) => {
+      const call = client.send(
+        new GetObjectCommand({
+          Bucket: bucket,
+          Key: checked(key),
+          ...(fromByte === 0 ? {} : { Range: `bytes=${fromByte}-` }),
+        }),
+      );
+      try {
+        const { Body } = await call;
+        return Body instanceof Readable ? Body : Readable.from([]);
+      } catch (cause) {
+        // Nothing is left from there on.
+        if (cause instanceof S3ServiceException && cause.$metadata.httpStatusCode === 416) return Readable.from([]);
+        throw failure(`${key} cannot be read`, cause);
+      }
+    },
+    list,
+    remove: async (below) => {
+      for await (const { key } of list(below))
+        await told(
+          `${key} cannot be removed`,
+          client.send(new DeleteObjectCommand({ Bucket: bucket, Key: base + key })),
+        );
+    },
+    sweep: async () => {
+      const { Uploads = [] } = await told(
+        'unfinished uploads cannot be listed',
+        client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: base })),
+      );
+      for (const { Key, UploadId, Initiated } of Uploads)
+        if (Initiated && Date.now() - Initiated.getTime() > ABANDONED_MS)
+          await told(
+            'an unfinished upload cannot be removed',
+            client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId })),
+          );
+    },
+  };
+};
