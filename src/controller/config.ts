@@ -20,6 +20,8 @@ export type ControllerConfig = Readonly<{
   metricsListen: Address;
   probesListen: Address;
   daemonImage: string;
+  /** Claim, in each Runtime's namespace, for the artifacts of Runtimes that name no store; undefined: none. */
+  defaultArtifactClaim: string | undefined;
   /** False: act at once, for a single process. */
   leaderElect: boolean;
 }>;
@@ -36,6 +38,7 @@ export const USAGE = `Usage: controller [flags]
   --metrics-listen ADDR    Prometheus metrics (default 0.0.0.0:8080)
   --probes-listen ADDR     /healthz and /readyz (default 0.0.0.0:8081)
   --daemon-image IMAGE     runtimed image of Runtimes that name none (default kruntimes-runtimed:latest)
+  --default-artifact-claim NAME  claim for artifacts of Runtimes that name no store, made where it is missing
   --no-leader-elect        act without a Lease, for a single process
 
 ADDR is host:port, :port or unix:/path.
@@ -51,6 +54,7 @@ const OPTIONS = {
   'metrics-listen': { type: 'string', default: '0.0.0.0:8080' },
   'probes-listen': { type: 'string', default: '0.0.0.0:8081' },
   'daemon-image': { type: 'string', default: 'kruntimes-runtimed:latest' },
+  'default-artifact-claim': { type: 'string' },
   'no-leader-elect': { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
@@ -88,6 +92,7 @@ export const parseConfig = (argv: ReadonlyArray<string>): E.Either<string, Contr
     metricsListen: metricsListen.right,
     probesListen: probesListen.right,
     daemonImage: values['daemon-image'],
+    defaultArtifactClaim: values['default-artifact-claim'],
     leaderElect: !values['no-leader-elect'],
   });
 };

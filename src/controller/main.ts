@@ -114,6 +114,14 @@ const start = async (config: ControllerConfig): Promise<void> => {
       daemonImage: config.daemonImage,
       operatorUrl: config.sessionsUrl,
       operatorCa: authority.right.certificate,
+      ...(config.defaultArtifactClaim === undefined
+        ? {}
+        : {
+            defaultArtifactStore: {
+              driver: 'filesystem',
+              filesystem: { volumeClaimName: config.defaultArtifactClaim },
+            },
+          }),
     },
     now: nowMicros,
     clock: preciseClock,

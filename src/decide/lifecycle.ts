@@ -38,6 +38,8 @@ export type { AttemptResult, RunEvent, WaitReason } from '../model/run-event.js'
 
 /** Past attempts kept in status, the newest ones; a bound so that 100 attempts do not swell the object. */
 export const MAX_HISTORY = 16;
+/** Stores one Run's attempts may have used; the CRD's schema has the same number. */
+const MAX_STORES = 16;
 /** Bytes of status.message (contract: a summary, never the log). */
 export const MAX_MESSAGE_BYTES = 1024;
 
@@ -235,7 +237,7 @@ const storesAfter = (
   const store = result.kind === 'Cancelled' ? undefined : result.artifactStore;
   return store === undefined || artifactStores.some((known) => storePlace(known) === storePlace(store))
     ? {}
-    : { artifactStores: [...artifactStores, store] };
+    : { artifactStores: [...artifactStores, store].slice(0, MAX_STORES) };
 };
 
 const withResults = (

@@ -6,7 +6,9 @@
  */
 import { createHash } from 'node:crypto';
 
+import { type ArtifactStoreSettings, credentialsSecret } from '../model/artifact-store.js';
 import {
+  ARTIFACT_VOLUME,
   CAPACITY_PREFIX,
   REVISION_KEY,
   RUNTIME_KEY,
@@ -30,6 +32,8 @@ export type PodSettings = Readonly<{
   operatorUrl: string;
   /** PEM text of the CA that signs its certificate. */
   operatorCa: string;
+  /** Store of Runtimes that name none; without it their Runs cannot keep artifacts. */
+  defaultArtifactStore?: ArtifactStoreSettings;
 }>;
 
 const SESSION_VOLUME = 'kruntimes-session';
@@ -38,7 +42,16 @@ const SESSION_PATH = '/var/run/secrets/kruntimes.io/session';
 const API_PATH = '/var/run/secrets/kruntimes.io/api';
 /** Seconds a projected token lives; the kubelet renews it at 80 %. 600 is the API's minimum. */
 const TOKEN_SECONDS = 3600;
-const OUR_VOLUMES = new Set([WORKSPACE_VOLUME, 'artifact-store', SESSION_VOLUME, API_VOLUME]);
+const STORE_KEY_VOLUME = 'kruntimes-artifact-store-key';
+const STORE_PATH = '/var/lib/kruntimes/artifacts';
+const STORE_KEY_PATH = '/var/run/secrets/kruntimes.io/artifact-store';
+const OUR_VOLUMES = new Set([
+  WORKSPACE_VOLUME,
+  ARTIFACT_VOLUME,
+  SESSION_VOLUME,
+  API_VOLUME,
+  STORE_KEY_VOLUME,
+]);
 
 /** JSON with sorted keys, so that equal specs have equal hashes. */
 const canonical = (value: unknown): string =>
@@ -50,6 +63,46 @@ const canonical = (value: unknown): string =>
 
 const imageOf = (spec: RuntimeSpec, settings: PodSettings): string =>
   spec.daemonImage || settings.daemonImage;
+
+const literal = (name: string, value: string) => ({ name, value });
+const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+
+/** Where Runs of this Runtime keep their artifacts. */
+export const storeOf = (spec: RuntimeSpec, settings: PodSettings): ArtifactStoreSettings | undefined =>
+  spec.artifactStore ?? settings.defaultArtifactStore;
+
+/** What runtimed, and nobody else in the pod, gets of the store: environment, mounts and volumes. */
+const storeParts = (store: ArtifactStoreSettings | undefined) => {
+  if (store === undefined) return { env: [], mounts: [], volumes: [] };
+  const secretName = credentialsSecret(store);
+  const hasClaim = store.driver === 'filesystem';
+  return {
+    env: [
+      literal('KRUNTIME_ARTIFACT_STORE', JSON.stringify(store)),
+      ...(hasClaim ? [literal('KRUNTIME_ARTIFACT_STORE_DIR', STORE_PATH)] : []),
+      ...(secretName === undefined ? [] : [literal('KRUNTIME_ARTIFACT_CREDENTIALS_DIR', STORE_KEY_PATH)]),
+    ],
+    mounts: [
+      ...(hasClaim ? [{ name: ARTIFACT_VOLUME, mountPath: STORE_PATH }] : []),
+      ...(secretName === undefined
+        ? []
+        : [{ name: STORE_KEY_VOLUME, mountPath: STORE_KEY_PATH, readOnly: true }]),
+    ],
+    volumes: [
+      ...(hasClaim
+        ? [
+            {
+              name: ARTIFACT_VOLUME,
+              persistentVolumeClaim: { claimName: store.filesystem.volumeClaimName },
+            },
+          ]
+        : []),
+      ...(secretName === undefined
+        ? []
+        : [{ name: STORE_KEY_VOLUME, secret: { secretName, defaultMode: 0o440 } }]),
+    ],
+  };
+};
 
 /**
  * Ten hex digits over everything a pod is made from, the operator's address and CA included: a pod that was told others
@@ -63,7 +116,7 @@ export const revisionOf = (spec: RuntimeSpec, settings: PodSettings): string =>
         port: serverPort(spec),
         capacity: podCapacity(spec),
         workspace: spec.workspace,
-        artifactStore: spec.artifactStore,
+        artifactStore: storeOf(spec, settings),
         daemonImage: imageOf(spec, settings),
         operatorUrl: settings.operatorUrl,
         operatorCa: settings.operatorCa,
@@ -71,9 +124,6 @@ export const revisionOf = (spec: RuntimeSpec, settings: PodSettings): string =>
     )
     .digest('hex')
     .slice(0, 10);
-
-const literal = (name: string, value: string) => ({ name, value });
-const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
 
 /** The user's entries less those whose names are ours, then ours. */
 const merged = <A extends Readonly<{ name: string }>>(
@@ -98,6 +148,14 @@ const runtimeContainer = (container: Container, port: number) => ({
   ),
 });
 
+/** Tokens, the store and its key are nobody's but runtimed's. */
+const RUNTIMED_ONLY = new Set([...OUR_VOLUMES].filter((name) => name !== WORKSPACE_VOLUME));
+
+const withoutVolumes = (container: Container, names: ReadonlySet<string>): Container =>
+  container.volumeMounts === undefined
+    ? container
+    : { ...container, volumeMounts: container.volumeMounts.filter(({ name }) => !names.has(name)) };
+
 const probe = (path: string) => ({ httpGet: { path, port: 9094 }, periodSeconds: 5, timeoutSeconds: 5 });
 
 const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
@@ -119,6 +177,7 @@ const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
     field('KRUNTIME_POD_NAME', 'metadata.name'),
     field('KRUNTIME_POD_NAMESPACE', 'metadata.namespace'),
     field('KRUNTIME_POD_UID', 'metadata.uid'),
+    ...storeParts(storeOf(runtime.spec, settings)).env,
   ],
   ports: [
     { name: 'krt-probes', containerPort: 9094 },
@@ -138,12 +197,14 @@ const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
     workspaceMount,
     { name: SESSION_VOLUME, mountPath: SESSION_PATH, readOnly: true },
     { name: API_VOLUME, mountPath: API_PATH, readOnly: true },
+    ...storeParts(storeOf(runtime.spec, settings)).mounts,
   ],
 });
 
-const volumes = (runtime: RuntimeRecord) => [
+const volumes = (runtime: RuntimeRecord, settings: PodSettings) => [
   ...(runtime.spec.template.spec.volumes ?? []).filter(({ name }) => !OUR_VOLUMES.has(name)),
   { name: WORKSPACE_VOLUME, ...(runtime.spec.workspace ?? { emptyDir: {} }) },
+  ...storeParts(storeOf(runtime.spec, settings)).volumes,
   {
     name: SESSION_VOLUME,
     projected: {
@@ -223,12 +284,17 @@ export const podOf = (
         ...((podSpec.readinessGates as ReadonlyArray<unknown> | undefined) ?? []),
         { conditionType: RUNTIMED_READY },
       ],
+      ...(template.spec.initContainers === undefined
+        ? {}
+        : { initContainers: template.spec.initContainers.map((c) => withoutVolumes(c, RUNTIMED_ONLY)) }),
       containers: [
         ...(first ? [runtimeContainer(first, serverPort(runtime.spec))] : []),
-        ...others.filter(({ name: other }) => other !== RUNTIMED_CONTAINER),
+        ...others
+          .filter(({ name: other }) => other !== RUNTIMED_CONTAINER)
+          .map((other) => withoutVolumes(other, RUNTIMED_ONLY)),
         runtimedContainer(runtime, settings),
       ],
-      volumes: volumes(runtime),
+      volumes: volumes(runtime, settings),
     },
   };
 };

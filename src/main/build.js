@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { programs } from './programs.js';
 
+/** Programs that are cut at their lazy imports. */
+const CUT = ['krt', 'runtimed'];
+
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
@@ -61,14 +64,15 @@ export const build = async (outdir = join(root, 'dist'), names = Object.keys(pro
     });
   rmSync(outdir, { recursive: true, force: true });
   await Promise.all([
-    // Only krt is cut at its lazy imports, for its start. Cutting does not keep the order of modules that run code
-    // when they are loaded (reflect-metadata before @peculiar/x509), which the servers need.
+    // Only krt and runtimed are cut at their lazy imports: krt for its start, runtimed so that one without an object
+    // store stays small. Cutting does not keep the order of modules that run code when they are loaded
+    // (reflect-metadata before @peculiar/x509), which the other servers need.
     bundleAll(
-      entries.filter(([name]) => name === 'krt'),
+      entries.filter(([name]) => CUT.includes(name)),
       true,
     ),
     bundleAll(
-      entries.filter(([name]) => name !== 'krt'),
+      entries.filter(([name]) => !CUT.includes(name)),
       false,
     ),
   ]);

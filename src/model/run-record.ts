@@ -55,6 +55,7 @@ const trimmedStatus = (status: RunStatus): RunStatus =>
         ...(status.attempt === undefined ? {} : { attempt: status.attempt }),
         ...(status.exitCode === undefined ? {} : { exitCode: status.exitCode }),
         ...(status.message === undefined ? {} : { message: status.message }),
+        ...(status.artifactStores === undefined ? {} : { artifactStores: status.artifactStores }),
       }
     : status;
 

@@ -35,7 +35,8 @@ export type PodArtifactsOptions = Readonly<{
 const NO_STORE: ArtifactsCollected = {
   kind: 'Lost',
   reason: 'ArtifactStoreFailed',
-  message: 'the Run left artifacts, and its Runtime has no artifact store; set spec.artifactStore of the Runtime',
+  message:
+    'the Run left artifacts, and its Runtime has no artifact store; set spec.artifactStore of the Runtime',
 };
 
 const collected = (kept: Kept, settings: ArtifactStoreSettings): ArtifactsCollected | undefined => {
@@ -115,7 +116,8 @@ export const podArtifacts = ({
       const outputs = await collectOutputs(workDir, ref);
       if (artifacts === 'Leave') return outputs;
       const kept = await keep(ref);
-      if (kept?.kind === 'Stored') log.info({ ...fieldsOf(ref), artifacts: kept.refs.length }, 'artifacts stored');
+      if (kept?.kind === 'Stored')
+        log.info({ ...fieldsOf(ref), artifacts: kept.refs.length }, 'artifacts stored');
       if (kept?.kind === 'Lost')
         log.warn({ ...fieldsOf(ref), reason: kept.reason, why: kept.message }, 'artifacts not stored');
       return kept ? { ...outputs, artifacts: kept } : outputs;

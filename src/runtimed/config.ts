@@ -50,7 +50,11 @@ const Capacity = new t.Type<Amounts, string, unknown>(
 );
 
 /** JSON text of what `codec` reads. */
-const json = <A>(name: string, codec: t.Type<A, unknown, unknown>, problem: string): t.Type<A, string, unknown> =>
+const json = <A>(
+  name: string,
+  codec: t.Type<A, unknown, unknown>,
+  problem: string,
+): t.Type<A, string, unknown> =>
   new t.Type<A, string, unknown>(
     name,
     codec.is,

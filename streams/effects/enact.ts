@@ -185,7 +185,11 @@ export const enacting = ({ kube, sessions, settings, now, random, identity, late
         return patchRuntimeStatus(command);
       case 'EnsureGrant':
         // In order, because a binding to a role that is not there yet is refused; the first failure ends it.
-        return concat(...grantCalls(kube, command).map((call) => outcomeOf(command, call, 'drops'))).pipe(
+        return concat(
+          ...grantCalls(kube, command, settings.defaultArtifactStore).map((call) =>
+            outcomeOf(command, call, 'drops'),
+          ),
+        ).pipe(
           takeWhile(({ kind }) => kind !== 'Failed', true),
           last(),
         );

@@ -2,10 +2,15 @@
  * The calls that make a namespace's grant what it should be: one Role with what runtimed needs, one RoleBinding for
  * exactly the ServiceAccounts in use, and our own ServiceAccount where a template names none.
  */
+import * as E from 'fp-ts/lib/Either.js';
+import { map } from 'rxjs';
+
+import type { ArtifactStoreSettings } from '../../src/model/artifact-store.js';
 import type { Command } from '../../src/model/command.js';
+import type { EffectError } from '../../src/model/effect-error.js';
 import { FIELD_MANAGER, RUNTIMED_ACCOUNT } from '../../src/model/names.js';
 import type { Resource } from '../../src/model/resource.js';
-import { roleBindings, roles, serviceAccounts } from '../../src/model/resources.js';
+import { persistentVolumeClaims, roleBindings, roles, serviceAccounts } from '../../src/model/resources.js';
 import type { Effect, KubePort } from '../../src/ports.js';
 
 /** What runtimed may do: see the Runs of its namespace and write their status. Nothing else. */
@@ -16,10 +21,42 @@ export const RUNTIMED_RULES = [
 
 const labels = { 'app.kubernetes.io/managed-by': FIELD_MANAGER, 'app.kubernetes.io/name': 'kruntimes' };
 
+/** Asked of storage that is provisioned for the default store's claim. */
+const CLAIM_SIZE = '10Gi';
+
+/** The claim of the default store, as its pods cannot start without it. One that is there is left as it is. */
+const claimCalls = (
+  kube: KubePort,
+  namespace: string,
+  store: ArtifactStoreSettings | undefined,
+): ReadonlyArray<Effect<unknown>> => {
+  if (store?.driver !== 'filesystem') return [];
+  const { volumeClaimName: name } = store.filesystem;
+  const claim = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name, namespace, labels },
+    // Pods of all nodes write to it.
+    spec: { accessModes: ['ReadWriteMany'], resources: { requests: { storage: CLAIM_SIZE } } },
+  };
+  return [
+    kube
+      .create(persistentVolumeClaims, namespace, claim)
+      .pipe(
+        map((answer) =>
+          E.isLeft(answer) && answer.left.kind === 'AlreadyExists'
+            ? E.right<EffectError, unknown>(undefined)
+            : answer,
+        ),
+      ),
+  ];
+};
+
 /** The calls, to be made in order. */
 export const grantCalls = (
   kube: KubePort,
   { namespace, accounts, ownAccount }: Extract<Command, { kind: 'EnsureGrant' }>,
+  defaultStore: ArtifactStoreSettings | undefined,
 ): ReadonlyArray<Effect<unknown>> => {
   const ref = { namespace, name: RUNTIMED_ACCOUNT };
   if (accounts.length === 0) return [kube.delete(roleBindings, ref), kube.delete(roles, ref)];
@@ -36,6 +73,7 @@ export const grantCalls = (
       },
     });
   return [
+    ...claimCalls(kube, namespace, defaultStore),
     ...(ownAccount ? [apply(serviceAccounts, { automountServiceAccountToken: false })] : []),
     apply(roles, { rules: RUNTIMED_RULES }),
     apply(roleBindings, {

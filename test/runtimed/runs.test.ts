@@ -235,9 +235,10 @@ describe('runtimed', function () {
     expect(await pod.ended('flood')).to.include({ phase: 'Cancelled' });
   });
 
-  it('says plainly that artifacts were not kept', async () => {
-    await pod.run('artifacts', script('echo body > "$KRUNTIME_ARTIFACTS_DIR/result.txt"'));
-    await pod.logged('artifacts were not kept, no artifact store is configured', 'artifacts');
+  it('fails a Run with artifacts where there is no store, saying what to do', async () => {
+    const status = await pod.run('artifacts', script('echo body > "$KRUNTIME_ARTIFACTS_DIR/result.txt"'));
+    expect(status).to.include({ phase: 'Failed', exitCode: 0 });
+    expect(status.message).to.include('set spec.artifactStore of the Runtime');
   });
 
   it('keeps the end while the API is away, and writes it when it is back', async () => {

@@ -413,7 +413,8 @@ const written = (
     const next = stage.name === 'Ending' ? clean(attempt) : stopAsked(attempt, 'Fenced', moment);
     return { attempt: next.attempt, commands: [note, ...next.commands] };
   }
-  if (stage.name === 'Ending') return writing === 'End' ? clean(attempt, true) : writeEnd(attempt, stage.event);
+  if (stage.name === 'Ending')
+    return writing === 'End' ? clean(attempt, true) : writeEnd(attempt, stage.event);
   // The API was away: ask again while it runs, so that it is seen as Running as soon as it can be.
   return input.kind === 'StatusUnwritten' && stage.name === 'Running'
     ? only(attempt, {

@@ -104,7 +104,7 @@ export type Attempt = Assignment &
     executed: boolean;
     /** The Runtime Server has spoken of it since its stream last opened. */
     confirmed: boolean;
-      /** Its artifacts are, or may be, in the store. */
+    /** Its artifacts are, or may be, in the store. */
     stored?: true;
     /** A status write is under way; there is never a second one. */
     writing?: 'Started' | 'End';

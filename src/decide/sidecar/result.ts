@@ -71,7 +71,13 @@ export const resultOf = (exit: Exit, { stop, timeoutMs, collected }: ResultFacts
     return { kind: 'Cancelled', message: `cancelled; ${exitMessage(exit)}`, exitCode };
   const { artifacts } = collected;
   if (exitCode !== 0)
-    return { kind: 'Failed', reason: 'RuntimeError', message: exitMessage(exit), exitCode, ...keptOf(artifacts) };
+    return {
+      kind: 'Failed',
+      reason: 'RuntimeError',
+      message: exitMessage(exit),
+      exitCode,
+      ...keptOf(artifacts),
+    };
   if (collected.kind === 'Bad')
     return {
       kind: 'Failed',

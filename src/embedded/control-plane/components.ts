@@ -7,6 +7,9 @@ import type { Folder } from './folder.js';
 /** Variable by which a control plane's own processes are known; see `controlPlaneId`. */
 export const CONTROL_PLANE_VARIABLE = 'KRUNTIME_CONTROL_PLANE';
 
+/** Claim that stands for the folder with artifacts of a namespace, `D/volumes/<namespace>/<claim>`. */
+export const ARTIFACT_CLAIM = 'kruntimes-artifacts';
+
 export type ComponentsInput = Readonly<{
   folder: Folder;
   /** Folder of the bundled programs. */
@@ -39,6 +42,8 @@ export const componentSpec = (name: ComponentName, input: ComponentsInput): Comp
       `unix:${healthSocket(sockets, 'controller')}`,
       '--metrics-listen',
       `unix:${join(sockets, 'controller-metrics.sock')}`,
+      '--default-artifact-claim',
+      ARTIFACT_CLAIM,
       // There is never a second one, and nobody should wait for the Lease of one that was killed.
       '--no-leader-elect',
     ],

@@ -172,8 +172,7 @@ export const filesystemStore = ({
           const path = join(uploads, entry);
           const facts = await lstat(path).catch(() => undefined);
           const isOwn = entry.startsWith(`${owner}.`) && !entry.startsWith(`${life}.`);
-          if (isOwn || (facts && now() - facts.mtimeMs > ABANDONED_MS))
-            await rm(path, { force: true });
+          if (isOwn || (facts && now() - facts.mtimeMs > ABANDONED_MS)) await rm(path, { force: true });
         }
       } catch (cause) {
         if (codeOf(cause) !== 'ENOENT') throw failure('unfinished uploads cannot be removed', cause);

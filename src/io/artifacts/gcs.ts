@@ -11,7 +11,7 @@ import { pipeline } from 'node:stream/promises';
 import { ApiError, IdempotencyStrategy, Storage } from '@google-cloud/storage';
 
 import { keyProblem } from '../../decide/artifacts/keys.js';
-import { type ArtifactStore, StoreError, type StoreErrorKind, type StoredKey } from './store.js';
+import { type ArtifactStore, type StoredKey, StoreError, type StoreErrorKind } from './store.js';
 
 /** Bytes of a chunk, which is kept in memory until it has arrived. A multiple of 256 KiB, as the protocol wants. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
@@ -97,7 +97,8 @@ export const gcsStore = ({
         });
         for (const file of files)
           yield { key: file.name.slice(base.length), sizeBytes: Number(file.metadata.size ?? 0) };
-        pageToken = next && 'pageToken' in next && typeof next.pageToken === 'string' ? next.pageToken : undefined;
+        pageToken =
+          next && 'pageToken' in next && typeof next.pageToken === 'string' ? next.pageToken : undefined;
       } catch (cause) {
         throw failure(`${below} cannot be listed`, cause);
       }
@@ -112,7 +113,12 @@ export const gcsStore = ({
       try {
         await pipeline(
           Readable.from(bytes, { objectMode: false }),
-          file.createWriteStream({ resumable: true, chunkSize: CHUNK_BYTES, contentType, validation: 'crc32c' }),
+          file.createWriteStream({
+            resumable: true,
+            chunkSize: CHUNK_BYTES,
+            contentType,
+            validation: 'crc32c',
+          }),
           signal ? { signal } : {},
         );
       } catch (cause) {

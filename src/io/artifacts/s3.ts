@@ -20,7 +20,7 @@ import {
 import { Upload } from '@aws-sdk/lib-storage';
 
 import { keyProblem } from '../../decide/artifacts/keys.js';
-import { type ArtifactStore, StoreError, type StoreErrorKind, type StoredKey } from './store.js';
+import { type ArtifactStore, type StoredKey, StoreError, type StoreErrorKind } from './store.js';
 
 /** Bytes of a part; with 10,000 parts at most, the largest object has 80 GB. */
 const PART_BYTES = 8 * 1024 * 1024;
@@ -45,7 +45,9 @@ export type S3Options = Readonly<{
 
 const credentialsFrom = (folder: string) => async () => {
   const [id, secret] = await Promise.all(
-    ['accessKeyID', 'secretAccessKey'].map(async (file) => (await readFile(join(folder, file), 'utf8')).trim()),
+    ['accessKeyID', 'secretAccessKey'].map(async (file) =>
+      (await readFile(join(folder, file), 'utf8')).trim(),
+    ),
   );
   return {
     accessKeyId: id ?? '',
@@ -129,7 +131,12 @@ export const s3Store = ({
       const Key = checked(key);
       const upload = new Upload({
         client,
-        params: { Bucket: bucket, Key, Body: Readable.from(bytes, { objectMode: false }), ContentType: contentType },
+        params: {
+          Bucket: bucket,
+          Key,
+          Body: Readable.from(bytes, { objectMode: false }),
+          ContentType: contentType,
+        },
         partSize: PART_BYTES,
         queueSize: PARTS_AT_ONCE,
       });
@@ -160,7 +167,8 @@ export const s3Store = ({
         return Body instanceof Readable ? Body : Readable.from([]);
       } catch (cause) {
         // Nothing is left from there on.
-        if (cause instanceof S3ServiceException && cause.$metadata.httpStatusCode === 416) return Readable.from([]);
+        if (cause instanceof S3ServiceException && cause.$metadata.httpStatusCode === 416)
+          return Readable.from([]);
         throw failure(`${key} cannot be read`, cause);
       }
     },

@@ -12,8 +12,8 @@ import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 import { type Assignment, type AttemptRef, type EndEvent, idOf } from '../../decide/sidecar/attempt.js';
 import { placesOf } from '../../decide/sidecar/environment.js';
-import { RunUid } from '../../model/ids.js';
 import { ArtifactStoreSettings } from '../../model/artifact-store.js';
+import { RunUid } from '../../model/ids.js';
 import { Amounts, ArtifactRef, FailureReason, RunStatus } from '../../model/run.js';
 import { Instant } from '../../model/time.js';
 

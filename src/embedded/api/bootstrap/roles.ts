@@ -48,7 +48,8 @@ const operatorRules: Rule[] = [
     ['serviceaccounts', 'configmaps', 'secrets'],
     ['get', 'list', 'watch', 'create', 'patch', 'update'],
   ),
-  rule([''], ['nodes', 'namespaces', 'services', 'persistentvolumeclaims'], read),
+  rule([''], ['nodes', 'namespaces', 'services'], read),
+  rule([''], ['persistentvolumeclaims'], [...read, 'create']),
   rule(
     [rbac],
     ['roles', 'rolebindings'],

@@ -1,0 +1,130 @@
+/** Artifacts, end to end: the guide's section, hostile scripts, failed attempts, deletion. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { expect } from 'chai';
+
+import { conditionOf } from '../../src/model/conditions.js';
+import type { Run } from '../../src/model/run.js';
+import { type ControlPlane, startControlPlane } from './control-plane.js';
+
+describe('artifacts', function () {
+  this.timeout(30_000);
+  let plane: ControlPlane;
+  before(async () => {
+    plane = await startControlPlane({ replicas: 1 });
+  });
+  after(() => plane.stop());
+
+  const folder = (): string => join(plane.dataDir, 'volumes/default/kruntimes-artifacts');
+  /** What the store has of a Run: `attempt/name`, sorted. */
+  const stored = ({ metadata }: Run): ReadonlyArray<string> => {
+    const path = join(folder(), 'default', metadata.uid);
+    return existsSync(path)
+      ? readdirSync(path, { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile())
+          .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1))
+          .sort()
+      : [];
+  };
+  const ended = async (name: string, inline: string, more: Record<string, unknown> = {}): Promise<Run> => {
+    await plane.create(name, { source: { inline }, ...more });
+    return plane.end(name);
+  };
+
+  it('keeps what the guide writes, on the control plane as it comes', async () => {
+    const run = await ended(
+      'guide',
+      'mkdir -p "$KRUNTIME_ARTIFACTS_DIR"\necho "artifact body" > "$KRUNTIME_ARTIFACTS_DIR/result.txt"',
+    );
+    expect(run.status?.phase).to.equal('Succeeded');
+    const [ref] = run.status?.artifactRefs ?? [];
+    expect(ref).to.deep.include({
+      name: 'result.txt',
+      type: 'file',
+      driver: 'filesystem',
+      location: `kruntimes-artifacts/default/${run.metadata.uid}/1/result.txt`,
+      sizeBytes: 14,
+      digest: `sha256:${createHash('sha256').update('artifact body\n').digest('hex')}`,
+    });
+    expect(readFileSync(join(folder(), 'default', run.metadata.uid, '1/result.txt'), 'utf8')).to.equal(
+      'artifact body\n',
+    );
+  });
+
+  it('keeps a directory as one artifact, and nothing of a Run that has none', async () => {
+    const run = await ended(
+      'directory',
+      'cd "$KRUNTIME_ARTIFACTS_DIR"; mkdir -p r/s; echo a > r/a; echo b > r/s/b; echo c > c.json',
+    );
+    expect(
+      run.status?.artifactRefs?.map(({ name, type, contentType }) => [name, type, contentType]),
+    ).to.deep.equal([
+      ['c.json', 'file', 'application/json'],
+      ['r', 'directory', 'application/gzip'],
+    ]);
+    const none = await ended('none', ':');
+    expect(none.status).to.not.have.any.keys('artifactRefs', 'artifactStores');
+  });
+
+  it('fails a Run whose artifacts are links or special files, naming them, and stores nothing of it', async () => {
+    const scripts: Readonly<Record<string, readonly [string, RegExp]>> = {
+      link: ['echo x > good; ln -s /etc/shadow secret', /^artifact "secret" is a symbolic link/],
+      fifo: ['mkdir d; mkfifo d/pipe', /^artifact "d\/pipe" is a FIFO/],
+      swapped: [
+        'cd ..; rm -rf artifacts; ln -s /etc artifacts',
+        /^artifact \$KRUNTIME_ARTIFACTS_DIR is no directory/,
+      ],
+      newline: ['touch "a\nb"', /^artifact "a\\nb" has a control character/],
+      many: ['touch $(seq 33)', /^artifact there are 33 artifacts, at most 32/],
+      large: ['truncate -s 2G big', /^artifact "big" is larger than 1 GiB/],
+    };
+    for (const [name, [script, message]] of Object.entries(scripts)) {
+      const run = await ended(`hostile-${name}`, `cd "$KRUNTIME_ARTIFACTS_DIR"; ${script}`);
+      expect(run.status, name).to.include({ phase: 'Failed', exitCode: 0 });
+      expect(conditionOf(run.status?.conditions, 'Completed')?.reason, name).to.equal('ArtifactInvalid');
+      expect(run.status?.message, name).to.match(message);
+      expect(stored(run), name).to.deep.equal([]);
+    }
+  });
+
+  it('keeps what a failed attempt left, apart from the next one', async () => {
+    const inline =
+      'echo "of $KRUNTIME_ATTEMPT" > "$KRUNTIME_ARTIFACTS_DIR/log.txt"; [ "$KRUNTIME_ATTEMPT" = 2 ]';
+    const run = await ended('retried', inline, { retryPolicy: { maxAttempts: 3, backoff: '50ms' } });
+    expect(run.status).to.include({ phase: 'Succeeded', attempt: 2 });
+    expect(run.status?.artifactRefs?.map(({ location }) => location)).to.deep.equal([
+      `kruntimes-artifacts/default/${run.metadata.uid}/2/log.txt`,
+    ]);
+    expect(stored(run)).to.deep.equal(['1/log.txt', '2/log.txt']);
+    const failed = await ended('failed', 'echo why > "$KRUNTIME_ARTIFACTS_DIR/why"; exit 3');
+    expect(failed.status).to.include({ phase: 'Failed', exitCode: 3 });
+    expect(failed.status?.artifactRefs?.map(({ name }) => name)).to.deep.equal(['why']);
+  });
+
+  it('stores nothing of a cancelled Run', async () => {
+    await plane.create('cancelled', {
+      source: { inline: 'echo x > "$KRUNTIME_ARTIFACTS_DIR/x"; sleep 60' },
+    });
+    await plane.whenRun('cancelled', ({ status }) => status?.phase === 'Running');
+    await plane.patchRun('cancelled', { spec: { cancelRequested: true } });
+    const run = await plane.end('cancelled');
+    expect(run.status?.phase).to.equal('Cancelled');
+    expect(stored(run)).to.deep.equal([]);
+  });
+
+  it('stores the whole again when runtimed is killed in the middle of it', async () => {
+    const inline =
+      'head -c 200000000 /dev/zero > "$KRUNTIME_ARTIFACTS_DIR/big"; echo done > "$KRUNTIME_OUTPUTS.x"';
+    await plane.create('interrupted', { source: { inline } });
+    await plane.whenRun('interrupted', ({ status }) => status?.phase === 'Running');
+    const [pid] = plane.pidsOf('runtimed.js');
+    expect(pid).to.not.equal(undefined);
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    const run = await plane.end('interrupted');
+    expect(run.status?.phase).to.equal('Succeeded');
+    expect(run.status?.artifactRefs?.[0]?.sizeBytes).to.equal(200_000_000);
+    expect(readdirSync(join(folder(), '.uploads'))).to.deep.equal([]);
+  });
+});
