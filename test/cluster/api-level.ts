@@ -1,0 +1,182 @@
+/**
+ * A real control plane without nodes: etcd, kube-apiserver and, where there is one, kube-controller-manager, on
+ * loopback ports, with our CRDs and the operator's rights installed. All it writes is below one folder.
+ */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+import * as yaml from 'js-yaml';
+
+import { freePort } from '../../src/embedded/control-plane/settings.js';
+import { type Body, connect } from '../conformance/target.js';
+import type { Binaries } from './binaries.js';
+import { type Caller, kubeconfigText, makeCredentials } from './credentials.js';
+import { type Running, run } from './process.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Time a control plane gets to answer, milliseconds; 3 s on two idle cores. */
+const START_LIMIT_MS = 120_000;
+/** Pause between two questions to a program that tells nobody when it is ready, milliseconds. */
+const ASK_AGAIN_MS = 100;
+
+/** A control plane that answers. */
+export type ApiLevel = Readonly<{
+  url: string;
+  caPem: string;
+  token: (caller: Caller) => string;
+  /** Path of a kubeconfig for the bearer of a token. */
+  kubeconfig: (name: string, token: string) => string;
+  hasControllers: boolean;
+  call: ReturnType<typeof connect>['call'];
+  /** Kills kube-apiserver and starts it again on the same data and port. */
+  restartApiServer: () => Promise<void>;
+  stop: () => Promise<void>;
+}>;
+
+const port = async (): Promise<number> => {
+  const free = await freePort(0);
+  if (free === undefined) throw new Error('no free port on the loopback interface');
+  return free;
+};
+
+/** Documents of YAML files, in order. */
+const manifests = (paths: ReadonlyArray<string>): ReadonlyArray<Body> =>
+  paths.flatMap((path) => yaml.loadAll(readFileSync(path, 'utf8')));
+
+const crdFiles = (): ReadonlyArray<string> =>
+  readdirSync(join(root, 'crds'))
+    .filter((file) => file.endsWith('.yaml'))
+    .sort()
+    .map((file) => join(root, 'crds', file));
+
+/** Starts one below the folder. */
+export const startApiLevel = async (binaries: Binaries, folder: string): Promise<ApiLevel> => {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const credentials = await makeCredentials(join(folder, 'credentials'));
+  const [etcdPort, peerPort, apiPort] = [await port(), await port(), await port()];
+  const [etcdUrl, peerUrl, url] = [etcdPort, peerPort, apiPort].map(
+    (number, index) => `${index === 2 ? 'https' : 'http'}://127.0.0.1:${number}`,
+  ) as [string, string, string];
+  const client = connect(url, credentials.tokens.admin, credentials.caPem);
+  const log = (name: string): string => join(folder, `${name}.log`);
+  const kubeconfig: ApiLevel['kubeconfig'] = (name, token) => {
+    const path = join(folder, `${name}.kubeconfig`);
+    writeFileSync(path, kubeconfigText(url, credentials.caPem, token), { mode: 0o600 });
+    return path;
+  };
+
+  const etcd = run(
+    binaries.etcd,
+    [
+      `--data-dir=${join(folder, 'etcd')}`,
+      `--listen-client-urls=${etcdUrl}`,
+      `--advertise-client-urls=${etcdUrl}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=default=${peerUrl}`,
+      // Nothing here has to survive the machine.
+      '--unsafe-no-fsync',
+    ],
+    log('etcd'),
+  );
+  const startApiServer = (): Running =>
+    run(
+      binaries['kube-apiserver'],
+      [
+        `--etcd-servers=${etcdUrl}`,
+        '--bind-address=127.0.0.1',
+        `--secure-port=${apiPort}`,
+        `--cert-dir=${join(folder, 'certificates')}`,
+        `--tls-cert-file=${credentials.certificateFile}`,
+        `--tls-private-key-file=${credentials.keyFile}`,
+        `--token-auth-file=${credentials.tokensFile}`,
+        '--authorization-mode=Node,RBAC',
+        '--service-account-issuer=https://kubernetes.default.svc',
+        `--service-account-signing-key-file=${credentials.accountKeyFile}`,
+        `--service-account-key-file=${credentials.accountPublicKeyFile}`,
+        '--service-cluster-ip-range=10.96.0.0/16',
+        // Its address is loopback, which no Endpoints object may name.
+        '--endpoint-reconciler-type=none',
+        '--allow-privileged=true',
+        '--shutdown-delay-duration=0s',
+      ],
+      log('kube-apiserver'),
+    );
+  let apiServer = startApiServer();
+
+  /** Asks until it is so: neither program tells anybody when it is ready. */
+  const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
+    const deadline = performance.now() + START_LIMIT_MS;
+    let isOver: string | undefined;
+    void apiServer.ended.then((how) => {
+      isOver = how;
+    });
+    while (!(await isSo().catch(() => false))) {
+      if (isOver !== undefined)
+        throw new Error(`kube-apiserver ended (${isOver}):\n${apiServer.lastWords()}`);
+      if (performance.now() > deadline)
+        throw new Error(`${what}: not within ${START_LIMIT_MS} ms:\n${apiServer.lastWords()}`);
+      await pause(ASK_AGAIN_MS);
+    }
+  };
+  const isReady = async (): Promise<boolean> => (await client.call('GET', '/readyz')).code === 200;
+  const create = async (path: string, object: Body): Promise<void> => {
+    const { code, body } = await client.call('POST', path, object);
+    if (code !== 201 && code !== 409)
+      throw new Error(`${object.kind} ${object.metadata.name} is refused: ${body.message ?? body}`);
+  };
+
+  const running: Running[] = [etcd];
+  const stop = async (): Promise<void> => {
+    await client.close();
+    // etcd last: without it the others wait for it until they are killed.
+    for (const program of running.splice(1)) await program.end();
+    await apiServer.end();
+    await etcd.end();
+  };
+  try {
+    await until('kube-apiserver is ready', isReady);
+    for (const crd of manifests(crdFiles()))
+      await create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd);
+    const served = async (plural: string): Promise<boolean> =>
+      (await client.call('GET', `/apis/kruntimes.io/v1alpha1/${plural}`)).code === 200;
+    await until('the CRDs are served', async () => (await served('runs')) && served('runtimes'));
+    if (binaries['kube-controller-manager'] !== undefined)
+      running.push(
+        run(
+          binaries['kube-controller-manager'],
+          [
+            `--kubeconfig=${kubeconfig('controllers', credentials.tokens.controllers)}`,
+            '--bind-address=127.0.0.1',
+            `--secure-port=${await port()}`,
+            `--cert-dir=${join(folder, 'certificates')}`,
+            '--leader-elect=false',
+            '--use-service-account-credentials=true',
+            `--service-account-private-key-file=${credentials.accountKeyFile}`,
+            `--root-ca-file=${credentials.caFile}`,
+          ],
+          log('kube-controller-manager'),
+        ),
+      );
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    url,
+    caPem: credentials.caPem,
+    token: (caller) => credentials.tokens[caller],
+    kubeconfig,
+    hasControllers: binaries['kube-controller-manager'] !== undefined,
+    call: client.call,
+    restartApiServer: async () => {
+      await apiServer.end('SIGKILL');
+      apiServer = startApiServer();
+      await until('kube-apiserver is ready again', isReady);
+    },
+    stop,
+  };
+};

@@ -1,0 +1,142 @@
+/**
+ * `npm run test:cluster`: the conformance suite, stock kubectl and the whole guide against a real kube-apiserver.
+ *
+ * Where this machine cannot, it says in one line what is missing and exits 0, as a skipped test does. It ends with a
+ * line "cluster: N passing, N failing"; exit code 1 when any failed. SIGINT and SIGTERM remove everything, too.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+import * as E from 'fp-ts/lib/Either.js';
+
+import { type ApiLevel, startApiLevel } from './api-level.js';
+import { type Binaries, findBinaries } from './binaries.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+const USAGE = `Usage: npm run test:cluster -- [--build-limit SECONDS] [--grep TEXT]
+
+  --build-limit SECONDS  skip when the programs are not built within this time (default 1500); a later run goes on
+                         where this one stopped
+  --grep TEXT            only tests whose name holds this
+`;
+
+const { values: flags } = parseArgs({
+  options: {
+    'build-limit': { type: 'string', default: '1500' },
+    grep: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+/** Ends what is under way. */
+const interruption = new AbortController();
+
+const skip = (why: string): never => {
+  process.stdout.write(`skipped: the tests against a real kube-apiserver: ${why}\n`);
+  process.exit(0);
+};
+
+/** What one mocha process counted. */
+type Counts = Readonly<{ passing: number; failing: number }>;
+
+/** Runs mocha on files as a process of its own, so that the suites' globals and environment are theirs alone. */
+const mocha = async (
+  files: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>>,
+): Promise<Counts> => {
+  const grep = flags.grep === undefined ? [] : ['--grep', flags.grep];
+  const child = spawn(
+    process.execPath,
+    ['node_modules/mocha/bin/mocha.js', '--import=tsx/esm', '--timeout=60000', ...grep, ...files],
+    {
+      cwd: root,
+      // Its own group: Ctrl-C on the terminal is ours to pass on.
+      detached: true,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+    process.stdout.write(chunk);
+  });
+  const stop = (): void => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGTERM');
+  };
+  interruption.signal.addEventListener('abort', stop);
+  const [code] = await once(child, 'close');
+  interruption.signal.removeEventListener('abort', stop);
+  const count = (what: string): number => Number(new RegExp(`^  (\\d+) ${what}`, 'm').exec(text)?.[1] ?? 0);
+  const [passing, failing] = [count('passing'), count('failing')];
+  return { passing, failing: failing === 0 && code !== 0 ? 1 : failing };
+};
+
+const testAll = async (binaries: Binaries, folder: string): Promise<Counts> => {
+  const programs = join(folder, 'bin');
+  mkdirSync(programs);
+  for (const [name, path] of Object.entries(binaries))
+    if (path !== undefined) symlinkSync(path, join(programs, name));
+  let level: ApiLevel | undefined;
+  try {
+    level = await startApiLevel(binaries, join(folder, 'conformance'));
+    const { body: version } = await level.call('GET', '/version');
+    process.stdout.write(`kube-apiserver ${version.gitVersion}, ${version.platform}\n`);
+    if (interruption.signal.aborted) return { passing: 0, failing: 0 };
+    const conformance = await mocha(['test/conformance/*.test.ts'], {
+      CONFORMANCE_KUBECONFIG: level.kubeconfig('admin', level.token('admin')),
+      CONFORMANCE_CONTROLLERS: level.hasControllers ? 'all' : 'none',
+      TMPDIR: folder,
+    });
+    await level.stop();
+    level = undefined;
+    if (interruption.signal.aborted) return conformance;
+    // It starts and kills control planes of its own.
+    const guide = await mocha(['test/cluster/*.test.ts'], { CLUSTER_BINARIES: programs, TMPDIR: folder });
+    return {
+      passing: conformance.passing + guide.passing,
+      failing: conformance.failing + guide.failing,
+    };
+  } finally {
+    await level?.stop();
+  }
+};
+
+const main = async (): Promise<number> => {
+  if (process.platform !== 'linux') skip('they need Linux');
+  const limit = AbortSignal.timeout(Number(flags['build-limit']) * 1000);
+  limit.addEventListener('abort', () => {
+    limitReached.abort(`--build-limit ${flags['build-limit']} s is over; run it again to go on`);
+  });
+  const limitReached = new AbortController();
+  const binaries = await findBinaries(AbortSignal.any([limitReached.signal, interruption.signal]));
+  if (interruption.signal.aborted) return 130;
+  if (E.isLeft(binaries)) return skip(binaries.left);
+  const folder = mkdtempSync(join(tmpdir(), 'krt-cluster-'));
+  try {
+    const { passing, failing } = await testAll(binaries.right, folder);
+    process.stdout.write(`cluster: ${passing} passing, ${failing} failing\n`);
+    return failing === 0 ? 0 : 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+if (flags.help) process.stdout.write(USAGE);
+else {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => interruption.abort(signal));
+  main().then(
+    (code) => process.exit(interruption.signal.aborted ? 130 : code),
+    (error: unknown) => {
+      process.stderr.write(`test:cluster: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.exit(1);
+    },
+  );
+}
