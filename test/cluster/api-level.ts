@@ -2,7 +2,7 @@
  * A real control plane without nodes: etcd, kube-apiserver and, where there is one, kube-controller-manager, on
  * loopback ports, with our CRDs and the operator's rights installed. All it writes is below one folder.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,6 @@ import * as yaml from 'js-yaml';
 
 import { freePort } from '../../src/embedded/control-plane/settings.js';
 import { type Body, connect } from '../conformance/target.js';
-import type { Binaries } from './binaries.js';
 import { type Caller, kubeconfigText, makeCredentials } from './credentials.js';
 import { type Running, run } from './process.js';
 
@@ -31,8 +30,12 @@ export type ApiLevel = Readonly<{
   kubeconfig: (name: string, token: string) => string;
   hasControllers: boolean;
   call: ReturnType<typeof connect>['call'];
-  /** Kills kube-apiserver and starts it again on the same data and port. */
-  restartApiServer: () => Promise<void>;
+  /** Writes the objects of these YAML files; one that is there already stays as it is. */
+  create: (paths: ReadonlyArray<string>) => Promise<void>;
+  /** Of kube-apiserver; whoever kills it sees it started again on the same data and port. */
+  apiServerPid: () => number;
+  /** Resolves when kube-apiserver answers, after a kill. */
+  whenReady: () => Promise<void>;
   stop: () => Promise<void>;
 }>;
 
@@ -46,15 +49,24 @@ const port = async (): Promise<number> => {
 const manifests = (paths: ReadonlyArray<string>): ReadonlyArray<Body> =>
   paths.flatMap((path) => yaml.loadAll(readFileSync(path, 'utf8')));
 
+/** Path below which an object of these kinds is created. */
+const collectionOf = ({ apiVersion, kind, metadata }: Body): string =>
+  [
+    apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`,
+    ...(metadata.namespace === undefined ? [] : ['namespaces', metadata.namespace]),
+    `${kind.toLowerCase()}s`,
+  ].join('/');
+
 const crdFiles = (): ReadonlyArray<string> =>
   readdirSync(join(root, 'crds'))
     .filter((file) => file.endsWith('.yaml'))
     .sort()
     .map((file) => join(root, 'crds', file));
 
-/** Starts one below the folder. */
-export const startApiLevel = async (binaries: Binaries, folder: string): Promise<ApiLevel> => {
+/** Starts one below the folder, with the programs (or links to them) of another folder. */
+export const startApiLevel = async (programs: string, folder: string): Promise<ApiLevel> => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const hasControllers = existsSync(join(programs, 'kube-controller-manager'));
   const credentials = await makeCredentials(join(folder, 'credentials'));
   const [etcdPort, peerPort, apiPort] = [await port(), await port(), await port()];
   const [etcdUrl, peerUrl, url] = [etcdPort, peerPort, apiPort].map(
@@ -69,7 +81,7 @@ export const startApiLevel = async (binaries: Binaries, folder: string): Promise
   };
 
   const etcd = run(
-    binaries.etcd,
+    join(programs, 'etcd'),
     [
       `--data-dir=${join(folder, 'etcd')}`,
       `--listen-client-urls=${etcdUrl}`,
@@ -84,7 +96,7 @@ export const startApiLevel = async (binaries: Binaries, folder: string): Promise
   );
   const startApiServer = (): Running =>
     run(
-      binaries['kube-apiserver'],
+      join(programs, 'kube-apiserver'),
       [
         `--etcd-servers=${etcdUrl}`,
         '--bind-address=127.0.0.1',
@@ -105,15 +117,26 @@ export const startApiLevel = async (binaries: Binaries, folder: string): Promise
       ],
       log('kube-apiserver'),
     );
-  let apiServer = startApiServer();
+  let isStopping = false;
+  const keepApiServer = (): Running => {
+    const started = startApiServer();
+    void started.ended.then(() => {
+      if (!isStopping && isUp) apiServer = keepApiServer();
+    });
+    return started;
+  };
+  /** Whether it has been ready once: one that cannot start is not started again. */
+  let isUp = false;
+  let apiServer = keepApiServer();
 
   /** Asks until it is so: neither program tells anybody when it is ready. */
   const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
     const deadline = performance.now() + START_LIMIT_MS;
     let isOver: string | undefined;
-    void apiServer.ended.then((how) => {
-      isOver = how;
-    });
+    if (!isUp)
+      void apiServer.ended.then((how) => {
+        isOver = how;
+      });
     while (!(await isSo().catch(() => false))) {
       if (isOver !== undefined)
         throw new Error(`kube-apiserver ended (${isOver}):\n${apiServer.lastWords()}`);
@@ -123,14 +146,35 @@ export const startApiLevel = async (binaries: Binaries, folder: string): Promise
     }
   };
   const isReady = async (): Promise<boolean> => (await client.call('GET', '/readyz')).code === 200;
-  const create = async (path: string, object: Body): Promise<void> => {
-    const { code, body } = await client.call('POST', path, object);
-    if (code !== 201 && code !== 409)
-      throw new Error(`${object.kind} ${object.metadata.name} is refused: ${body.message ?? body}`);
+  const create = async (paths: ReadonlyArray<string>): Promise<void> => {
+    for (const object of manifests(paths)) {
+      const { code, body } = await client.call('POST', collectionOf(object), object);
+      if (code !== 201 && code !== 409)
+        throw new Error(`${object.kind} ${object.metadata.name} is refused: ${body.message ?? body}`);
+    }
+  };
+
+  /** What the controller manager would make in a namespace. */
+  const createByHand = async (): Promise<void> => {
+    const metadata = { namespace: 'default' };
+    for (const [plural, object] of [
+      ['serviceaccounts', { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', ...metadata } }],
+      [
+        'configmaps',
+        {
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          metadata: { name: 'kube-root-ca.crt', ...metadata },
+          data: { 'ca.crt': credentials.caPem },
+        },
+      ],
+    ] as const)
+      await client.call('POST', `/api/v1/namespaces/default/${plural}`, object);
   };
 
   const running: Running[] = [etcd];
   const stop = async (): Promise<void> => {
+    isStopping = true;
     await client.close();
     // etcd last: without it the others wait for it until they are killed.
     for (const program of running.splice(1)) await program.end();
@@ -139,15 +183,16 @@ export const startApiLevel = async (binaries: Binaries, folder: string): Promise
   };
   try {
     await until('kube-apiserver is ready', isReady);
-    for (const crd of manifests(crdFiles()))
-      await create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd);
+    isUp = true;
+    await create(crdFiles());
     const served = async (plural: string): Promise<boolean> =>
       (await client.call('GET', `/apis/kruntimes.io/v1alpha1/${plural}`)).code === 200;
     await until('the CRDs are served', async () => (await served('runs')) && served('runtimes'));
-    if (binaries['kube-controller-manager'] !== undefined)
+    if (!hasControllers) await createByHand();
+    else
       running.push(
         run(
-          binaries['kube-controller-manager'],
+          join(programs, 'kube-controller-manager'),
           [
             `--kubeconfig=${kubeconfig('controllers', credentials.tokens.controllers)}`,
             '--bind-address=127.0.0.1',
@@ -170,13 +215,11 @@ export const startApiLevel = async (binaries: Binaries, folder: string): Promise
     caPem: credentials.caPem,
     token: (caller) => credentials.tokens[caller],
     kubeconfig,
-    hasControllers: binaries['kube-controller-manager'] !== undefined,
+    hasControllers,
     call: client.call,
-    restartApiServer: async () => {
-      await apiServer.end('SIGKILL');
-      apiServer = startApiServer();
-      await until('kube-apiserver is ready again', isReady);
-    },
+    create,
+    apiServerPid: () => apiServer.pid,
+    whenReady: () => until('kube-apiserver is ready again', isReady),
     stop,
   };
 };

@@ -93,7 +93,11 @@ const whyNoBuild = (): string | undefined => {
  * Builds one program. Long (minutes from nothing, seconds when Go's own cache is warm) and low in priority.
  * An aborted build is not lost: Go keeps what it has compiled.
  */
-const buildKubernetes = (cache: string, name: Program, signal: AbortSignal): Promise<E.Either<string, string>> =>
+const buildKubernetes = (
+  cache: string,
+  name: Program,
+  signal: AbortSignal,
+): Promise<E.Either<string, string>> =>
   inScratch(cache, async (scratch) => {
     const version = pinnedVersion();
     const [major = '', minor = ''] = version.slice(1).split('.');

@@ -85,7 +85,7 @@ const testAll = async (binaries: Binaries, folder: string): Promise<Counts> => {
     if (path !== undefined) symlinkSync(path, join(programs, name));
   let level: ApiLevel | undefined;
   try {
-    level = await startApiLevel(binaries, join(folder, 'conformance'));
+    level = await startApiLevel(programs, join(folder, 'conformance'));
     const { body: version } = await level.call('GET', '/version');
     process.stdout.write(`kube-apiserver ${version.gitVersion}, ${version.platform}\n`);
     if (interruption.signal.aborted) return { passing: 0, failing: 0 };
@@ -98,7 +98,10 @@ const testAll = async (binaries: Binaries, folder: string): Promise<Counts> => {
     level = undefined;
     if (interruption.signal.aborted) return conformance;
     // It starts and kills control planes of its own.
-    const guide = await mocha(['test/cluster/*.test.ts'], { CLUSTER_BINARIES: programs, TMPDIR: folder });
+    const guide = await mocha(['test/cluster/*.test.ts', 'test/e2e/*.test.ts'], {
+      CLUSTER_BINARIES: programs,
+      TMPDIR: folder,
+    });
     return {
       passing: conformance.passing + guide.passing,
       failing: conformance.failing + guide.failing,
@@ -130,8 +133,7 @@ const main = async (): Promise<number> => {
 
 if (flags.help) process.stdout.write(USAGE);
 else {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => interruption.abort(signal));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interruption.abort(signal));
   main().then(
     (code) => process.exit(interruption.signal.aborted ? 130 : code),
     (error: unknown) => {

@@ -1,92 +1,22 @@
 /**
- * A whole control plane of real processes for one test file: the bundles of dist/ (npm test builds them), a folder of
- * its own, a client, and a watch that keeps every version of every Run it saw.
+ * A whole control plane of real processes for one test file: the bundles of dist/ (npm test builds them) in a folder
+ * of its own. With `CLUSTER_BINARIES` (npm run test:cluster) the API server is kube-apiserver.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import * as E from 'fp-ts/lib/Either.js';
-import {
-  filter,
-  firstValueFrom,
-  map,
-  merge,
-  type Observable,
-  of,
-  ReplaySubject,
-  Subject,
-  timeout,
-} from 'rxjs';
 import { controlPlaneId } from '../../src/embedded/kubelet/kubelet.js';
-import { kubeClient } from '../../src/io/kube/client.js';
-import { clusterFromKubeconfig } from '../../src/io/kube/cluster.js';
-import type { EffectError } from '../../src/model/effect-error.js';
-import { pods, runs, runtimes } from '../../src/model/resources.js';
-import { isTerminal, Run } from '../../src/model/run.js';
-import { CachedRuntime } from '../../src/model/runtime-record.js';
-import type { Effect, KubePort, Patch } from '../../src/ports.js';
-import { informer } from '../../streams/watch/informer.js';
+import { startClusterPlane } from '../cluster/control-plane.js';
+import { attach, type ControlPlane, type Plane } from './attach.js';
+import { pidsWith } from './pids.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A running control plane and what tests do with it. */
-export type ControlPlane = Readonly<{
-  dataDir: string;
-  kubeconfig: string;
-  kube: KubePort;
-  /** Creates a Run of Runtime bash; `spec` on top of the defaults. Rejects with the API's words. */
-  create: (name: string, spec?: Readonly<Record<string, unknown>>) => Promise<Run>;
-  /** The error that the API answers to this Run. */
-  refusal: (name: string, spec: Readonly<Record<string, unknown>>) => Promise<EffectError>;
-  /** The first version, seen already or to come, that satisfies. */
-  whenRun: (name: string, satisfies: (run: Run) => boolean, withinMs?: number) => Promise<Run>;
-  /** Its end. */
-  end: (name: string, withinMs?: number) => Promise<Run>;
-  patchRun: (name: string, body: unknown) => Promise<unknown>;
-  patchRuntime: (name: string, body: unknown) => Promise<unknown>;
-  /** Every version of the Run that the watch brought, in order. */
-  history: (name: string) => ReadonlyArray<Run>;
-  /** The Runtime has this many ready pods and its status says so. */
-  whenReady: (name: string, pods: number, withinMs?: number) => Promise<void>;
-  /** Names of Runtime Pods that exist. */
-  podNames: () => Promise<ReadonlyArray<string>>;
-  /** Pids of this control plane's processes that run the program, oldest first. */
-  pidsOf: (program: string) => ReadonlyArray<number>;
-  stop: () => Promise<void>;
-}>;
-
-/** What an Effect answers, or a rejection. */
-export const answer = async <A>(effect: Effect<A>): Promise<A> => {
-  const result = await firstValueFrom(effect);
-  if (E.isLeft(result)) throw new Error(`${result.left.kind}: ${result.left.message}`);
-  return result.right;
-};
-
-/** Pids whose environment holds this text and whose command line names the program. */
-const pidsWith = (marker: string, program: string): ReadonlyArray<number> =>
-  readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return (
-          readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(marker) &&
-          readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(program)
-        );
-      } catch {
-        return false;
-      }
-    });
-
-/** Starts one, with the bash Runtime of the guide unless told otherwise. */
-export const startControlPlane = async ({
-  replicas = 2,
-}: Readonly<{ replicas?: number }> = {}): Promise<ControlPlane> => {
+const startEmbeddedPlane = async (): Promise<Plane> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'krt-e2e-'));
   const child: ChildProcess = spawn(
     process.execPath,
@@ -98,106 +28,31 @@ export const startControlPlane = async ({
   child.stdout?.resume();
   const [said] = await once(child.stdio[3] ?? child, 'data');
   if (!String(said).startsWith('ready')) throw new Error(`the control plane did not start: ${String(said)}`);
-  const kubeconfig = join(dataDir, 'kubeconfig');
-  const cluster = await clusterFromKubeconfig({ paths: [kubeconfig] });
-  if (E.isLeft(cluster)) throw new Error(cluster.left.message);
-  const kube = kubeClient(cluster.right, { userAgent: 'test' });
-
-  const versions = new Map<string, Run[]>();
-  const seen = new Subject<Run>();
-  const watching = informer(kube, runs, { namespace: 'default' }, Run, { random: Math.random }).subscribe(
-    (event) => {
-      if (event.kind !== 'Apply') return;
-      const { name, resourceVersion } = event.object.metadata;
-      const known = versions.get(name) ?? [];
-      versions.set(name, known);
-      if (known.some(({ metadata }) => metadata.resourceVersion === resourceVersion)) return;
-      known.push(event.object);
-      seen.next(event.object);
-    },
-  );
-  const ready = new ReplaySubject<readonly [string, number]>(50);
-  const watchingRuntimes = informer(kube, runtimes, {}, CachedRuntime, { random: Math.random }).subscribe(
-    (event) => {
-      if (event.kind === 'Apply' && event.object.status.observedGeneration === event.object.generation)
-        ready.next([event.object.name, event.object.status.readyReplicas ?? 0]);
-    },
-  );
-
-  const manifest = (name: string, spec: Readonly<Record<string, unknown>>) => ({
-    apiVersion: 'kruntimes.io/v1alpha1',
-    kind: 'Run',
-    metadata: { name, namespace: 'default' },
-    spec: { runtime: 'bash', entrypoint: 'script', ...spec },
-  });
-  const strict = { fieldValidation: 'Strict' } as const;
-  const runsNamed = (name: string): Observable<Run> =>
-    merge(of(...(versions.get(name) ?? [])), seen.pipe(filter(({ metadata }) => metadata.name === name)));
-  const whenRun: ControlPlane['whenRun'] = (name, satisfies, withinMs = 20_000) =>
-    firstValueFrom(
-      runsNamed(name).pipe(
-        filter(satisfies),
-        timeout({
-          first: withinMs,
-          with: () => {
-            throw new Error(
-              `Run ${name} did not get there in ${withinMs} ms: ${JSON.stringify(versions.get(name)?.at(-1)?.status)}`,
-            );
-          },
-        }),
-      ),
-    );
-  const merged = (body: unknown): Patch => ({ type: 'merge', body });
-
-  const controlPlane: ControlPlane = {
+  return {
     dataDir,
-    kubeconfig,
-    kube,
-    create: async (name, spec = {}) => {
-      const run = Run.decode(await answer(kube.create(runs, 'default', manifest(name, spec), strict)));
-      if (E.isLeft(run)) throw new Error('the API answered no Run');
-      return run.right;
-    },
-    refusal: (name, spec) =>
-      firstValueFrom(
-        kube.create(runs, 'default', manifest(name, spec), strict).pipe(
-          map((result) => {
-            if (E.isRight(result)) throw new Error(`Run ${name} was accepted`);
-            return result.left;
-          }),
-        ),
-      ),
-    whenRun,
-    end: (name, withinMs) => whenRun(name, ({ status }) => isTerminal(status?.phase), withinMs),
-    patchRun: (name, body) => answer(kube.patch(runs, { namespace: 'default', name }, merged(body))),
-    patchRuntime: (name, body) => answer(kube.patch(runtimes, { namespace: 'default', name }, merged(body))),
-    history: (name) => versions.get(name) ?? [],
-    whenReady: async (name, count, withinMs = 20_000) => {
-      await firstValueFrom(
-        ready.pipe(
-          filter(([runtime, pods]) => runtime === name && pods === count),
-          timeout({ first: withinMs }),
-        ),
-      );
-    },
-    podNames: async () => {
-      const list = await answer(
-        kube.list(pods, { namespace: 'default', labelSelector: 'kruntimes.io/runtime' }),
-      );
-      return list.items.map((item) => (item as { metadata: { name: string } }).metadata.name);
-    },
+    kubeconfig: join(dataDir, 'kubeconfig'),
     pidsOf: (program) => pidsWith(`KRUNTIME_CONTROL_PLANE=${controlPlaneId(dataDir)}`, program),
     stop: async () => {
-      watching.unsubscribe();
-      watchingRuntimes.unsubscribe();
-      kube.close();
       const gone = once(child, 'exit');
       child.kill('SIGTERM');
       await gone;
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+};
+
+/** Time a control plane with ready pods may take to start, milliseconds: kube-apiserver on a busy machine is slow. */
+export const START_LIMIT_MS = 120_000;
+
+/** Starts one, with the bash Runtime of the guide unless told otherwise. */
+export const startControlPlane = async ({
+  replicas = 2,
+}: Readonly<{ replicas?: number }> = {}): Promise<ControlPlane> => {
+  const binaries = process.env.CLUSTER_BINARIES;
+  const controlPlane = await attach(
+    binaries === undefined ? await startEmbeddedPlane() : await startClusterPlane(binaries),
+  );
   if (replicas !== 2) await controlPlane.patchRuntime('bash', { spec: { replicas } });
-  await controlPlane.whenReady('bash', replicas);
+  await controlPlane.whenReady('bash', replicas, START_LIMIT_MS);
   return controlPlane;
 };

@@ -8,7 +8,8 @@ import { conditionOf } from '../../src/model/conditions.js';
 import { runs, runtimes } from '../../src/model/resources.js';
 import { Run } from '../../src/model/run.js';
 import { informer } from '../../streams/watch/informer.js';
-import { answer, type ControlPlane, startControlPlane } from './control-plane.js';
+import { answer, type ControlPlane } from './attach.js';
+import { START_LIMIT_MS, startControlPlane } from './control-plane.js';
 
 /** Command lines, of processes that live, which hold the text. */
 const alive = (text: string): ReadonlyArray<string> =>
@@ -26,10 +27,11 @@ const alive = (text: string): ReadonlyArray<string> =>
 describe('the guide', function () {
   this.timeout(30_000);
   let plane: ControlPlane;
-  before(async () => {
+  before(async function () {
+    this.timeout(START_LIMIT_MS);
     plane = await startControlPlane();
   });
-  after(() => plane.stop());
+  after(() => plane?.stop());
 
   it('runs a script, with its environment, in its own folder', async () => {
     const env = { MESSAGE: 'two\nlines "quoted" $HOME' };

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 
 import type { Run } from '../../src/model/run.js';
-import { type ControlPlane, startControlPlane } from './control-plane.js';
+import type { ControlPlane } from './attach.js';
+import { START_LIMIT_MS, startControlPlane } from './control-plane.js';
 
 /** Most of the intervals [start, end) that hold at one time. */
 const mostAtOnce = (runs: ReadonlyArray<Run>): number => {
@@ -39,12 +40,13 @@ describe('200 Runs at once on 2 pods x 4', function () {
   this.timeout(90_000);
   let plane: ControlPlane;
   let side: string;
-  before(async () => {
+  before(async function () {
+    this.timeout(START_LIMIT_MS);
     plane = await startControlPlane();
     side = mkdtempSync(join(tmpdir(), 'krt-side-'));
   });
   after(async () => {
-    await plane.stop();
+    await plane?.stop();
     rmSync(side, { recursive: true, force: true });
   });
 
