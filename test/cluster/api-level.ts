@@ -158,7 +158,10 @@ export const startApiLevel = async (programs: string, folder: string): Promise<A
   const createByHand = async (): Promise<void> => {
     const metadata = { namespace: 'default' };
     for (const [plural, object] of [
-      ['serviceaccounts', { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', ...metadata } }],
+      [
+        'serviceaccounts',
+        { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', ...metadata } },
+      ],
       [
         'configmaps',
         {
