@@ -41,6 +41,8 @@ const startEmbeddedPlane = async (): Promise<Plane> => {
   };
 };
 
+export { answer, type ControlPlane } from './attach.js';
+
 /** Time a control plane with ready pods may take to start, milliseconds: kube-apiserver on a busy machine is slow. */
 export const START_LIMIT_MS = 120_000;
 
