@@ -7,6 +7,7 @@ import { informer } from '../../streams/watch/informer.js';
 import { Holdings, type Input } from '../decide/sidecar/holdings.js';
 import { listenGrpc, printAddress } from '../io/address.js';
 import { openStore } from '../io/artifacts/open-store.js';
+import { serveArtifacts } from '../io/artifacts/server.js';
 import { nowMicros } from '../io/clock.js';
 import type { Log } from '../io/log.js';
 import { serveMetrics } from '../io/metrics-server.js';
@@ -188,6 +189,7 @@ export const startRuntimed = async (
   });
   const scrapes = await serveMetrics(config.metricsAddress, metrics.registry);
   const logService = logsServer(logs);
+  serveArtifacts(logService, pod.namespace, podStore?.store);
   await listenGrpc(logService, config.logsAddress, ServerCredentials.createInsecure());
 
   const close = async (): Promise<void> => {

@@ -1,6 +1,9 @@
 /** Artifacts, end to end: the guide's section, hostile scripts, failed attempts, deletion. */
+
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { expect } from 'chai';
@@ -51,6 +54,28 @@ describe('artifacts', function () {
     expect(readFileSync(join(folder(), 'default', run.metadata.uid, '1/result.txt'), 'utf8')).to.equal(
       'artifact body\n',
     );
+  });
+
+  it('gives them out through krt, which needs nothing but the API server', async () => {
+    await ended(
+      'given',
+      'cd "$KRUNTIME_ARTIFACTS_DIR"; echo a > "a b.txt"; mkdir d; head -c 3000000 /dev/urandom > d/x',
+    );
+    const target = mkdtempSync(join(tmpdir(), 'krt-download-'));
+    const krt = (...argv: ReadonlyArray<string>): string =>
+      execFileSync(process.execPath, ['dist/krt.js', '--kubeconfig', plane.kubeconfig, ...argv], {
+        encoding: 'utf8',
+      });
+    try {
+      expect(krt('artifact', 'list', 'given', '-o', 'name')).to.equal('a b.txt\nd\n');
+      const paths = krt('artifact', 'download', 'given', '-d', target).trim().split('\n');
+      expect(paths).to.deep.equal([join(target, 'a b.txt'), join(target, 'd.tar.gz')]);
+      expect(readFileSync(join(target, 'a b.txt'), 'utf8')).to.equal('a\n');
+      const listed = execFileSync('tar', ['tzvf', join(target, 'd.tar.gz')], { encoding: 'utf8' });
+      expect(listed).to.match(/ 3000000 .* d\/x\n/);
+    } finally {
+      rmSync(target, { recursive: true });
+    }
   });
 
   it('keeps a directory as one artifact, and nothing of a Run that has none', async () => {

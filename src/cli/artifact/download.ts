@@ -1,11 +1,21 @@
-/** `krt artifact download`: which artifacts are asked for. Fetching them comes with the artifact stores. */
+/** `krt artifact download`: the artifacts of a Run into a folder, through the API server alone. */
+
+import { shownName } from '../../decide/artifacts/rules.js';
 import { runs } from '../../model/resources.js';
-import type { ArtifactRef } from '../../model/run.js';
+import type { ArtifactRef, Run } from '../../model/run.js';
+import { ReadRequest, ReadResponse } from '../../proto/gen/artifacts.js';
 import { Failure, usage } from '../failure.js';
 import { globalFlags } from '../global-flags.js';
 import { type Input, nameOf, textFlag } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
+import { progressLine } from '../run/progress-line.js';
 import { readRun } from '../run/read-run.js';
+import { formatBytes } from './bytes.js';
+import { fetchArtifact, fileName, type ReadFrom } from './fetch.js';
+import { CallError, callPod, RUNTIMED_PORT } from './pod-call.js';
+import { podsWithStore } from './pods.js';
+
+const READ = '/kruntimes.artifacts.v1.Artifacts/Read';
 
 export type DownloadOptions = Readonly<{
   name: string;
@@ -38,15 +48,90 @@ export const wantedRefs = (
   return artifacts.length === 0 ? refs : refs.filter((ref) => artifacts.includes(ref.name));
 };
 
+/** gRPC codes. */
+const NOT_FOUND = 5;
+const FAILED_PRECONDITION = 9;
+/** Connections that broke one after another without a byte between them. */
+const MOST_BREAKS = 5;
+
+type Source = Readonly<{ api: OpenCluster['api']; namespace: string; run: Run }>;
+
+/** The artifact's bytes from the pods that may have its store, the next pod where one has not. */
+const readFrom = (
+  { api, namespace, run }: Source,
+  pods: ReadonlyArray<string>,
+  name: string,
+  attempt: number,
+): ReadFrom =>
+  async function* (fromByte) {
+    let at = fromByte;
+    let breaks = 0;
+    let trouble: unknown;
+    for (let index = 0; index < pods.length; ) {
+      const pod = pods[index] ?? '';
+      try {
+        const connection = await api.openPort({ namespace, name: pod }, RUNTIMED_PORT);
+        const request = ReadRequest.encode({
+          runUid: run.metadata.uid,
+          attempt,
+          name,
+          fromByte: at,
+        }).finish();
+        for await (const message of callPod(connection, READ, request)) {
+          const { data } = ReadResponse.decode(message);
+          at += data.length;
+          breaks = 0;
+          yield data;
+        }
+        return;
+      } catch (cause) {
+        trouble = cause;
+        if (cause instanceof Failure && cause.kind === 'NoAccess') throw cause;
+        const isOther =
+          cause instanceof Failure ||
+          (cause instanceof CallError && (cause.code === FAILED_PRECONDITION || cause.code === NOT_FOUND));
+        breaks += 1;
+        if (isOther || breaks >= MOST_BREAKS) {
+          index += 1;
+          breaks = 0;
+        }
+      }
+    }
+    const why = trouble instanceof Error ? trouble.message : 'no Runtime Pod runs in the namespace';
+    throw new Failure('Error', `artifact ${shownName(name)} cannot be fetched: ${why}`, {
+      hint: 'what has come is kept; the artifacts are read through a Runtime Pod whose Runtime has the same store',
+      cause: trouble,
+    });
+  };
+
 export const execute = async (
   options: DownloadOptions,
-  { api, namespace }: OpenCluster & Pick<Krt, 'terminal'>,
+  { api, namespace, terminal }: OpenCluster & Pick<Krt, 'terminal'>,
 ): Promise<number> => {
   const run = readRun(await api.get(runs, { namespace, name: options.name }), options.name);
-  const [first] = wantedRefs(run.status?.artifactRefs ?? [], options);
-  throw new Failure('Error', `this release of krt cannot download artifacts yet; a later one will`, {
-    hint: first && `${first.name} is stored at ${first.location} (${first.driver})`,
-  });
+  const refs = wantedRefs(run.status?.artifactRefs ?? [], options);
+  const files = refs.map(fileName);
+  const twice = files.find((file, index) => files.indexOf(file) !== index);
+  if (twice !== undefined)
+    throw usage(
+      `two artifacts would be written to ${twice}`,
+      'name one of them, and use a folder (-d) for each',
+    );
+  const pods = await podsWithStore(api, namespace, run);
+  const line = progressLine(terminal);
+  for (const ref of refs) {
+    const show = (bytes: number): void =>
+      line.show(`${ref.name}: ${formatBytes(bytes)} of ${formatBytes(ref.sizeBytes ?? 0)}`);
+    try {
+      const read = readFrom({ api, namespace, run }, pods, ref.name, run.status?.attempt ?? 1);
+      const path = await fetchArtifact(ref, read, { directory: options.directory, onBytes: show });
+      line.clear();
+      terminal.out(`${path}\n`);
+    } finally {
+      line.clear();
+    }
+  }
+  return 0;
 };
 
 export const download: Verb = async (input, krt) => {

@@ -1,0 +1,102 @@
+/** Fetching into a folder: digests, resuming, and names and links that would lead elsewhere. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { expect } from 'chai';
+
+import { fetchArtifact, fileName } from '../../../src/cli/artifact/fetch.js';
+import { Failure } from '../../../src/cli/failure.js';
+import type { ArtifactRef } from '../../../src/model/run.js';
+
+const body = 'artifact body\n';
+const digestOf = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
+const aRef = (more: Partial<ArtifactRef> = {}): ArtifactRef => ({
+  name: 'result.txt',
+  type: 'file',
+  driver: 'filesystem',
+  location: 'c/x',
+  sizeBytes: body.length,
+  digest: digestOf(body),
+  ...more,
+});
+
+describe('fetchArtifact', () => {
+  let directory: string;
+  let asked: number[];
+  beforeEach(async () => {
+    directory = join(await mkdtemp(join(tmpdir(), 'krt-fetch-')), 'target');
+    asked = [];
+  });
+  afterEach(() => rm(join(directory, '..'), { recursive: true }));
+
+  /** Sends `text` from the byte asked for, and breaks after `most` bytes. */
+  const sender = (text: string, most = Number.POSITIVE_INFINITY) =>
+    async function* (from: number): AsyncGenerator<Uint8Array> {
+      asked.push(from);
+      for (const [index, byte] of [...Buffer.from(text).subarray(from)].entries()) {
+        if (index >= most) throw new Error('the connection broke');
+        yield Buffer.from([byte]);
+      }
+    };
+  const fetch = (ref: ArtifactRef, text: string, most?: number) =>
+    fetchArtifact(ref, sender(text, most), { directory, onBytes: () => undefined });
+  const failure = (call: Promise<unknown>): Promise<Failure> =>
+    call.then(
+      () => {
+        throw new Error('it did not fail');
+      },
+      (cause: Failure) => cause,
+    );
+
+  it('writes the file into the folder, which it makes, and leaves nothing else there', async () => {
+    expect(await fetch(aRef(), body)).to.equal(join(directory, 'result.txt'));
+    expect(readFileSync(join(directory, 'result.txt'), 'utf8')).to.equal(body);
+    expect(readdirSync(directory)).to.deep.equal(['result.txt']);
+  });
+
+  it('goes on where it was interrupted', async () => {
+    expect(String(await failure(fetch(aRef(), body, 5)))).to.include('broke');
+    expect(existsSync(join(directory, 'result.txt'))).to.equal(false);
+    await fetch(aRef(), body);
+    expect(asked).to.deep.equal([0, 5]);
+    expect(readFileSync(join(directory, 'result.txt'), 'utf8')).to.equal(body);
+  });
+
+  it('fetches nothing that is there already', async () => {
+    await fetch(aRef(), body);
+    await fetch(aRef(), body);
+    expect(asked).to.deep.equal([0]);
+  });
+
+  it('keeps nothing that came damaged, and begins anew', async () => {
+    const error = await failure(fetch(aRef(), 'artifact b0dy\n'));
+    expect(error).to.be.instanceOf(Failure);
+    expect(error.message).to.include('came damaged');
+    expect(readdirSync(directory)).to.deep.equal([]);
+    await writeFile(join(directory, 'result.txt.part'), 'rests of something longer than this artifact');
+    await fetch(aRef(), body);
+    expect(asked).to.deep.equal([0, 0]);
+  });
+
+  it('writes a directory as the archive it is stored as', () => {
+    expect(fileName(aRef({ name: 'report', type: 'directory' }))).to.equal('report.tar.gz');
+  });
+
+  it('refuses names that lead out of the folder, and follows no link', async () => {
+    for (const name of ['../x', '..', '/etc/passwd', 'a/b', '', 'a\0b', '\u001b[2J'])
+      expect(await failure(fetch(aRef({ name }), body)), name).to.be.instanceOf(Failure);
+    await mkdir(directory);
+    const outside = join(directory, '../outside');
+    await writeFile(outside, 'mine');
+    await symlink(outside, join(directory, 'result.txt.part'));
+    expect((await failure(fetch(aRef(), body))).message).to.include('symbolic link');
+    await rm(join(directory, 'result.txt.part'));
+    await symlink(outside, join(directory, 'result.txt'));
+    await fetch(aRef(), body);
+    expect(readFileSync(outside, 'utf8')).to.equal('mine');
+    expect(readFileSync(join(directory, 'result.txt'), 'utf8')).to.equal(body);
+  });
+});
