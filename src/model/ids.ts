@@ -27,12 +27,6 @@ export type ObjectKey = t.Branded<string, KeyBrand>;
 /** The key of a namespaced object. */
 export const objectKey = (namespace: string, name: string): ObjectKey => `${namespace}/${name}` as ObjectKey;
 
-/** Namespace and name of a key. Neither holds a slash. */
-export const splitKey = (key: ObjectKey): Readonly<{ namespace: string; name: string }> => {
-  const slash = key.indexOf('/');
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-};
-
 /** What the Runtime Server knows an attempt by: the Run's UID for the first, then `UID.N`. */
 export const executionId = (uid: RunUid, attempt: number): string =>
   attempt <= 1 ? uid : `${uid}.${attempt}`;

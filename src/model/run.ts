@@ -144,8 +144,6 @@ export const RunStatus = t.partial({
   attemptHistory: t.array(PastAttempt),
 });
 export type RunStatus = t.TypeOf<typeof RunStatus>;
-/** status as it stands on the wire. */
-export type RunStatusWire = t.OutputOf<typeof RunStatus>;
 
 /** A whole Run. */
 export const Run = t.intersection([

@@ -11,7 +11,7 @@ import type { ArtifactStoreSettings } from '../../model/artifact-store.js';
 import { executionId, type RunUid } from '../../model/ids.js';
 import type { Amounts, ArtifactRef, RunStatus } from '../../model/run.js';
 import type { Micros } from '../../model/time.js';
-import type { AttemptResult, LifecyclePolicy, RunEvent } from '../lifecycle.js';
+import type { LifecyclePolicy, RunEvent } from '../lifecycle.js';
 
 /** Which attempt. */
 export type AttemptRef = Readonly<{
@@ -197,5 +197,3 @@ export type Alarm = Readonly<{ id: string; alarm: AlarmKind }>;
 
 /** The result of a step. */
 export type Advance = Readonly<{ attempt: Attempt; commands: ReadonlyArray<AttemptCommand> }>;
-
-export type { AttemptResult };

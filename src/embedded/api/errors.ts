@@ -110,10 +110,6 @@ export const tooNewVersion = (version: string, current: number): ApiError =>
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });
-export const tooManyRequests = (message: string, retryAfterSeconds: number): ApiError =>
-  new ApiError(429, 'TooManyRequests', message, { retryAfterSeconds });
-export const serviceUnavailable = (message: string): ApiError =>
-  new ApiError(503, 'ServiceUnavailable', message);
 
 /** One thing wrong with one field (field.Error). */
 export type FieldError = Readonly<{

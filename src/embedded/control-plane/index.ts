@@ -1,5 +1,5 @@
 /** The local control plane as `krt up`, `krt down`, `krt status` and the choice of a cluster see it. */
-export { type DetachedControlPlane, type DetachOptions, detachControlPlane } from './detach.js';
+export { type DetachOptions, detachControlPlane } from './detach.js';
 export { defaultDataDir } from './folder.js';
 export { splitImageFlag } from './image-flag.js';
 export {

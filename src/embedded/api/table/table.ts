@@ -4,9 +4,6 @@ import type { KubeObject } from '../object.js';
 import type { Column, ResourceType } from '../resources/resource-type.js';
 import { ageOf } from './age.js';
 
-/** Form of an answer: the objects themselves, a table, or their metadata alone. */
-export type Form = 'object' | 'table' | 'metadata';
-
 /** How much of each object a table row carries. */
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
 
