@@ -13,6 +13,7 @@ import * as E from 'fp-ts/lib/Either.js';
 
 import { putBashRuntime } from '../../src/embedded/control-plane/bash-runtime.js';
 import { type Component, keepRunning } from '../../src/embedded/control-plane/component.js';
+import { ARTIFACT_CLAIM } from '../../src/embedded/control-plane/components.js';
 import { freePort } from '../../src/embedded/control-plane/settings.js';
 import { controlPlaneId } from '../../src/embedded/kubelet/kubelet.js';
 import { kubeClient } from '../../src/io/kube/client.js';
@@ -43,16 +44,17 @@ export const accountToken = async (level: ApiLevel, namespace: string, name: str
 
 /** Starts one with the programs in this folder. */
 export const startClusterPlane = async (programs: string): Promise<ClusterPlane> => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'krt-cluster-plane-'));
-  mkdirSync(join(dataDir, 'kubelet'), { mode: 0o700 });
-  const id = controlPlaneId(join(dataDir, 'kubelet'));
+  const folder = await mkdtemp(join(tmpdir(), 'krt-cluster-plane-'));
+  const dataDir = join(folder, 'kubelet');
+  mkdirSync(dataDir, { mode: 0o700 });
+  const id = controlPlaneId(dataDir);
   const components: Component[] = [];
-  const level = await startApiLevel(programs, join(dataDir, 'api'));
+  const level = await startApiLevel(programs, join(folder, 'api'));
   const stop = async (): Promise<void> => {
     // The kubelet first: it ends the pods' processes.
     for (const component of components.splice(0)) await component.stop();
     await level.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   };
   try {
     await level.create([file('rbac.yaml')]);
@@ -64,7 +66,7 @@ export const startClusterPlane = async (programs: string): Promise<ClusterPlane>
           name,
           argv: () => [file(`../../dist/${name}.js`), ...args],
           env: { KRUNTIME_CONTROL_PLANE: id },
-          logFile: join(dataDir, `${name}.log`),
+          logFile: join(folder, `${name}.log`),
           graceMs,
         },
         bunyan.createLogger({ name: 'cluster', level: 'fatal' }),
@@ -73,7 +75,7 @@ export const startClusterPlane = async (programs: string): Promise<ClusterPlane>
     };
     keep('kubelet', 6000, [
       '--data-dir',
-      join(dataDir, 'kubelet'),
+      dataDir,
       '--kubeconfig',
       level.kubeconfig('kubelet', level.token('kubelet')),
     ]);
@@ -88,6 +90,8 @@ export const startClusterPlane = async (programs: string): Promise<ClusterPlane>
       `127.0.0.1:${metrics}`,
       '--probes-listen',
       `127.0.0.1:${probes}`,
+      '--default-artifact-claim',
+      ARTIFACT_CLAIM,
     ]);
     const kubeconfig = level.kubeconfig('admin', level.token('admin'));
     const cluster = await clusterFromKubeconfig({ paths: [kubeconfig] });

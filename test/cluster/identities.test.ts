@@ -72,6 +72,7 @@ describe('identities on a cluster', function () {
       'kruntimes.io/runtimes/finalizers: update',
       'kruntimes.io/runtimes/status: patch',
       'kruntimes.io/runtimes: get list watch',
+      'persistentvolumeclaims: create',
       'pods/status: patch',
       'pods: list watch create patch delete',
       'rbac.authorization.k8s.io/rolebindings[kruntimes-runtimed]: create patch delete',

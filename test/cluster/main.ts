@@ -53,7 +53,14 @@ const mocha = async (
   const grep = flags.grep === undefined ? [] : ['--grep', flags.grep];
   const child = spawn(
     process.execPath,
-    ['node_modules/mocha/bin/mocha.js', '--import=tsx/esm', '--timeout=60000', ...grep, ...files],
+    [
+      'node_modules/mocha/bin/mocha.js',
+      '--import=tsx/esm',
+      '--no-color',
+      '--timeout=60000',
+      ...grep,
+      ...files,
+    ],
     {
       cwd: root,
       // Its own group: Ctrl-C on the terminal is ours to pass on.

@@ -56,7 +56,9 @@ describe('artifacts', function () {
     );
   });
 
-  it('gives them out through krt, which needs nothing but the API server', async () => {
+  it('gives them out through krt, which needs nothing but the API server', async function () {
+    // kube-apiserver dials a kubelet's TCP port for a port-forward; the process kubelet has a socket alone.
+    if (process.env.CLUSTER_BINARIES !== undefined) this.skip();
     await ended(
       'given',
       'cd "$KRUNTIME_ARTIFACTS_DIR"; echo a > "a b.txt"; mkdir d; head -c 3000000 /dev/urandom > d/x',
