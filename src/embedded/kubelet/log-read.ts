@@ -59,6 +59,21 @@ async function* blocks(file: FileHandle, offset: number): AsyncGenerator<Buffer>
   }
 }
 
+type Both = Readonly<{ current: FileHandle | undefined; rotated: FileHandle | undefined; rotations: number }>;
+
+/** The file and the one that was put aside before it, as they are between two rotations. */
+const openBoth = async (path: string, live: LogFile | undefined): Promise<Both> => {
+  const rotations = live?.rotations ?? 0;
+  const rotated = await openIfThere(`${path}.1`);
+  const current = await openIfThere(path);
+  if (live === undefined || live.rotations === rotations) return { current, rotated, rotations };
+  await Promise.all([current?.close(), rotated?.close()]);
+  return openBoth(path, live);
+};
+
+const isSame = async (a: FileHandle, b: FileHandle): Promise<boolean> =>
+  (await a.stat()).ino === (await b.stat()).ino;
+
 /** The file's bytes, then, if it is live, what is appended to it, across rotations, until the life ends. */
 async function* bytesOf(
   path: string,
@@ -66,9 +81,7 @@ async function* bytesOf(
   tailLines: number | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  let rotations = live?.rotations ?? 0;
-  let current = await openIfThere(path);
-  const rotated = await openIfThere(`${path}.1`);
+  let { current, rotated, rotations } = await openBoth(path, live);
   try {
     let offset = 0;
     let olderLines = tailLines;
@@ -88,11 +101,20 @@ async function* bytesOf(
       }
       if (live === undefined || signal.aborted) return;
       if (live.rotations !== rotations) {
-        // The file in hand has been put aside and will not grow; what came in between was read above.
+        // Put aside, it will not grow any more: its last bytes first, then the newer file.
+        for await (const block of blocks(current, offset)) {
+          offset += block.length;
+          yield block;
+        }
         rotations = live.rotations;
-        await current.close();
-        current = await openIfThere(path);
-        offset = 0;
+        const next = await openIfThere(path);
+        // A rotation while the file in hand was opened is noticed late: it is the newest already.
+        if (next !== undefined && (await isSame(next, current))) await next.close();
+        else {
+          await current.close();
+          current = next;
+          offset = 0;
+        }
         continue;
       }
       const { size } = await current.stat();
