@@ -54,7 +54,7 @@ const onPath = (name: string): string | undefined =>
 
 /** The version of Kubernetes that go.mod pins, as `v1.2.3`. */
 const pinnedVersion = (): string => {
-  const [, version] = /^\s*k8s\.io\/kubernetes (v[\d.]+)$/m.exec(read('go.mod')) ?? [];
+  const [, version] = /^\s*k8s\.io\/kubernetes (v[\d.]+)(?:\s|$)/m.exec(read('go.mod')) ?? [];
   if (version === undefined) throw new Error('go.mod does not require k8s.io/kubernetes');
   return version;
 };
