@@ -16,6 +16,8 @@ import {
   RUNTIMED_CONTAINER,
   RUNTIMED_READY,
   SESSION_AUDIENCE,
+  STATE_PATH,
+  STATE_VOLUME,
   WORKSPACE_PATH,
   WORKSPACE_VOLUME,
 } from '../model/names.js';
@@ -47,6 +49,7 @@ const STORE_PATH = '/var/lib/kruntimes/artifacts';
 const STORE_KEY_PATH = '/var/run/secrets/kruntimes.io/artifact-store';
 const OUR_VOLUMES = new Set([
   WORKSPACE_VOLUME,
+  STATE_VOLUME,
   ARTIFACT_VOLUME,
   SESSION_VOLUME,
   API_VOLUME,
@@ -148,7 +151,7 @@ const runtimeContainer = (container: Container, port: number) => ({
   ),
 });
 
-/** Tokens, the store and its key are nobody's but runtimed's. */
+/** Tokens, records, the store and its key are nobody's but runtimed's. */
 const RUNTIMED_ONLY = new Set([...OUR_VOLUMES].filter((name) => name !== WORKSPACE_VOLUME));
 
 const withoutVolumes = (container: Container, names: ReadonlySet<string>): Container =>
@@ -166,6 +169,7 @@ const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
     literal('KRUNTIME_RUNTIME', runtime.name),
     literal('KRUNTIME_CAPACITY', JSON.stringify(podCapacity(runtime.spec))),
     literal('KRUNTIME_WORK_DIR', WORKSPACE_PATH),
+    literal('KRUNTIME_STATE_DIR', STATE_PATH),
     literal('KRUNTIME_SERVER_ADDRESS', `127.0.0.1:${serverPort(runtime.spec)}`),
     literal('KRUNTIME_LOGS_ADDRESS', '127.0.0.1:9093'),
     literal('KRUNTIME_PROBES_ADDRESS', '0.0.0.0:9094'),
@@ -195,6 +199,7 @@ const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
   },
   volumeMounts: [
     workspaceMount,
+    { name: STATE_VOLUME, mountPath: STATE_PATH },
     { name: SESSION_VOLUME, mountPath: SESSION_PATH, readOnly: true },
     { name: API_VOLUME, mountPath: API_PATH, readOnly: true },
     ...storeParts(storeOf(runtime.spec, settings)).mounts,
@@ -204,6 +209,7 @@ const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
 const volumes = (runtime: RuntimeRecord, settings: PodSettings) => [
   ...(runtime.spec.template.spec.volumes ?? []).filter(({ name }) => !OUR_VOLUMES.has(name)),
   { name: WORKSPACE_VOLUME, ...(runtime.spec.workspace ?? { emptyDir: {} }) },
+  { name: STATE_VOLUME, emptyDir: {} },
   ...storeParts(storeOf(runtime.spec, settings)).volumes,
   {
     name: SESSION_VOLUME,

@@ -21,8 +21,12 @@ export const RUNTIME_CONTAINER = 'runtime';
 /** Volumes that are ours; user entries of the same name are replaced. */
 export const WORKSPACE_VOLUME = 'workspace';
 export const ARTIFACT_VOLUME = 'artifact-store';
+/** runtimed's own records and log spools: mounted in its container alone, so that no Run can forge or read them. */
+export const STATE_VOLUME = 'kruntimes-state';
 /** Where both containers see the workspace. */
 export const WORKSPACE_PATH = '/workspace';
+/** Where runtimed sees its state. */
+export const STATE_PATH = '/var/lib/kruntimes/state';
 /** Audience of the token that runtimed proves its pod with. */
 export const SESSION_AUDIENCE = 'kruntimes-sessions';
 /** ServiceAccount of pods whose template names none, and name of the Role and RoleBinding for runtimed. */

@@ -5,7 +5,7 @@ import { firstValueFrom } from 'rxjs';
 import { type ArtifactOwner, attemptPrefix, runPrefix } from '../decide/artifacts/keys.js';
 import type { ArtifactLimits } from '../decide/artifacts/rules.js';
 import type { ArtifactsCollected, AttemptRef, Collected } from '../decide/sidecar/attempt.js';
-import { placesOf } from '../decide/sidecar/environment.js';
+import { type Folders, placesOf } from '../decide/sidecar/environment.js';
 import { hasArtifacts, type Kept, keepArtifacts } from '../io/artifacts/keep.js';
 import { Slots } from '../io/artifacts/slots.js';
 import type { ArtifactStore } from '../io/artifacts/store.js';
@@ -23,7 +23,7 @@ const UPLOADS = 4;
 export type PodStore = Readonly<{ settings: ArtifactStoreSettings; store: ArtifactStore }>;
 
 export type PodArtifactsOptions = Readonly<{
-  workDir: string;
+  folders: Folders;
   /** Undefined: the Runtime has none. */
   podStore: PodStore | undefined;
   limits: ArtifactLimits;
@@ -67,7 +67,7 @@ export type PodArtifacts = Readonly<{
 }>;
 
 export const podArtifacts = ({
-  workDir,
+  folders,
   podStore,
   limits,
   kube,
@@ -77,7 +77,7 @@ export const podArtifacts = ({
   const slots = new Slots(UPLOADS);
 
   const keep = async (ref: AttemptRef): Promise<ArtifactsCollected | undefined> => {
-    const { artifacts } = placesOf(workDir, ref);
+    const { artifacts } = placesOf(folders, ref);
     if (!podStore) return (await hasArtifacts(artifacts)) ? NO_STORE : undefined;
     const { settings, store } = podStore;
     const kept = await keepArtifacts(artifacts, ref, {
@@ -113,7 +113,7 @@ export const podArtifacts = ({
 
   return {
     collect: async (ref, artifacts) => {
-      const outputs = await collectOutputs(workDir, ref);
+      const outputs = await collectOutputs(folders, ref);
       if (artifacts === 'Leave') return outputs;
       const kept = await keep(ref);
       if (kept?.kind === 'Stored')

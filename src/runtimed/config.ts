@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 
 import { type ArtifactLimits, DEFAULT_LIMITS } from '../decide/artifacts/rules.js';
+import type { Folders } from '../decide/sidecar/environment.js';
 import { Address } from '../io/address.js';
 import { ArtifactStoreSettings } from '../model/artifact-store.js';
 import { Amounts } from '../model/run.js';
@@ -80,6 +81,7 @@ const Limits = t.partial({
 const Environment = t.intersection([
   t.type({
     KRUNTIME_WORK_DIR: AbsolutePath,
+    KRUNTIME_STATE_DIR: AbsolutePath,
     KRUNTIME_SERVER_ADDRESS: Address,
     KRUNTIME_LOGS_ADDRESS: Address,
     KRUNTIME_PROBES_ADDRESS: Address,
@@ -109,7 +111,7 @@ const Environment = t.intersection([
 ]);
 
 export type Config = Readonly<{
-  workDir: string;
+  folders: Folders;
   serverAddress: Address;
   logsAddress: Address;
   probesAddress: Address;
@@ -143,7 +145,7 @@ export const readConfig = (env: NodeJS.ProcessEnv): E.Either<ReadonlyArray<strin
   if (from.KRUNTIME_ARTIFACT_STORE?.driver === 'filesystem' && from.KRUNTIME_ARTIFACT_STORE_DIR === undefined)
     return E.left(['KRUNTIME_ARTIFACT_STORE_DIR is not set']);
   return E.right({
-    workDir: from.KRUNTIME_WORK_DIR,
+    folders: { work: from.KRUNTIME_WORK_DIR, state: from.KRUNTIME_STATE_DIR },
     serverAddress: from.KRUNTIME_SERVER_ADDRESS,
     logsAddress: from.KRUNTIME_LOGS_ADDRESS,
     probesAddress: from.KRUNTIME_PROBES_ADDRESS,

@@ -16,6 +16,7 @@ import {
 import type { SidecarEffects } from '../../streams/runtimed.js';
 import type { RunEvent } from '../decide/lifecycle.js';
 import { type Assignment, type AttemptInput, type AttemptRef, idOf } from '../decide/sidecar/attempt.js';
+import type { Folders } from '../decide/sidecar/environment.js';
 import type { Log } from '../io/log.js';
 import type { RunLogs } from '../io/run-logs/run-logs.js';
 import { type WriterPorts, type Written, writeStatus } from '../io/runs/status-writer.js';
@@ -28,7 +29,7 @@ import type { KubePort } from '../ports.js';
 import type { PodArtifacts } from './artifacts.js';
 
 export type EffectParts = Readonly<{
-  workDir: string;
+  folders: Folders;
   podUid: string;
   kube: Pick<KubePort, 'get' | 'patch'>;
   server: RuntimeServerClient;
@@ -62,7 +63,7 @@ const logWritten = (log: Log, assignment: Assignment, event: RunEvent, written: 
 
 /** The effects over their adapters. */
 export const sidecarEffects = ({
-  workDir,
+  folders,
   podUid,
   kube,
   server,
@@ -76,7 +77,7 @@ export const sidecarEffects = ({
     kube,
     podUid,
     hold: (assignment, event) =>
-      recordEnd(workDir, podUid, assignment, event).catch((err: unknown) => {
+      recordEnd(folders, podUid, assignment, event).catch((err: unknown) => {
         log.error({ ...logFields(assignment.ref), err }, 'end cannot be kept on disk');
       }),
     onRetry: ({ ref }, error, retryInMs) =>
@@ -106,7 +107,7 @@ export const sidecarEffects = ({
       defer(() => {
         log.info(logFields(assignment.ref), 'attempt admitted');
         logs.open({ ref: assignment.ref, runtime: assignment.runtime });
-        return from(prepareWorkspace(workDir, podUid, assignment, work));
+        return from(prepareWorkspace(folders, podUid, assignment, work));
       }),
     execute: (ref, execution) =>
       server.execute(idOf(ref), execution).pipe(
@@ -144,7 +145,7 @@ export const sidecarEffects = ({
           stored ? from(artifacts.discard(ref)).pipe(ignoreElements()) : EMPTY,
           prepared
             ? from(
-                cleanWorkspace(workDir, ref).catch((err: unknown) => {
+                cleanWorkspace(folders, ref).catch((err: unknown) => {
                   log.warn({ ...logFields(ref), err }, 'workspace cannot be removed');
                 }),
               ).pipe(ignoreElements())

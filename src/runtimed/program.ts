@@ -1,5 +1,6 @@
 /** Puts runtimed together: adapters made from its settings, the streams over them, its servers. One subscription. */
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { defer, Subject, tap } from 'rxjs';
 import { runtimed } from '../../streams/runtimed.js';
@@ -22,7 +23,7 @@ import { RuntimeServerClient } from '../io/runtime-server/client.js';
 import { serverEvents } from '../io/runtime-server/events.js';
 import { dialOperator } from '../io/session/client.js';
 import { cleanWorkspace } from '../io/workspace/clean.js';
-import { createStateFolders, findRecords, refFromId } from '../io/workspace/records.js';
+import { createFolders, findRecords, refFromId } from '../io/workspace/records.js';
 import { runs } from '../model/resources.js';
 import { Run } from '../model/run.js';
 import type { KubePort } from '../ports.js';
@@ -49,14 +50,14 @@ export type Running = Readonly<{
 }>;
 
 /** What an earlier runtimed of this pod left behind, as inputs; rests of what never began are removed. */
-const recover = async ({ workDir, pod }: Config, logs: RunLogs, log: Log): Promise<ReadonlyArray<Input>> => {
-  await createStateFolders(workDir);
+const recover = async ({ folders, pod }: Config, logs: RunLogs, log: Log): Promise<ReadonlyArray<Input>> => {
+  await createFolders(folders);
   await logs.recover();
-  const { found, torn } = await findRecords(workDir, pod.uid);
+  const { found, torn } = await findRecords(folders, pod.uid);
   for (const id of torn) {
     const ref = refFromId(id);
     if (ref)
-      await cleanWorkspace(workDir, ref).catch((err: unknown) =>
+      await cleanWorkspace(folders, ref).catch((err: unknown) =>
         log.warn({ execution: id, err }, 'workspace cannot be removed'),
       );
   }
@@ -94,10 +95,10 @@ export const startRuntimed = async (
   log: Log,
   print: (records: string) => void,
 ): Promise<Running> => {
-  const { pod, workDir } = config;
+  const { pod, folders } = config;
   const format = outputRecords({ hostname: hostname(), pid: process.pid, pod: pod.name });
   const logs = new RunLogs(
-    workDir,
+    join(folders.state, 'logs'),
     (owner, records) => print(format(owner, records)),
     ({ ref }, err) => log.error({ ...logFields(ref), err }, 'log of the run can no longer be stored'),
   );
@@ -107,7 +108,7 @@ export const startRuntimed = async (
   const metrics = runtimedMetrics(holdings, config.capacity, () => logs.stored, nowMicros);
   const podStore = await openPodStore(config, log);
   const artifacts = podArtifacts({
-    workDir,
+    folders,
     podStore,
     limits: config.artifacts.limits,
     kube,
@@ -151,7 +152,7 @@ export const startRuntimed = async (
       terminate$: terminateSubject,
     },
     sidecarEffects({
-      workDir,
+      folders,
       podUid: pod.uid,
       kube,
       server,

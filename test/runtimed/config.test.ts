@@ -5,6 +5,7 @@ import { readConfig } from '../../src/runtimed/config.js';
 
 const good = {
   KRUNTIME_WORK_DIR: '/workspace',
+  KRUNTIME_STATE_DIR: '/state',
   KRUNTIME_SERVER_ADDRESS: '127.0.0.1:19091',
   KRUNTIME_LOGS_ADDRESS: 'unix:/run/9093.sock',
   KRUNTIME_PROBES_ADDRESS: '0.0.0.0:9094',
@@ -31,7 +32,7 @@ describe('readConfig', () => {
   it('reads the environment that the operator writes', () => {
     const config = readConfig(good);
     expect(E.isRight(config) && config.right).to.deep.include({
-      workDir: '/workspace',
+      folders: { work: '/workspace', state: '/state' },
       capacity: { runs: 4 },
       serverAddress: { kind: 'Tcp', host: '127.0.0.1', port: 19091 },
       logsAddress: { kind: 'Unix', path: '/run/9093.sock' },

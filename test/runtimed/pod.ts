@@ -79,6 +79,10 @@ export class Pod {
     return join(this.folder, 'workspace');
   }
 
+  get stateDir(): string {
+    return join(this.folder, 'state');
+  }
+
   get logsTarget(): string {
     return `unix:${join(this.folder, 'logs.sock')}`;
   }
@@ -86,6 +90,7 @@ export class Pod {
   environment(): Record<string, string> {
     return {
       KRUNTIME_WORK_DIR: this.workDir,
+      KRUNTIME_STATE_DIR: this.stateDir,
       KRUNTIME_SERVER_ADDRESS: `unix:${join(this.folder, 'server.sock')}`,
       KRUNTIME_LOGS_ADDRESS: this.logsTarget,
       KRUNTIME_PROBES_ADDRESS: `unix:${join(this.folder, 'probes.sock')}`,

@@ -116,7 +116,7 @@ describe('runtimed, when something dies', function () {
     await api.until('taken', ({ phase }) => phase === 'Running');
     await api.delete('taken');
     await pod.untilIdle();
-    expect(await readdir(join(pod.workDir, '.kruntimes', 'attempts'))).to.deep.equal([]);
+    expect(await readdir(join(pod.stateDir, 'attempts'))).to.deep.equal([]);
   });
 
   it('drains on SIGTERM: takes nothing new, lets what runs end, and exits with 0', async () => {
@@ -155,6 +155,6 @@ describe('runtimed, when something dies', function () {
     expect(await readLines(pod, { runUid, afterSeq: 2 })).to.have.length(3);
     const missing = await readLines(pod, { runUid: 'nobody' }).catch((error: { code: number }) => error.code);
     expect(missing).to.equal(5);
-    expect(existsSync(join(pod.workDir, '.kruntimes', 'logs', runUid))).to.equal(true);
+    expect(existsSync(join(pod.stateDir, 'logs', runUid))).to.equal(true);
   });
 });

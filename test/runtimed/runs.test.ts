@@ -53,7 +53,7 @@ for (const kind of ['bash', 'unary'] satisfies ReadonlyArray<ServerKind>)
       const { uid } = (await api.read('hello')).metadata;
       await pod.untilIdle();
       expect(existsSync(join(pod.workDir, uid))).to.equal(false);
-      expect(await readdir(join(pod.workDir, '.kruntimes', 'attempts'))).to.not.include(`${uid}.json`);
+      expect(await readdir(join(pod.stateDir, 'attempts'))).to.not.include(`${uid}.json`);
     });
 
     it('writes Running only for what still runs after 50 ms: one write for a short Run, two for a long one', async () => {

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 
 import { type AttemptRef, idOf } from './attempt.js';
 
-/** Where things of one attempt are, below KRUNTIME_WORK_DIR (ARCHITECTURE.md, "Where a Run's folder is"). */
+/** Where runtimed works: `work` is shared with the Runs, `state` is its own. */
+export type Folders = Readonly<{ work: string; state: string }>;
+
+/** Where things of one attempt are (ARCHITECTURE.md, "Where a Run's folder is"). */
 export type Places = Readonly<{
   /** The working directory, shared by the attempts of a Run, which never overlap on one pod. */
   workspace: string;
@@ -18,14 +21,14 @@ export type Places = Readonly<{
 }>;
 
 /** All places of one attempt. */
-export const placesOf = (workDir: string, ref: AttemptRef): Places => {
+export const placesOf = ({ work, state }: Folders, ref: AttemptRef): Places => {
   const id = idOf(ref);
-  const state = join(workDir, '.kruntimes');
+  const own = join(work, '.kruntimes', id);
   return {
-    workspace: join(workDir, ref.uid),
-    own: join(state, id),
-    outputs: join(state, id, 'outputs'),
-    artifacts: join(state, id, 'artifacts'),
+    workspace: join(work, ref.uid),
+    own,
+    outputs: join(own, 'outputs'),
+    artifacts: join(own, 'artifacts'),
     record: join(state, 'attempts', `${id}.json`),
     end: join(state, 'ends', `${id}.json`),
   };

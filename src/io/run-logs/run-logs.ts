@@ -79,9 +79,11 @@ export class RunLogs {
   readonly #changesSubject = new Subject<string>();
   #stored = 0;
 
-  /** @param onFailure an attempt's log can no longer be stored; it is told once */
-  constructor(workDir: string, emit: EmitRecords, onFailure: (owner: LogOwner, cause: unknown) => void) {
-    this.#root = join(workDir, '.kruntimes', 'logs');
+  /**
+   * @param root the folder of all spools; it is there
+   * @param onFailure an attempt's log can no longer be stored; it is told once */
+  constructor(root: string, emit: EmitRecords, onFailure: (owner: LogOwner, cause: unknown) => void) {
+    this.#root = root;
     this.#emit = emit;
     this.#onFailure = onFailure;
   }

@@ -3,7 +3,7 @@ import { chmod, lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { AttemptRef } from '../../decide/sidecar/attempt.js';
-import { placesOf } from '../../decide/sidecar/environment.js';
+import { type Folders, placesOf } from '../../decide/sidecar/environment.js';
 
 /** Makes every folder below `path` (and itself) writable for its owner; never follows a link. */
 const openUp = async (path: string): Promise<void> => {
@@ -27,8 +27,8 @@ export const removeTree = async (path: string): Promise<void> => {
  * Workspace, outputs, artifacts, then the records: as long as those are there, a restarted runtimed tries again.
  * Rejects when something could not be removed.
  */
-export const cleanWorkspace = async (workDir: string, ref: AttemptRef): Promise<void> => {
-  const places = placesOf(workDir, ref);
+export const cleanWorkspace = async (folders: Folders, ref: AttemptRef): Promise<void> => {
+  const places = placesOf(folders, ref);
   await Promise.all([removeTree(places.workspace), removeTree(places.own)]);
   await Promise.all([rm(places.end, { force: true }), rm(places.record, { force: true })]);
 };

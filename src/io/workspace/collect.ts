@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import * as E from 'fp-ts/lib/Either.js';
 
 import type { AttemptRef, Collected } from '../../decide/sidecar/attempt.js';
-import { placesOf } from '../../decide/sidecar/environment.js';
+import { type Folders, placesOf } from '../../decide/sidecar/environment.js';
 import {
   fileTooLarge,
   MAX_FILE_BYTES,
@@ -50,8 +50,8 @@ const readOutputs = async (
 };
 
 /** Never rejects. */
-export const collectOutputs = async (workDir: string, ref: AttemptRef): Promise<Collected> => {
-  const outputs = await readOutputs(placesOf(workDir, ref).outputs);
+export const collectOutputs = async (folders: Folders, ref: AttemptRef): Promise<Collected> => {
+  const outputs = await readOutputs(placesOf(folders, ref).outputs);
   if (outputs !== undefined && E.isLeft(outputs)) return { kind: 'Bad', ...outputs.left };
   return { kind: 'Outputs', outputs: outputs?.right ?? {} };
 };

@@ -11,7 +11,7 @@ import { join, sep } from 'node:path';
 import { boundedMessage } from '../../decide/lifecycle.js';
 import type { Assignment, AttemptInput, Execution, Work } from '../../decide/sidecar/attempt.js';
 import { entrypointProblem } from '../../decide/sidecar/entrypoint.js';
-import { environmentOf, type Places, placesOf } from '../../decide/sidecar/environment.js';
+import { environmentOf, type Folders, type Places, placesOf } from '../../decide/sidecar/environment.js';
 import { recordAttempt } from './records.js';
 
 /** Where an inline source goes (contract). */
@@ -56,12 +56,12 @@ const executionOf = (assignment: Assignment, work: Work, places: Places): Execut
 
 /** Never rejects. */
 export const prepareWorkspace = async (
-  workDir: string,
+  folders: Folders,
   podUid: string,
   assignment: Assignment,
   work: Work,
 ): Promise<Prepared> => {
-  const places = placesOf(workDir, assignment.ref);
+  const places = placesOf(folders, assignment.ref);
   const problem = work.entrypoint === undefined ? undefined : entrypointProblem(work.entrypoint);
   if (problem) return invalid(problem);
   if (work.source?.repoURL !== undefined)
@@ -71,7 +71,7 @@ export const prepareWorkspace = async (
       message: 'Git sources cannot be prepared by this version of runtimed; use source.inline',
     };
   try {
-    await recordAttempt(workDir, podUid, assignment);
+    await recordAttempt(folders, podUid, assignment);
     const own = makeFresh(places.own).then(() => mkdir(places.artifacts, { mode: 0o770 }));
     await Promise.all([own, makeFresh(places.workspace)]);
     const inline = work.source?.inline;

@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 import { type Assignment, type AttemptRef, type EndEvent, idOf } from '../../decide/sidecar/attempt.js';
-import { placesOf } from '../../decide/sidecar/environment.js';
+import { type Folders, placesOf } from '../../decide/sidecar/environment.js';
 import { ArtifactStoreSettings } from '../../model/artifact-store.js';
 import { RunUid } from '../../model/ids.js';
 import { Amounts, ArtifactRef, FailureReason, RunStatus } from '../../model/run.js';
@@ -95,29 +95,29 @@ const eventFrom = ({ event }: EndRecord): EndEvent | undefined => {
   return reason === 'Cancelled' ? undefined : { ...event, result: { ...result, reason } };
 };
 
-/** Creates the folders the records are in. Once, at the start. */
-export const createStateFolders = async (workDir: string): Promise<void> => {
-  await mkdir(join(workDir, '.kruntimes', 'attempts'), { recursive: true, mode: 0o770 });
-  await mkdir(join(workDir, '.kruntimes', 'ends'), { recursive: true, mode: 0o770 });
-  await mkdir(join(workDir, '.kruntimes', 'logs'), { recursive: true, mode: 0o770 });
+/** Creates what everything else is put into. Once, at the start. */
+export const createFolders = async ({ work, state }: Folders): Promise<void> => {
+  await mkdir(join(work, '.kruntimes'), { recursive: true, mode: 0o770 });
+  for (const name of ['attempts', 'ends', 'logs'])
+    await mkdir(join(state, name), { recursive: true, mode: 0o700 });
 };
 
 /** Before anything else of the attempt exists. */
-export const recordAttempt = (workDir: string, podUid: string, assignment: Assignment): Promise<void> =>
+export const recordAttempt = (folders: Folders, podUid: string, assignment: Assignment): Promise<void> =>
   writeFile(
-    placesOf(workDir, assignment.ref).record,
+    placesOf(folders, assignment.ref).record,
     JSON.stringify(AttemptRecord.encode(recordOf(podUid, assignment))),
-    { mode: 0o660 },
+    { mode: 0o600 },
   );
 
 /** When the API did not take it at once. */
 export const recordEnd = async (
-  workDir: string,
+  folders: Folders,
   podUid: string,
   assignment: Assignment,
   event: EndEvent,
 ): Promise<void> => {
-  const { end } = placesOf(workDir, assignment.ref);
+  const { end } = placesOf(folders, assignment.ref);
   const { result } = event;
   const wire =
     result.kind === 'Succeeded'
@@ -133,7 +133,7 @@ export const recordEnd = async (
           }
         : result;
   const record: EndRecord = { record: recordOf(podUid, assignment), event: { ...event, result: wire } };
-  await writeFile(`${end}.new`, JSON.stringify(EndRecord.encode(record)), { mode: 0o660 });
+  await writeFile(`${end}.new`, JSON.stringify(EndRecord.encode(record)), { mode: 0o600 });
   await rename(`${end}.new`, end);
 };
 
@@ -161,15 +161,15 @@ const readRecords = async <A>(
 };
 
 /**
- * Everything of this pod on disk. Records of another pod (a workspace on a shared volume) are left alone; torn ones
+ * Everything of this pod on disk. Records of another pod (a state folder that outlived it) are left alone; torn ones
  * are returned as `torn`, by id, to be cleaned.
  */
 export const findRecords = async (
-  workDir: string,
+  { state }: Folders,
   podUid: string,
 ): Promise<Readonly<{ found: ReadonlyArray<Found>; torn: ReadonlyArray<string> }>> => {
-  const attempts = await readRecords(join(workDir, '.kruntimes', 'attempts'), AttemptRecord);
-  const ends = await readRecords(join(workDir, '.kruntimes', 'ends'), EndRecord);
+  const attempts = await readRecords(join(state, 'attempts'), AttemptRecord);
+  const ends = await readRecords(join(state, 'ends'), EndRecord);
   const found = new Map<string, Found>();
   for (const { record } of attempts)
     if (record?.podUid === podUid) found.set(idOf(record.ref), { assignment: assignmentFrom(record) });

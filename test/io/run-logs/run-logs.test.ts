@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
@@ -24,18 +24,17 @@ const aRef = (uid: string, attempt = 1): AttemptRef => {
 const all: ReadOptions = { follow: false, afterSeq: 0, tail: 0, stream: '' };
 
 describe('RunLogs', () => {
-  let workDir: string;
+  let root: string;
 
   beforeEach(async () => {
-    workDir = await mkdtemp(join(tmpdir(), 'krt-logs-'));
-    await mkdir(join(workDir, '.kruntimes', 'logs'), { recursive: true });
+    root = await mkdtemp(join(tmpdir(), 'krt-logs-'));
   });
 
-  afterEach(() => rm(workDir, { recursive: true, force: true }));
+  afterEach(() => rm(root, { recursive: true, force: true }));
 
   const open = (emitted: LogRecord[] = []): RunLogs =>
     new RunLogs(
-      workDir,
+      root,
       (_owner, records) => emitted.push(...records),
       (_owner, cause) => {
         throw cause;
@@ -96,7 +95,7 @@ describe('RunLogs', () => {
     for (let offset = 0; offset < total; offset += chunk.length)
       logs.output('a', 'stdout', offset, chunk, AT);
     await closed(logs, 'a');
-    const folder = join(workDir, '.kruntimes', 'logs', 'a');
+    const folder = join(root, 'a');
     const sizes = await Promise.all(
       (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size),
     );
