@@ -106,6 +106,8 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
       .podsOf(key)
       .filter((pod) => pod.ownerUid === runtime.uid)
       .map((pod) => foreseen(pod, nowMs));
+    // Before the plan, so that its replacement waits already. Each is counted once: its deletion is foreseen from then on.
+    if (owned.some((pod) => pod.finished && !pod.terminating)) failed(key, REPLACE, nowMs);
     const revision = revisionOf(runtime);
     const plan = planPods(
       {
@@ -121,7 +123,6 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
     );
     if (plan.againMs === undefined) again.remove(key);
     else again.set(key, plan.againMs);
-    if (plan.remove.some(({ reason }) => reason === 'Ended')) failed(key, REPLACE, nowMs);
     const created = Array.from({ length: plan.create }, () => podName(runtime.name, random));
     for (const name of created) {
       const pod = objectKey(runtime.namespace, name);
