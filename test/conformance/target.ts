@@ -88,7 +88,7 @@ export const connect = (
       const isJson = (answer.headers['content-type'] ?? '').includes('json');
       return {
         code: answer.statusCode ?? 0,
-        body: isJson ? JSON.parse(text) : text,
+        body: isJson && text !== '' ? JSON.parse(text) : text,
         headers: answer.headers,
       };
     },

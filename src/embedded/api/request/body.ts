@@ -38,39 +38,53 @@ const isYaml = (contentType: string): boolean =>
 const isJson = (contentType: string): boolean =>
   contentType === '' || contentType === 'application/json' || contentType.endsWith('+json');
 
-/** JSON of a YAML value: YAML knows dates, undefined and other keys than texts. */
-const plain = (value: unknown): Json => {
+/** Nodes that aliases may add to those that stand in a YAML text, of which each takes a byte at least. */
+const ALIASED_NODES = 10_000;
+
+/** JSON of a YAML value: YAML knows dates, undefined and other keys than texts. `nodes`: how many it may still have. */
+const plain = (value: unknown, budget: { nodes: number }): Json => {
+  budget.nodes -= 1;
+  if (budget.nodes < 0) throw new Error('its aliases make it many times larger than it is');
   if (value === null || value === undefined) return null;
   if (typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number') return value;
   if (value instanceof Date) return value.toISOString();
-  if (Array.isArray(value)) return value.map(plain);
+  if (Array.isArray(value)) return value.map((item) => plain(item, budget));
   if (typeof value === 'object')
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner, budget)]));
   return String(value);
 };
 
 /** Deepest nesting of a body; deeper ones are refused before anything walks them. */
 const maxDepth = 200;
 
-const checkDepth = (value: Json, depth = 0): void => {
+/** Refuses what code that walks objects cannot be trusted with: depth without end, and the name of the prototype. */
+const checkShape = (value: Json, depth = 0): void => {
   if (depth > maxDepth) throw badRequest(`the body is nested more than ${maxDepth} levels deep`);
-  if (Array.isArray(value)) for (const item of value) checkDepth(item, depth + 1);
-  else if (isObject(value)) for (const key of Object.keys(value)) checkDepth(value[key] ?? null, depth + 1);
+  if (Array.isArray(value)) for (const item of value) checkShape(item, depth + 1);
+  else if (isObject(value))
+    for (const key of Object.keys(value)) {
+      if (key === '__proto__')
+        throw badRequest('the body has a field named __proto__, which is not served here');
+      checkShape(value[key] ?? null, depth + 1);
+    }
 };
 
 /** Parses a body by its media type. Throws 400 or 415. */
 export const parseBody = (body: Buffer, contentType: string): Json => {
-  if (contentType === protobufType) return readProtobuf(body);
+  const value = contentType === protobufType ? readProtobuf(body) : parseText(body, contentType);
+  checkShape(value);
+  return value;
+};
+
+const parseText = (body: Buffer, contentType: string): Json => {
   if (!isJson(contentType) && !isYaml(contentType))
     throw unsupportedMediaType(['application/json', 'application/yaml']);
   const text = body.toString();
-  let value: Json;
   try {
-    value =
-      isYaml(contentType) && !text.trimStart().startsWith('{')
-        ? plain(yaml.load(text))
-        : (JSON.parse(text) as Json);
+    return isYaml(contentType) && !text.trimStart().startsWith('{')
+      ? plain(yaml.load(text), { nodes: text.length + ALIASED_NODES })
+      : (JSON.parse(text) as Json);
   } catch (error) {
     const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
     throw badRequest(
@@ -79,6 +93,4 @@ export const parseBody = (body: Buffer, contentType: string): Json => {
         : `couldn't get version/kind; json parse error: ${why}`,
     );
   }
-  checkDepth(value);
-  return value;
 };

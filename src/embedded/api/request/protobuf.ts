@@ -90,11 +90,16 @@ const bytesOf = ({ value }: Field): Buffer => {
 };
 const numberOf = ({ value }: Field): number => {
   if (typeof value === 'bigint') return Number(BigInt.asIntN(64, value));
-  return value.length === 8 ? value.readDoubleLE() : value.readFloatLE();
+  if (value.length === 8) return value.readDoubleLE();
+  if (value.length === 4) return value.readFloatLE();
+  throw badRequest('the protobuf body has a text or message where a number belongs');
 };
 
 const member = (message: Buffer, number: number): Field | undefined =>
   [...fieldsOf(message)].find((field) => field.number === number);
+
+/** Times that a Date can hold (ECMAScript, "Time Values and Time Range"). */
+const MAX_DATE_MS = 8.64e15;
 
 const time = (message: Buffer, digits: number): Json | undefined => {
   if (message.length === 0) return undefined;
@@ -104,6 +109,7 @@ const time = (message: Buffer, digits: number): Json | undefined => {
   const fraction = String(nanos === undefined ? 0 : numberOf(nanos))
     .padStart(9, '0')
     .slice(0, digits);
+  if (!(Math.abs(ms) <= MAX_DATE_MS)) throw badRequest('the protobuf body has a time beyond the calendar');
   return `${new Date(ms).toISOString().slice(0, 19)}${digits === 0 ? '' : `.${fraction}`}Z`;
 };
 
@@ -113,6 +119,14 @@ const intOrString = (message: Buffer): Json => {
   const value = member(message, isText ? 3 : 2);
   if (value === undefined) return isText ? '' : 0;
   return isText ? bytesOf(value).toString() : numberOf(value);
+};
+
+const jsonOf = (raw: Buffer): Json => {
+  try {
+    return JSON.parse(raw.toString()) as Json;
+  } catch {
+    throw badRequest('the protobuf body has an embedded object that is not JSON');
+  }
 };
 
 const single = (type: string, field: Field): Json | undefined => {
@@ -139,7 +153,7 @@ const single = (type: string, field: Field): Json | undefined => {
     }
     case 'any': {
       const raw = member(bytesOf(field), 1);
-      return raw === undefined ? undefined : (JSON.parse(bytesOf(raw).toString()) as Json);
+      return raw === undefined ? undefined : jsonOf(bytesOf(raw));
     }
     default:
       return message(type, bytesOf(field));

@@ -58,8 +58,9 @@ export interface Schema {
 
 /** Schema of a member of an object, if the schema has one. */
 export const memberSchema = (schema: Schema | undefined, key: string): Schema | undefined => {
-  const property = schema?.properties?.[key];
-  if (property !== undefined) return property;
+  const { properties } = schema ?? {};
+  // A client may well name a field `constructor`.
+  if (properties !== undefined && Object.hasOwn(properties, key)) return properties[key];
   const rest = schema?.additionalProperties;
   return typeof rest === 'object' ? rest : undefined;
 };
