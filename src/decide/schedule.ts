@@ -33,7 +33,9 @@ const slotOf = (world: World, uid: PodUid): Slot | undefined => {
     name: pod.name,
     runtime: pod.runtime,
     capacity: pod.capacity,
+    // Anybody may give a pod our label; and the pods of a namesake before are about to be collected.
     schedulable:
+      pod.ownerUid === world.runtimes.get(pod.runtime)?.uid &&
       session?.healthy === true &&
       !session.draining &&
       !pod.terminating &&
@@ -89,6 +91,8 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
         return onRun(change.key, change.after, nowMs);
       case 'Runtime':
         index.setRuntime(change.key, change.after !== undefined && !change.after.deleting);
+        if (change.before?.uid !== change.after?.uid)
+          for (const { uid } of world.podsOf(change.key)) index.setPod(uid, slotOf(world, uid));
         onPool(change.key, nowMs);
         if (change.after === undefined) poolStates.delete(change.key);
         return;

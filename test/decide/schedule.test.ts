@@ -64,6 +64,8 @@ describe('schedule', () => {
     ['has ended', (w) => [w.pod({ ...p1, finished: true })]],
     ['is cordoned', (w) => [w.pod({ ...p1, cordonedSince: at(0) })]],
     ['is gone', (w) => [w.podGone(p1)]],
+    ['belonged to a Runtime before of the same name', (w) => [w.runtime(aRuntime({ uid: 'uid-new' }))]],
+    ['has the label, and no owner', (w) => [w.pod({ ...p1, ownerUid: undefined })]],
     ['is one of a Runtime that goes', (w) => [w.runtime(aRuntime({ deleting: true }))]],
   ];
   for (const [name, changes] of unfit)
@@ -72,6 +74,14 @@ describe('schedule', () => {
       for (const change of changes(w)) apply(change);
       expect(apply(w.run(aRun('a')))).to.deep.equal([]);
     });
+
+  it('takes to the pods of a Runtime that is seen after them', () => {
+    const { w, apply } = setUp();
+    apply(w.pod(p1));
+    apply(w.opened(p1));
+    expect(apply(w.run(aRun('a')))).to.deep.equal([]);
+    expect(apply(w.runtime(aRuntime()))).to.deep.equal(['AdvanceRun a: Assigned p1']);
+  });
 
   it('places nothing that is cancelled or being deleted', () => {
     const { w, apply } = ready();
