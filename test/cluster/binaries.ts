@@ -1,40 +1,48 @@
 /**
- * Where are the programs of a real control plane?
+ * Where are the programs of a real cluster?
  *
- * In this order: the folder `$KUBEBUILDER_ASSETS`, our cache, for etcd the PATH; else they are made: Kubernetes is
- * built from the modules pinned in go.mod, etcd is unpacked from Debian's package (which is not installed, since that
- * would start it). What is made goes to the cache, `$XDG_CACHE_HOME/kruntimes-test-cluster/<hash of the pins>`.
+ * In this order: the folder `$KUBEBUILDER_ASSETS`, our cache, for kubectl the PATH; else they are built from the modules
+ * pinned in go.mod, into the cache, `$XDG_CACHE_HOME/kruntimes-test-cluster/<hash of the pins>`.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  accessSync,
-  constants,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { accessSync, constants, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 import * as E from 'fp-ts/lib/Either.js';
 
 const moduleFolder = fileURLToPath(new URL('.', import.meta.url));
 
-/** What the API level consists of. */
-export type Program = 'etcd' | 'kube-apiserver' | 'kube-controller-manager';
+/** The package that each program is built from. */
+const packages = {
+  // Debian's 3.4 lacks what kube-apiserver asks of it (progress of watches).
+  etcd: 'go.etcd.io/etcd/server/v3',
+  'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
+  'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
+  kubectl: 'k8s.io/kubernetes/cmd/kubectl',
+} as const;
 
-/** Path of each program. Without a controller manager (KUBEBUILDER_ASSETS has none) nothing collects garbage. */
-export type Binaries = Readonly<{
-  etcd: string;
-  'kube-apiserver': string;
-  'kube-controller-manager': string | undefined;
-}>;
+/** What both levels consist of. */
+export type Program = keyof typeof packages;
+
+/**
+ * The programs of the API level. From KUBEBUILDER_ASSETS comes no controller manager; then nothing collects garbage.
+ */
+export const apiLevelPrograms: ReadonlyArray<Program> = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kubectl',
+];
+
+/** Path of each program that there is. */
+export type Binaries = ReadonlyMap<Program, string>;
+
+/** Time between two lines about a build that goes on, milliseconds. */
+const PROGRESS_MS = 30_000;
 
 const isExecutable = (path: string): boolean => {
   try {
@@ -52,14 +60,16 @@ const foundIn = (folders: ReadonlyArray<string>, name: string): string | undefin
 const onPath = (name: string): string | undefined =>
   foundIn((process.env.PATH ?? '').split(delimiter).filter(Boolean), name);
 
+const read = (name: string): string => readFileSync(join(moduleFolder, name), 'utf8');
+
 /** The version of Kubernetes that go.mod pins, as `v1.2.3`. */
 const pinnedVersion = (): string => {
   const [, version] = /^\s*k8s\.io\/kubernetes (v[\d.]+)(?:\s|$)/m.exec(read('go.mod')) ?? [];
   if (version === undefined) throw new Error('go.mod does not require k8s.io/kubernetes');
   return version;
 };
-const read = (name: string): string => readFileSync(join(moduleFolder, name), 'utf8');
 
+/** Where what is made is kept for the next time. */
 const cacheFolder = (): string => {
   const root = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   const pins = createHash('sha256').update(read('go.mod')).update(read('go.sum')).digest('hex');
@@ -86,92 +96,129 @@ const whyNoBuild = (): string | undefined => {
   });
   if (status !== 0) return 'Go is not installed (1.24 or newer builds kube-apiserver)';
   const [, minor = '0'] = /^go1\.(\d+)/.exec(stdout.trim()) ?? [];
-  return Number(minor) >= 24 ? undefined : `${stdout.trim()} is too old, kube-apiserver needs go1.24`;
+  return Number(minor) >= 24
+    ? undefined
+    : `${stdout.trim()} is too old, kube-apiserver needs go1.24 or newer`;
+};
+
+/** Says now and then how far it is; gives what Go said that is no package's name. */
+const followed = (lines: AsyncIterable<string>): (() => string) => {
+  const startedMs = performance.now();
+  const words: string[] = [];
+  let compiled = 0;
+  const progress = setInterval(() => {
+    const seconds = Math.round((performance.now() - startedMs) / 1000);
+    process.stderr.write(`  ${compiled} packages compiled after ${seconds} s\n`);
+  }, PROGRESS_MS);
+  void (async () => {
+    for await (const line of lines)
+      if (/^[\w./-]+$/.test(line)) compiled += 1;
+      else if (!line.startsWith('go: downloading')) words.push(line);
+  })();
+  return () => {
+    clearInterval(progress);
+    return words.slice(-10).join('\n');
+  };
+};
+
+/** What `go build` calls it: the last part of its package's path, less a major version. */
+const builtName = (name: Program): string => basename(packages[name].replace(/\/v\d+$/, ''));
+
+const goEnvironment = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  CGO_ENABLED: '0',
+  GOTOOLCHAIN: 'local',
+  GOFLAGS: '-mod=readonly',
+});
+
+/** Downloads the sources of these packages and of what they import; a Left says why that cannot be. */
+const fetchSources = (wanted: ReadonlyArray<string>): E.Either<string, void> => {
+  const { status, stderr } = spawnSync('go', ['list', '-deps', ...wanted], {
+    cwd: moduleFolder,
+    encoding: 'utf8',
+    env: goEnvironment(),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  if (status === 0) return E.right(undefined);
+  return E.left(`Go modules cannot be downloaded: ${stderr.trim().split('\n').at(-1)}`);
 };
 
 /**
- * Builds one program. Long (minutes from nothing, seconds when Go's own cache is warm) and low in priority.
- * An aborted build is not lost: Go keeps what it has compiled.
+ * Builds them together, so that the compilers always have work. Long (minutes from nothing, seconds when Go's own cache
+ * is warm) and low in priority. An aborted build is not lost: Go keeps what it has compiled.
  */
-const buildKubernetes = (
+const build = (
   cache: string,
-  name: Program,
+  names: ReadonlyArray<Program>,
   signal: AbortSignal,
-): Promise<E.Either<string, string>> =>
+): Promise<E.Either<string, void>> =>
   inScratch(cache, async (scratch) => {
     const version = pinnedVersion();
     const [major = '', minor = ''] = version.slice(1).split('.');
     const stamp = Object.entries({ gitVersion: version, gitMajor: major, gitMinor: minor })
       .map(([key, value]) => `-X k8s.io/component-base/version.${key}=${value}`)
       .join(' ');
-    const args = ['build', '-o', scratch, '-ldflags', `-s -w ${stamp}`, `k8s.io/kubernetes/cmd/${name}`];
-    process.stderr.write(`building ${name} ${version} (once; into ${cache})\n`);
+    const wanted = names.map((name) => packages[name]);
+    const args = ['build', '-v', '-o', `${scratch}/`, '-ldflags', `-s -w ${stamp}`, ...wanted];
+    const what = names.join(', ');
+    process.stderr.write(`building ${what} (once; into ${cache})\n`);
     const startedMs = performance.now();
-    const child = spawn('nice', ['-n', '19', 'go', ...args], {
+    const fetched = fetchSources(wanted);
+    if (E.isLeft(fetched)) return fetched;
+    const child = spawn('nice', ['-n', '15', 'go', ...args], {
       cwd: moduleFolder,
       // A group of its own, so that compilers end with it.
       detached: true,
-      env: { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '-mod=readonly' },
-      stdio: ['ignore', 'inherit', 'inherit'],
+      env: goEnvironment(),
+      stdio: ['ignore', 'inherit', 'pipe'],
     });
+    const lastWords = followed(createInterface({ input: child.stderr }));
     const stop = (): void => {
       if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
     };
     signal.addEventListener('abort', stop);
     const code = await new Promise<number | null>((resolve, reject) => {
       child.once('error', reject);
-      child.once('exit', resolve);
+      child.once('close', resolve);
     }).finally(() => signal.removeEventListener('abort', stop));
-    if (signal.aborted) return E.left(`building ${name} was ended: ${String(signal.reason)}`);
-    if (code !== 0) return E.left(`building ${name} failed (exit code ${code})`);
-    renameSync(join(scratch, name), join(cache, name));
-    process.stderr.write(`built ${name} in ${Math.round((performance.now() - startedMs) / 1000)} s\n`);
-    return E.right(join(cache, name));
+    const words = lastWords();
+    if (signal.aborted) return E.left(`building ${what} was ended: ${String(signal.reason)}`);
+    if (code !== 0) throw new Error(`building ${what} failed (exit code ${code}):\n${words}`);
+    for (const name of names) renameSync(join(scratch, builtName(name)), join(cache, name));
+    process.stderr.write(`built in ${Math.round((performance.now() - startedMs) / 1000)} s\n`);
+    return E.right(undefined);
   });
 
-/** Debian's etcd, unpacked. */
-const unpackEtcd = (cache: string): Promise<E.Either<string, string>> =>
-  inScratch(cache, async (scratch) => {
-    if (onPath('apt-get') === undefined || onPath('dpkg-deb') === undefined)
-      return E.left('etcd is not on the PATH, and this is no Debian to get etcd-server from');
-    const got = spawnSync('apt-get', ['download', 'etcd-server'], { cwd: scratch, encoding: 'utf8' });
-    const deb = readdirSync(scratch).find((file) => file.endsWith('.deb'));
-    if (got.status !== 0 || deb === undefined)
-      return E.left(`etcd is not on the PATH and apt-get cannot download etcd-server: ${got.stderr.trim()}`);
-    const unpacked = spawnSync('dpkg-deb', ['-x', deb, 'root'], { cwd: scratch, encoding: 'utf8' });
-    if (unpacked.status !== 0) return E.left(`etcd-server cannot be unpacked: ${unpacked.stderr.trim()}`);
-    copyFileSync(join(scratch, 'root/usr/bin/etcd'), join(scratch, 'etcd'));
-    renameSync(join(scratch, 'etcd'), join(cache, 'etcd'));
-    return E.right(join(cache, 'etcd'));
-  });
-
-/** All programs of the API level, made if need be; a Left says in one line what is missing. */
-export const findBinaries = async (signal: AbortSignal): Promise<E.Either<string, Binaries>> => {
+/** These programs, made if need be; a Left says in one line what is missing. A build that fails rejects. */
+export const findBinaries = async (
+  names: ReadonlyArray<Program>,
+  signal: AbortSignal,
+): Promise<E.Either<string, Binaries>> => {
+  const found = new Map<Program, string>();
+  const look = (folders: ReadonlyArray<string>): void => {
+    for (const name of names) {
+      const path = found.get(name) ?? foundIn(folders, name);
+      if (path !== undefined) found.set(name, path);
+    }
+  };
   const assets = process.env.KUBEBUILDER_ASSETS;
   if (assets !== undefined && assets !== '') {
-    const [etcd, apiserver] = [foundIn([assets], 'etcd'), foundIn([assets], 'kube-apiserver')];
-    if (etcd === undefined || apiserver === undefined)
-      return E.left(`KUBEBUILDER_ASSETS=${assets} has no etcd or no kube-apiserver`);
-    const manager = foundIn([assets], 'kube-controller-manager');
-    return E.right({ etcd, 'kube-apiserver': apiserver, 'kube-controller-manager': manager });
+    look([assets]);
+    return found.has('etcd') && found.has('kube-apiserver')
+      ? E.right(found)
+      : E.left(`KUBEBUILDER_ASSETS=${assets} has no etcd or no kube-apiserver`);
   }
   const cache = cacheFolder();
-  const known = foundIn([cache], 'etcd') ?? onPath('etcd');
-  const etcd = known === undefined ? await unpackEtcd(cache) : E.right(known);
-  if (E.isLeft(etcd)) return etcd;
-  const built = async (name: Program): Promise<E.Either<string, string>> => {
-    const cached = foundIn([cache], name);
-    if (cached !== undefined) return E.right(cached);
+  look([cache]);
+  const kubectl = found.get('kubectl') ?? onPath('kubectl');
+  if (kubectl !== undefined && names.includes('kubectl')) found.set('kubectl', kubectl);
+  const missing = names.filter((name) => !found.has(name));
+  if (missing.length > 0) {
     const why = whyNoBuild();
-    return why === undefined ? buildKubernetes(cache, name, signal) : E.left(why);
-  };
-  const apiserver = await built('kube-apiserver');
-  if (E.isLeft(apiserver)) return apiserver;
-  const manager = await built('kube-controller-manager');
-  if (E.isLeft(manager)) return manager;
-  return E.right({
-    etcd: etcd.right,
-    'kube-apiserver': apiserver.right,
-    'kube-controller-manager': manager.right,
-  });
+    if (why !== undefined) return E.left(why);
+    const built = await build(cache, missing, signal);
+    if (E.isLeft(built)) return built;
+    look([cache]);
+  }
+  return E.right(found);
 };

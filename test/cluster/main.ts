@@ -8,33 +8,35 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import * as E from 'fp-ts/lib/Either.js';
 
 import { type ApiLevel, startApiLevel } from './api-level.js';
-import { type Binaries, findBinaries } from './binaries.js';
+import { apiLevelPrograms, type Binaries, findBinaries } from './binaries.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-const USAGE = `Usage: npm run test:cluster -- [--build-limit SECONDS] [--grep TEXT]
+const USAGE = `Usage: npm run test:cluster -- [--build-limit SECONDS] [--test-limit SECONDS] [--grep TEXT]
 
   --build-limit SECONDS  skip when the programs are not built within this time (default 1500); a later run goes on
                          where this one stopped
+  --test-limit SECONDS   fail when the tests are not over within this time (default 900)
   --grep TEXT            only tests whose name holds this
 `;
 
 const { values: flags } = parseArgs({
   options: {
     'build-limit': { type: 'string', default: '1500' },
+    'test-limit': { type: 'string', default: '900' },
     grep: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 
-/** Ends what is under way. */
+/** Ends what is under way, because somebody said so or because its time is over. */
 const interruption = new AbortController();
 
 const skip = (why: string): never => {
@@ -88,8 +90,9 @@ const mocha = async (
 const testAll = async (binaries: Binaries, folder: string): Promise<Counts> => {
   const programs = join(folder, 'bin');
   mkdirSync(programs);
-  for (const [name, path] of Object.entries(binaries))
-    if (path !== undefined) symlinkSync(path, join(programs, name));
+  for (const [name, path] of binaries) symlinkSync(path, join(programs, name));
+  // kubectl, where the machine has none of its own.
+  const path = `${process.env.PATH}${delimiter}${programs}`;
   let level: ApiLevel | undefined;
   try {
     level = await startApiLevel(programs, join(folder, 'conformance'));
@@ -100,6 +103,7 @@ const testAll = async (binaries: Binaries, folder: string): Promise<Counts> => {
       CONFORMANCE_KUBECONFIG: level.kubeconfig('admin', level.token('admin')),
       CONFORMANCE_CONTROLLERS: level.hasControllers ? 'all' : 'none',
       TMPDIR: folder,
+      PATH: path,
     });
     await level.stop();
     level = undefined;
@@ -108,6 +112,7 @@ const testAll = async (binaries: Binaries, folder: string): Promise<Counts> => {
     const guide = await mocha(['test/cluster/*.test.ts', 'test/e2e/*.test.ts'], {
       CLUSTER_BINARIES: programs,
       TMPDIR: folder,
+      PATH: path,
     });
     return {
       passing: conformance.passing + guide.passing,
@@ -125,15 +130,25 @@ const main = async (): Promise<number> => {
     limitReached.abort(`--build-limit ${flags['build-limit']} s is over; run it again to go on`);
   });
   const limitReached = new AbortController();
-  const binaries = await findBinaries(AbortSignal.any([limitReached.signal, interruption.signal]));
+  const binaries = await findBinaries(
+    apiLevelPrograms,
+    AbortSignal.any([limitReached.signal, interruption.signal]),
+  );
   if (interruption.signal.aborted) return 130;
   if (E.isLeft(binaries)) return skip(binaries.left);
   const folder = mkdtempSync(join(tmpdir(), 'krt-cluster-'));
+  const tooLong = setTimeout(
+    () => interruption.abort(`--test-limit ${flags['test-limit']} s`),
+    Number(flags['test-limit']) * 1000,
+  );
   try {
     const { passing, failing } = await testAll(binaries.right, folder);
-    process.stdout.write(`cluster: ${passing} passing, ${failing} failing\n`);
-    return failing === 0 ? 0 : 1;
+    const { aborted, reason } = interruption.signal;
+    if (aborted) process.stdout.write(`FAILED: ended before all tests were over: ${String(reason)}\n`);
+    process.stdout.write(`cluster: ${passing} passing, ${failing + (aborted ? 1 : 0)} failing\n`);
+    return failing === 0 && !aborted ? 0 : 1;
   } finally {
+    clearTimeout(tooLong);
     rmSync(folder, { recursive: true, force: true });
   }
 };
@@ -142,7 +157,7 @@ if (flags.help) process.stdout.write(USAGE);
 else {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interruption.abort(signal));
   main().then(
-    (code) => process.exit(interruption.signal.aborted ? 130 : code),
+    (code) => process.exit(code),
     (error: unknown) => {
       process.stderr.write(`test:cluster: ${error instanceof Error ? error.message : String(error)}\n`);
       process.exit(1);
