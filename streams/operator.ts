@@ -1,7 +1,7 @@
 /**
  * The operator on one screen: watch → cache → decide → enact.
  *
- * Three informers and the sessions feed one cache. While this process leads and the cache is full, every pipeline gets
+ * Three kinds of informers and the sessions feed one cache. While this process leads and the cache is full, every pipeline gets
  * the cache's content as changes, then each change as it comes, and answers with commands; `runCommands` enacts them;
  * what a write was answered goes back into the cache, what became of a command back to the pipelines that ask.
  *
@@ -9,6 +9,7 @@
  * entry does; completion of `stop$` ends new decisions and lets effects in flight finish.
  */
 import * as E from 'fp-ts/lib/Either.js';
+import type * as t from 'io-ts';
 import {
   asyncScheduler,
   combineLatest,
@@ -36,17 +37,19 @@ import {
 
 import { revisionOf } from '../src/decide/pod-template.js';
 import type { Command } from '../src/model/command.js';
+import type { ObjectKey } from '../src/model/ids.js';
 import { RUNTIME_KEY } from '../src/model/names.js';
 import type { News } from '../src/model/news.js';
 import type { Outcome } from '../src/model/outcome.js';
 import { Pod } from '../src/model/pod.js';
+import type { Resource } from '../src/model/resource.js';
 import { pods, runs, runtimes } from '../src/model/resources.js';
 import { CachedRun, type RunRecord } from '../src/model/run-record.js';
 import type { RuntimeRecord } from '../src/model/runtime-record.js';
 import { CachedRuntime } from '../src/model/runtime-record.js';
 import type { World, WorldChange } from '../src/model/world.js';
 import type { Selection } from '../src/ports.js';
-import { type Fed, feedOf } from './cache/feed.js';
+import { type Fed, feedsOf } from './cache/feed.js';
 import { type WorldInput, worldStore } from './cache/world.js';
 import { type EnactOptions, enacting } from './effects/enact.js';
 import { runCommands } from './effects/run-commands.js';
@@ -66,8 +69,8 @@ import { informer } from './watch/informer.js';
 /** What the operator is made of. */
 export type OperatorOptions = Omit<EnactOptions, 'latest'> &
   Readonly<{
-    /** Which namespace to serve; none means all. */
-    selection: Selection;
+    /** Which namespaces to serve; none means all. */
+    namespaces: ReadonlyArray<string>;
     /** Set while this process leads; `isStillLeading` is asked before each act. */
     leads$: Observable<Readonly<{ isStillLeading: () => boolean }> | undefined>;
     /** Emits when no new decision is to be taken, and to late subscribers that it has. */
@@ -96,7 +99,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       sessions,
       settings,
       random,
-      selection,
+      namespaces,
       leads$,
       stop$ = NEVER,
       clock = asyncScheduler,
@@ -110,20 +113,31 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
     };
 
     const watchOptions = { random, clock };
-    const runs$ = feedOf(informer(kube, runs, selection, CachedRun, watchOptions)).pipe(
+    /** One informer per namespace served, for an operator that may list no others. */
+    const fedOf = <A extends Readonly<{ key: ObjectKey }>>(
+      resource: Resource,
+      codec: t.Decoder<unknown, A>,
+      selection: Selection = {},
+    ): Observable<Fed<A>> =>
+      feedsOf(
+        (namespaces.length === 0
+          ? [selection]
+          : namespaces.map((namespace) => ({ ...selection, namespace }))
+        ).map((each) => informer(kube, resource, each, codec, watchOptions)),
+      );
+    const runs$ = fedOf(runs, CachedRun).pipe(
       tap(({ changes }) => {
         for (const { key, after } of oldestFirst(changes)) take({ kind: 'Run', key, object: after });
       }),
       share(),
     );
-    const runtimes$ = feedOf(informer(kube, runtimes, selection, CachedRuntime, watchOptions)).pipe(
+    const runtimes$ = fedOf(runtimes, CachedRuntime).pipe(
       tap(({ changes }) => {
         for (const { key, after } of changes) take({ kind: 'Runtime', key, object: after });
       }),
       share(),
     );
-    const ofRuntimes = { ...selection, labelSelector: RUNTIME_KEY };
-    const pods$ = feedOf(informer(kube, pods, ofRuntimes, Pod, watchOptions)).pipe(
+    const pods$ = fedOf(pods, Pod, { labelSelector: RUNTIME_KEY }).pipe(
       tap(({ changes }) => {
         for (const { key, after } of changes) take({ kind: 'Pod', key, object: after });
       }),

@@ -1,28 +1,14 @@
 /** `krt version` */
-import { createRequire } from 'node:module';
-
+import { version as ownVersion } from '../model/version.js';
 import { formatFlag, type Input } from './input.js';
 import type { Verb } from './krt.js';
 import { formatObject } from './output/print.js';
-
-/** Version of this package; package.json stands one folder above dist/ and two above src/cli. */
-const ownVersion = (): string => {
-  const require = createRequire(import.meta.url);
-  for (const place of ['../package.json', '../../package.json'])
-    try {
-      const { name, version } = require(place) as Readonly<{ name?: unknown; version?: unknown }>;
-      if (name === 'kruntimes' && typeof version === 'string') return version;
-    } catch {
-      // Not here: look at the next place.
-    }
-  return 'unknown';
-};
 
 /** What `-o json` prints. */
 export type Version = Readonly<{ version: string; node: string; platform: string }>;
 
 export const readVersion = (): Version => ({
-  version: ownVersion(),
+  version: ownVersion,
   node: process.versions.node,
   platform: `${process.platform}/${process.arch}`,
 });

@@ -12,11 +12,13 @@ export type ControllerConfig = Readonly<{
   context: string | undefined;
   /** Where its Lease and its session CA live. */
   namespace: string;
-  /** The only namespace it serves; undefined means all. */
-  watchNamespace: string | undefined;
+  /** The only namespaces it serves; none means all. */
+  watchNamespaces: ReadonlyArray<string>;
   sessionsListen: Address;
   /** What pods are told to dial. */
   sessionsUrl: string;
+  /** Folder with tls.crt, tls.key and ca.crt for the sessions; undefined: issued by the operator itself. */
+  sessionsTlsDir: string | undefined;
   metricsListen: Address;
   probesListen: Address;
   daemonImage: string;
@@ -32,9 +34,10 @@ export const USAGE = `Usage: controller [flags]
   --kubeconfig FILE        cluster to serve; without it, the one this pod runs in
   --context NAME           context of the kubeconfig
   --namespace NS           namespace of the Lease and the session CA (default kruntimes-system)
-  --watch-namespace NS     serve only this namespace (default all)
+  --watch-namespace NS     serve only this namespace; may be given several times (default all)
   --sessions-listen ADDR   where runtimed dials in (default 0.0.0.0:9443)
   --sessions-url URL       how pods reach that (default https://kruntimes-sessions.<namespace>.svc:9443)
+  --sessions-tls-dir DIR   tls.crt, tls.key and ca.crt for that (default issued by a CA of the operator's own)
   --metrics-listen ADDR    Prometheus metrics (default 0.0.0.0:8080)
   --probes-listen ADDR     /healthz and /readyz (default 0.0.0.0:8081)
   --daemon-image IMAGE     runtimed image of Runtimes that name none (default kruntimes-runtimed:latest)
@@ -48,9 +51,10 @@ const OPTIONS = {
   kubeconfig: { type: 'string' },
   context: { type: 'string' },
   namespace: { type: 'string', default: 'kruntimes-system' },
-  'watch-namespace': { type: 'string' },
+  'watch-namespace': { type: 'string', multiple: true },
   'sessions-listen': { type: 'string', default: '0.0.0.0:9443' },
   'sessions-url': { type: 'string' },
+  'sessions-tls-dir': { type: 'string' },
   'metrics-listen': { type: 'string', default: '0.0.0.0:8080' },
   'probes-listen': { type: 'string', default: '0.0.0.0:8081' },
   'daemon-image': { type: 'string', default: 'kruntimes-runtimed:latest' },
@@ -86,9 +90,10 @@ export const parseConfig = (argv: ReadonlyArray<string>): E.Either<string, Contr
     kubeconfig: values.kubeconfig,
     context: values.context,
     namespace: values.namespace,
-    watchNamespace: values['watch-namespace'],
+    watchNamespaces: [...new Set(values['watch-namespace'])],
     sessionsListen: sessionsListen.right,
     sessionsUrl,
+    sessionsTlsDir: values['sessions-tls-dir'],
     metricsListen: metricsListen.right,
     probesListen: probesListen.right,
     daemonImage: values['daemon-image'],

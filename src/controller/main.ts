@@ -20,7 +20,7 @@ import { componentLog, openLog } from '../io/log.js';
 import { serveMetrics } from '../io/metrics-server.js';
 import { endWithParent } from '../io/parent.js';
 import { serveProbes } from '../io/probes.js';
-import { ensureAuthority, issueCertificate } from '../io/session/certificates.js';
+import { issueSessionTls, readSessionTls } from '../io/session/certificates.js';
 import { serveSessions } from '../io/session/server.js';
 import { reviewSessionToken } from '../io/session/token-review.js';
 import { version } from '../model/version.js';
@@ -57,18 +57,21 @@ const start = async (config: ControllerConfig): Promise<void> => {
   const kube = kubeClient(cluster.right, { userAgent: `kruntimes-controller/${version}` });
   const identity = `${hostname()}_${randomUUID()}`;
 
-  const authority = await ensureAuthority(kube, { namespace: config.namespace, name: AUTHORITY_SECRET });
-  if (E.isLeft(authority)) return fail(authority.left.message, 1);
-  const { hostname: sessionsHost } = new URL(config.sessionsUrl);
-  const certificate = await issueCertificate(authority.right, [
-    ...new Set([sessionsHost, 'localhost', '127.0.0.1']),
-  ]);
+  const tls =
+    config.sessionsTlsDir === undefined
+      ? await issueSessionTls(
+          kube,
+          { namespace: config.namespace, name: AUTHORITY_SECRET },
+          new URL(config.sessionsUrl).hostname,
+        )
+      : await readSessionTls(config.sessionsTlsDir);
+  if (E.isLeft(tls)) return fail(tls.left.message, 1);
 
   let isDeciding = false;
   const sessions = await serveSessions({
     address: config.sessionsListen,
-    certificate: certificate.certificate,
-    privateKey: certificate.privateKey,
+    certificate: tls.right.certificate,
+    privateKey: tls.right.privateKey,
     authenticate: reviewSessionToken(kube),
     isAccepting: () => isDeciding,
   });
@@ -113,7 +116,7 @@ const start = async (config: ControllerConfig): Promise<void> => {
     settings: {
       daemonImage: config.daemonImage,
       operatorUrl: config.sessionsUrl,
-      operatorCa: authority.right.certificate,
+      operatorCa: tls.right.ca,
       ...(config.defaultArtifactClaim === undefined
         ? {}
         : {
@@ -127,7 +130,7 @@ const start = async (config: ControllerConfig): Promise<void> => {
     clock: preciseClock,
     random: Math.random,
     identity,
-    selection: config.watchNamespace === undefined ? {} : { namespace: config.watchNamespace },
+    namespaces: config.watchNamespaces,
     leads$: leads$.pipe(tap({ complete: () => void finish(0) })),
     stop$,
   }).subscribe({

@@ -1,5 +1,5 @@
 /** Feed: what an informer's events mean for the world. */
-import { map, type Observable, scan } from 'rxjs';
+import { defer, map, merge, type Observable, scan } from 'rxjs';
 
 import type { ObjectKey } from '../../src/model/ids.js';
 import type { InformerEvent } from '../watch/informer-events.js';
@@ -36,3 +36,18 @@ export const feedOf = <A extends Readonly<{ key: ObjectKey }>>(
     }),
     map(({ cache, changes, event }) => ({ news: newsOf(event), isSynced: cache.isSynced, changes })),
   );
+
+/** Several informers of one kind, of disjoint namespaces, as one: it is synced when all are. */
+export const feedsOf = <A extends Readonly<{ key: ObjectKey }>>(
+  informers: ReadonlyArray<Observable<InformerEvent<A>>>,
+): Observable<Fed<A>> =>
+  defer(() => {
+    const synced = new Set<Observable<InformerEvent<A>>>();
+    const whole =
+      (events$: Observable<InformerEvent<A>>) =>
+      (fed: Fed<A>): Fed<A> => {
+        if (fed.isSynced) synced.add(events$);
+        return { ...fed, isSynced: synced.size === informers.length };
+      };
+    return merge(...informers.map((events$) => feedOf(events$).pipe(map(whole(events$)))));
+  });

@@ -10,12 +10,12 @@ import * as E from 'fp-ts/lib/Either.js';
 
 import { type KubeClient, kubeClient } from '../../io/kube/client.js';
 import { clusterFromKubeconfig } from '../../io/kube/cluster.js';
+import { version } from '../../model/version.js';
 import { writeFileAtomically } from '../kubelet/files.js';
 import { decodeImages, ImagesFile, programsFolder } from '../kubelet/images.js';
 import { controlPlaneId } from '../kubelet/kubelet.js';
 import { removeSocketFolder, socketFolder } from '../kubelet/socket-folder.js';
 import { killMarkedProcesses } from '../kubelet/sweep.js';
-import { packageVersion } from '../kubelet/version.js';
 import { putBashRuntime } from './bash-runtime.js';
 import { type Component, keepRunning } from './component.js';
 import {
@@ -163,7 +163,6 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<R
     const settings = readSettings(folder.settings);
     const port = await choosePort(folder, options.port, settings);
     const sessionsPort = (await keptOrFreePort(settings.sessionsPort)) ?? 0;
-    const version = packageVersion();
     const input: ComponentsInput = {
       folder,
       programs,

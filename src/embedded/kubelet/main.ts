@@ -13,9 +13,9 @@ import * as E from 'fp-ts/lib/Either.js';
 import { kubeClient } from '../../io/kube/client.js';
 import { clusterFromKubeconfig } from '../../io/kube/cluster.js';
 import { endWithParent } from '../../io/parent.js';
+import { version } from '../../model/version.js';
 import { programsFolder } from './images.js';
 import { type Kubelet, startKubelet } from './kubelet.js';
-import { packageVersion } from './version.js';
 
 /** Time containers get to end when the kubelet is told to stop, milliseconds. */
 const STOP_GRACE_MS = 2000;
@@ -49,7 +49,6 @@ let started: Kubelet | undefined;
 const main = async (): Promise<void> => {
   const cluster = await clusterFromKubeconfig({ paths: [kubeconfig] });
   if (E.isLeft(cluster)) return fail(cluster.left.message);
-  const version = packageVersion();
   const client = kubeClient(cluster.right, { userAgent: `kruntimes-kubelet/${version}` });
   const kubelet = await startKubelet({
     kube: client,

@@ -4,6 +4,8 @@
  */
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import * as x509 from '@peculiar/x509';
 import * as E from 'fp-ts/lib/Either.js';
@@ -21,6 +23,9 @@ const LEAF_DAYS = 365;
 
 /** PEM texts of a certificate and its key. */
 export type KeyPair = Readonly<{ certificate: string; privateKey: string }>;
+
+/** What the session server shows, and what pods are told to trust: PEM texts. */
+export type SessionTls = KeyPair & Readonly<{ ca: string }>;
 
 x509.cryptoProvider.set(webcrypto);
 
@@ -118,4 +123,32 @@ export const ensureAuthority = async (
   );
   if (E.isRight(created)) return E.right(authority);
   return created.left.kind === 'AlreadyExists' ? ensureAuthority(kube, ref) : created;
+};
+
+/** The certificate that somebody else keeps in a folder, as cert-manager's Secrets are mounted. */
+export const readSessionTls = async (folder: string): Promise<E.Either<EffectError, SessionTls>> => {
+  try {
+    const [certificate, privateKey, ca] = await Promise.all(
+      ['tls.crt', 'tls.key', 'ca.crt'].map((file) => readFile(join(folder, file), 'utf8')),
+    );
+    return E.right({ certificate: certificate ?? '', privateKey: privateKey ?? '', ca: ca ?? '' });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return E.left({ kind: 'Invalid', message: `the certificate of the sessions cannot be read: ${why}` });
+  }
+};
+
+/** A certificate for this host, issued by the CA in the Secret. */
+export const issueSessionTls = async (
+  kube: KubePort,
+  ref: ObjectRef,
+  host: string,
+): Promise<E.Either<EffectError, SessionTls>> => {
+  const authority = await ensureAuthority(kube, ref);
+  if (E.isLeft(authority)) return authority;
+  const hosts = [...new Set([host, 'localhost', '127.0.0.1'])];
+  return E.right({
+    ...(await issueCertificate(authority.right, hosts)),
+    ca: authority.right.certificate,
+  });
 };
