@@ -149,6 +149,7 @@ const unassigned = (status: RunStatus): RunStatus => {
     assignedPodUID: _uid,
     scheduledTime: _scheduled,
     startTime: _start,
+    logRef: _log,
     ...rest
   } = status;
   return { ...rest, phase: 'Pending' };
@@ -197,7 +198,7 @@ const end = (
 const attemptEnded = (
   policy: LifecyclePolicy,
   before: RunStatus,
-  { result, startedAt, at, chance }: Extract<RunEvent, { kind: 'AttemptEnded' }>,
+  { result, startedAt, log, at, chance }: Extract<RunEvent, { kind: 'AttemptEnded' }>,
 ): RunStatus => {
   const startTime = before.startTime ?? startedAt;
   const status: RunStatus = {
@@ -205,6 +206,7 @@ const attemptEnded = (
     ...(startTime === undefined ? {} : { startTime }),
     ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
     ...storesAfter(before, result),
+    ...(log === undefined ? {} : { logRef: log }),
   };
   switch (result.kind) {
     case 'Succeeded':
@@ -270,6 +272,7 @@ const retrying = (
     ...(status.assignedPodUID === undefined ? {} : { podUID: status.assignedPodUID }),
     ...(status.startTime === undefined ? {} : { startTime: status.startTime }),
     ...(status.exitCode === undefined ? {} : { exitCode: status.exitCode }),
+    ...(status.logRef === undefined ? {} : { logRef: status.logRef }),
   };
   const due = plusMillis(at, delayMs);
   const text = `attempt ${attempt} of ${retry.maxAttempts} ended with ${reason}; the next starts ${formatDuration(delayMs)} after it, at ${formatMicros(due)}`;

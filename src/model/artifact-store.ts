@@ -51,6 +51,10 @@ export const storeName = (settings: ArtifactStoreSettings): string => {
   }
 };
 
+/** Where in the store the object of that key is, as the drivers say it. */
+export const locationOf = (settings: ArtifactStoreSettings, key: string): string =>
+  `${settings.driver === 'filesystem' ? settings.filesystem.volumeClaimName : storeName(settings)}/${key}`;
+
 /** Equal for settings of one and the same place, whatever credentials lead there. */
 export const storePlace = (settings: ArtifactStoreSettings): string => {
   switch (settings.driver) {

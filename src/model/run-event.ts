@@ -1,6 +1,6 @@
 /** What may happen to a Run, as data: the inputs of the lifecycle (src/decide/lifecycle.ts). */
 import type { ArtifactStoreSettings } from './artifact-store.js';
-import type { ArtifactRef, FailureReason } from './run.js';
+import type { ArtifactRef, FailureReason, LogRef } from './run.js';
 import type { Micros } from './time.js';
 
 /** Why a Run waits. */
@@ -43,6 +43,8 @@ export type RunEvent =
       result: AttemptResult;
       /** Start of the attempt, where Started was never recorded. */
       startedAt?: Micros;
+      /** Where its log will be, where the pod has a store. */
+      log?: LogRef;
       at: Micros;
       /** Uniform in [0, 1), for the jitter of a retry. */
       chance: number;

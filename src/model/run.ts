@@ -108,6 +108,14 @@ export const ArtifactRef = t.intersection([
 ]);
 export type ArtifactRef = t.TypeOf<typeof ArtifactRef>;
 
+/** The log of an ended attempt, in the artifact store; it may arrive there a moment after the end. */
+export const LogRef = t.intersection([
+  t.type({ records: t.number, sizeBytes: t.number }),
+  // Absent: nothing was written, so there is nothing in the store.
+  t.partial({ location: t.string }),
+]);
+export type LogRef = t.TypeOf<typeof LogRef>;
+
 /** One ended attempt that was followed by another. */
 export const PastAttempt = t.intersection([
   t.type({ attempt: t.number, reason: t.string }),
@@ -118,6 +126,7 @@ export const PastAttempt = t.intersection([
     completionTime: Instant,
     exitCode: t.number,
     message: t.string,
+    logRef: LogRef,
   }),
 ]);
 export type PastAttempt = t.TypeOf<typeof PastAttempt>;
@@ -139,6 +148,8 @@ export const RunStatus = t.partial({
   artifactRefs: t.array(ArtifactRef),
   /** Stores that may hold something of an attempt; what the Run's deletion has to empty. */
   artifactStores: t.array(ArtifactStoreSettings),
+  /** Of the last attempt. */
+  logRef: LogRef,
   message: t.string,
   conditions: t.array(Condition),
   attemptHistory: t.array(PastAttempt),

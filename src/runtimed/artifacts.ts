@@ -62,8 +62,12 @@ const collected = (kept: Kept, settings: ArtifactStoreSettings): ArtifactsCollec
 export type PodArtifacts = Readonly<{
   /** Outputs and artifacts of an attempt that has ended. Never rejects. */
   collect: (ref: AttemptRef, artifacts: 'Store' | 'Leave') => Promise<Collected>;
-  /** Removes what was stored for an attempt whose end could not be written, unless the Run refers to it. */
-  discard: (ref: AttemptRef) => Promise<void>;
+  /**
+   * Removes what was stored for an attempt whose end was not ours to write, unless the Run refers to it: all of it when
+   * the Run is gone, else its artifacts, if any were `stored`. Resolves to whether there still is that Run, as far as
+   * is known. Never rejects.
+   */
+  discard: (ref: AttemptRef, stored: boolean) => Promise<boolean>;
 }>;
 
 export const podArtifacts = ({
@@ -122,16 +126,20 @@ export const podArtifacts = ({
         log.warn({ ...fieldsOf(ref), reason: kept.reason, why: kept.message }, 'artifacts not stored');
       return kept ? { ...outputs, artifacts: kept } : outputs;
     },
-    discard: async (ref) => {
-      if (!podStore) return;
+    discard: async (ref, stored) => {
+      if (!podStore) return true;
+      let isThere = true;
       try {
         const prefix = await unreferenced(ref);
-        if (prefix === undefined) return;
+        if (prefix === undefined) return true;
+        isThere = prefix !== runPrefix(ref);
+        if (isThere && !stored) return true;
         await podStore.store.remove(prefix);
         log.info({ ...fieldsOf(ref), prefix }, 'artifacts of a discarded attempt removed');
       } catch (err) {
         log.warn({ ...fieldsOf(ref), err }, 'artifacts of a discarded attempt may remain');
       }
+      return isThere;
     },
   };
 };

@@ -19,6 +19,7 @@ import { type Assignment, type AttemptInput, type AttemptRef, idOf } from '../de
 import type { Folders } from '../decide/sidecar/environment.js';
 import type { Log } from '../io/log.js';
 import type { RunLogs } from '../io/run-logs/run-logs.js';
+import type { LogShipper } from '../io/run-logs/ship.js';
 import { type WriterPorts, type Written, writeStatus } from '../io/runs/status-writer.js';
 import type { RuntimeServerClient } from '../io/runtime-server/client.js';
 import { cleanWorkspace } from '../io/workspace/clean.js';
@@ -35,6 +36,8 @@ export type EffectParts = Readonly<{
   server: RuntimeServerClient;
   logs: RunLogs;
   artifacts: PodArtifacts;
+  /** Brings logs into the store and says where they are there; undefined: the pod has none. */
+  shipping: Readonly<{ shipper: LogShipper; locationOf: (ref: AttemptRef) => string }> | undefined;
   /** Told of executions that were accepted. */
   executedSubject: Subject<string>;
   log: Log;
@@ -69,6 +72,7 @@ export const sidecarEffects = ({
   server,
   logs,
   artifacts,
+  shipping,
   executedSubject,
   log,
   now,
@@ -88,10 +92,31 @@ export const sidecarEffects = ({
   };
   const givingBack = new Set<string>();
 
-  const write = (assignment: Assignment, event: RunEvent): Observable<Written> =>
-    writeStatus(assignment, event, writer).pipe(
-      tap((written) => logWritten(log, assignment, event, written)),
-    );
+  /** An end with the place of its log, however it came about; known before the log is there. */
+  const withLog = ({ ref }: Assignment, event: RunEvent): RunEvent => {
+    if (!shipping || event.kind !== 'AttemptEnded' || event.log !== undefined) return event;
+    logs.finish(idOf(ref), now());
+    const extent = logs.extent(idOf(ref));
+    if (!extent) return event;
+    const { records, bytes: sizeBytes } = extent;
+    const location = records > 0 ? { location: shipping.locationOf(ref) } : {};
+    return { ...event, log: { ...location, records, sizeBytes } };
+  };
+
+  const write = (assignment: Assignment, told: RunEvent): Observable<Written> =>
+    defer(() => {
+      const event = withLog(assignment, told);
+      return writeStatus(assignment, event, writer).pipe(
+        tap((written) => logWritten(log, assignment, event, written)),
+      );
+    });
+
+  /** The end was not ours to write: what is in the store of a Run that is gone goes, the log of another is kept. */
+  const disown = async (ref: AttemptRef, stored: boolean, wrote: boolean): Promise<void> => {
+    const isShipped = await shipping?.shipper.drop(idOf(ref));
+    if (!stored && !isShipped && !wrote) return;
+    if (await artifacts.discard(ref, stored)) shipping?.shipper.ended(idOf(ref));
+  };
 
   /** A call whose failure is only worth a log record: the news of the server say what became of it. */
   const told = (what: string, id: string, call$: Observable<E.Either<unknown, unknown>>): Observable<never> =>
@@ -135,14 +160,16 @@ export const sidecarEffects = ({
           ignoreElements(),
         );
       }),
-    clean: ({ ref, prepared, executed, stored }) =>
+    clean: ({ ref, prepared, executed, written, stored }) =>
       defer(() => {
         const id = idOf(ref);
         logs.finish(id, now());
+        const wrote = (logs.extent(id)?.records ?? 0) > 0;
         logs.close(id);
+        if (written) shipping?.shipper.ended(id);
         return merge(
           executed ? told('forget failed', id, server.forget(id)) : EMPTY,
-          stored ? from(artifacts.discard(ref)).pipe(ignoreElements()) : EMPTY,
+          written ? EMPTY : from(disown(ref, stored, wrote)).pipe(ignoreElements()),
           prepared
             ? from(
                 cleanWorkspace(folders, ref).catch((err: unknown) => {

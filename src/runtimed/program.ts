@@ -2,9 +2,11 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
-import { defer, Subject, tap } from 'rxjs';
+import { defer, firstValueFrom, from, merge, Subject, tap, timer } from 'rxjs';
 import { runtimed } from '../../streams/runtimed.js';
 import { informer } from '../../streams/watch/informer.js';
+import { logKey } from '../decide/artifacts/keys.js';
+import { idOf } from '../decide/sidecar/attempt.js';
 import { Holdings, type Input } from '../decide/sidecar/holdings.js';
 import { listenGrpc, printAddress } from '../io/address.js';
 import { openStore } from '../io/artifacts/open-store.js';
@@ -14,8 +16,10 @@ import type { Log } from '../io/log.js';
 import { serveMetrics } from '../io/metrics-server.js';
 import { serveProbes } from '../io/probes.js';
 import { outputRecords } from '../io/run-logs/output-records.js';
-import { RunLogs } from '../io/run-logs/run-logs.js';
+import { partsOfId, RunLogs } from '../io/run-logs/run-logs.js';
 import { logsServer } from '../io/run-logs/server.js';
+import { LogShipper } from '../io/run-logs/ship.js';
+import { storeLog } from '../io/run-logs/stored.js';
 import { teeOutput } from '../io/run-logs/tee.js';
 import { assignedSelection, listAssigned } from '../io/runs/assigned.js';
 import { readRun } from '../io/runs/read-run.js';
@@ -24,16 +28,20 @@ import { serverEvents } from '../io/runtime-server/events.js';
 import { dialOperator } from '../io/session/client.js';
 import { cleanWorkspace } from '../io/workspace/clean.js';
 import { createFolders, findRecords, refFromId } from '../io/workspace/records.js';
+import { locationOf } from '../model/artifact-store.js';
 import { runs } from '../model/resources.js';
 import { Run } from '../model/run.js';
 import type { KubePort } from '../ports.js';
 import { type PodStore, podArtifacts } from './artifacts.js';
 import type { Config } from './config.js';
-import { logFields, sidecarEffects } from './effects.js';
+import { type EffectParts, logFields, sidecarEffects } from './effects.js';
 import { runtimedMetrics } from './metrics.js';
 
 /** Version told to the operator. */
 export const VERSION = '0.1.0';
+
+/** How long a pod that has drained goes on storing logs, milliseconds. */
+const LAST_SHIPS_MS = 10_000;
 
 /** What it uses of the Kubernetes API. */
 export type RuntimedKube = Pick<KubePort, 'get' | 'list' | 'watch' | 'patch'>;
@@ -50,9 +58,13 @@ export type Running = Readonly<{
 }>;
 
 /** What an earlier runtimed of this pod left behind, as inputs; rests of what never began are removed. */
-const recover = async ({ folders, pod }: Config, logs: RunLogs, log: Log): Promise<ReadonlyArray<Input>> => {
+const recover = async (
+  { folders, pod }: Config,
+  logs: RunLogs,
+  log: Log,
+): Promise<Readonly<{ inputs: ReadonlyArray<Input>; unshipped: ReadonlyArray<string> }>> => {
   await createFolders(folders);
-  await logs.recover();
+  const unshipped = await logs.recover();
   const { found, torn } = await findRecords(folders, pod.uid);
   for (const id of torn) {
     const ref = refFromId(id);
@@ -65,9 +77,38 @@ const recover = async ({ folders, pod }: Config, logs: RunLogs, log: Log): Promi
     log.info({ ...logFields(assignment.ref), isEnded: end !== undefined }, 'attempt found again');
     if (!end) await logs.resume({ ref: assignment.ref, runtime: assignment.runtime });
   }
-  return found.map(
-    ({ assignment, end }): Input => ({ kind: 'Resumed', assignment, ...(end ? { end } : {}) }),
-  );
+  const held = new Set(found.map(({ assignment }) => idOf(assignment.ref)));
+  return {
+    inputs: found.map(
+      ({ assignment, end }): Input => ({ kind: 'Resumed', assignment, ...(end ? { end } : {}) }),
+    ),
+    unshipped: unshipped.filter((id) => !held.has(id)),
+  };
+};
+
+/** Brings logs into the store of the pod. */
+const logShipping = (
+  { store, settings }: PodStore,
+  { pod }: Config,
+  logs: RunLogs,
+  log: Log,
+): NonNullable<EffectParts['shipping']> => {
+  const keyOf = (ref: ReturnType<typeof partsOfId>): string =>
+    logKey({ ...ref, namespace: pod.namespace }, pod.uid);
+  return {
+    shipper: new LogShipper({
+      logs,
+      store: (id, readable) => storeLog(store, keyOf(partsOfId(id)), readable),
+      onTrouble: (execution, err, ms) =>
+        log.warn(
+          { execution, err, errKind: err.kind, nextAttemptMs: Math.round(ms) },
+          'log of the run not stored, trying again',
+        ),
+      onLost: (execution, err) => log.error({ execution, err }, 'log of the run cannot be stored'),
+      onRecovered: () => log.info('logs of runs are stored again'),
+    }),
+    locationOf: (ref) => locationOf(settings, keyOf(ref)),
+  };
 };
 
 /** The pod's artifact store, with what unfinished uploads of an earlier runtimed have left removed. */
@@ -101,8 +142,9 @@ export const startRuntimed = async (
     join(folders.state, 'logs'),
     (owner, records) => print(format(owner, records)),
     ({ ref }, err) => log.error({ ...logFields(ref), err }, 'log of the run can no longer be stored'),
+    config.artifacts.store !== undefined,
   );
-  const recovered = await recover(config, logs, log);
+  const { inputs: recovered, unshipped } = await recover(config, logs, log);
   const server = new RuntimeServerClient(printAddress(config.serverAddress));
   const holdings = new Holdings({ uid: pod.uid, capacity: config.capacity });
   const metrics = runtimedMetrics(holdings, config.capacity, () => logs.stored, nowMicros);
@@ -115,6 +157,7 @@ export const startRuntimed = async (
     log,
     fieldsOf: logFields,
   });
+  const shipping = podStore && logShipping(podStore, config, logs, log);
   const executedSubject = new Subject<string>();
   const terminateSubject = new Subject<void>();
   const selection = assignedSelection(pod);
@@ -158,6 +201,7 @@ export const startRuntimed = async (
       server,
       logs,
       artifacts,
+      shipping,
       executedSubject,
       log,
       now: nowMicros,
@@ -189,12 +233,14 @@ export const startRuntimed = async (
     },
   });
   const scrapes = await serveMetrics(config.metricsAddress, metrics.registry);
-  const logService = logsServer(logs);
+  const logService = logsServer(logs, { ...pod, store: podStore?.store });
   serveArtifacts(logService, pod.namespace, podStore?.store);
   await listenGrpc(logService, config.logsAddress, ServerCredentials.createInsecure());
 
   const close = async (): Promise<void> => {
     subscription.unsubscribe();
+    changes?.unsubscribe();
+    shipping?.shipper.stop();
     logService.forceShutdown();
     server.close();
     await Promise.all([probes.close(), scrapes.close()]);
@@ -203,6 +249,8 @@ export const startRuntimed = async (
   const done = new Promise<void>((resolve, reject) => {
     finish = (cause) => (cause === undefined ? resolve() : reject(cause));
   });
+  const changes = shipping && logs.changes$.subscribe((id) => shipping.shipper.changed(id));
+  for (const id of unshipped) shipping?.shipper.ended(id);
   const idleWaits = new Set<() => void>();
   const subscription = steps$.subscribe({
     next: (input) => {
@@ -212,7 +260,11 @@ export const startRuntimed = async (
       idleWaits.clear();
     },
     error: (cause: unknown) => finish(cause ?? new Error('the sidecar failed')),
-    complete: () => finish(),
+    // What is not stored in time is lost with the pod, and no reason to keep it.
+    complete: () => {
+      const settled = shipping ? shipping.shipper.settled() : Promise.resolve();
+      firstValueFrom(merge(from(settled), timer(LAST_SHIPS_MS))).then(() => finish(), finish);
+    },
   });
   log.info(
     { pod: `${pod.namespace}/${pod.name}`, runtime: config.runtime, recovered: recovered.length },
@@ -220,5 +272,13 @@ export const startRuntimed = async (
   );
   const idle = (): Promise<void> =>
     holdings.size === 0 ? Promise.resolve() : new Promise((resolve) => idleWaits.add(resolve));
-  return { done, drain: () => terminateSubject.next(), idle, close };
+  return {
+    done,
+    drain: () => {
+      shipping?.shipper.hurry();
+      terminateSubject.next();
+    },
+    idle,
+    close,
+  };
 };

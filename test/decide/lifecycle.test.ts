@@ -102,6 +102,20 @@ describe('step', () => {
     expect(conditionOf(status.conditions, 'Running')).to.include({ status: 'False' });
   });
 
+  it('keeps with each attempt where its own log is', () => {
+    const log = (records: number) => ({ location: `c/log-${records}`, records, sizeBytes: records });
+    const p = policy({ maxAttempts: 2 });
+    const retried = run(p, assigned(1), { ...failed(10), log: log(1) } as RunEvent);
+    expect(retried).to.not.have.property('logRef');
+    expect(retried.attemptHistory?.[0]?.logRef).to.deep.equal(log(1));
+    const ended = run(p, assigned(1), { ...failed(10), log: log(1) } as RunEvent, assigned(1010), {
+      ...succeeded(1020),
+      log: log(2),
+    } as RunEvent);
+    expect(ended.logRef).to.deep.equal(log(2));
+    expect(run(p, assigned(1), failed(10), assigned(1010), succeeded(1020))).to.not.have.property('logRef');
+  });
+
   it('refuses to assign a retry before its time', () => {
     const waiting = run(policy({ maxAttempts: 2 }), assigned(1), failed(10));
     expect(E.isLeft(step(policy({ maxAttempts: 2 }), waiting, assigned(1009)))).to.equal(true);

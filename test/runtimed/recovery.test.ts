@@ -17,7 +17,15 @@ const readLines = (
   new Promise((resolve, reject) => {
     const client = new LogsClient(pod.logsTarget, ChannelCredentials.createInsecure());
     const lines: string[] = [];
-    const stream = client.read({ attempt: 0, follow: false, afterSeq: 0, tail: 0, stream: '', ...request });
+    const stream = client.read({
+      attempt: 0,
+      follow: false,
+      afterSeq: 0,
+      tail: 0,
+      stream: '',
+      podUid: '',
+      ...request,
+    });
     stream.on('data', ({ records }: ReadResponse) =>
       lines.push(...records.map(({ line }) => line.toString())),
     );

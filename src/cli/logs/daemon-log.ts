@@ -96,8 +96,10 @@ export const callRead = (
         else
           settle(new LogError(status === GRPC_NOT_FOUND ? 'NoLog' : 'Lost', said || `gRPC status ${status}`));
       });
-    const { runUid, attempt, follow, afterSeq, tail, stream } = request;
-    call.end(framed(ReadRequest.encode({ runUid, attempt, follow, afterSeq, tail, stream }).finish()));
+    const { runUid, attempt, podUid, follow, afterSeq, tail, stream } = request;
+    call.end(
+      framed(ReadRequest.encode({ runUid, attempt, podUid, follow, afterSeq, tail, stream }).finish()),
+    );
   });
   return { done, stop: () => settle() };
 };

@@ -3,9 +3,10 @@
  * that cannot be had is told of on stderr, and never keeps anybody from waiting for the Run's end.
  */
 import type { Run } from '../../model/run.js';
+import { podsWithStore } from '../artifact/pods.js';
 import type { OpenCluster, Terminal } from '../krt.js';
 import { endOf, phaseOf } from '../run/read-run.js';
-import { startedAttempts } from './attempts.js';
+import { type AttemptPlace, startedAttempts } from './attempts.js';
 import type { LogRequest } from './log-read.js';
 import { linePrinter } from './print-line.js';
 import { missingLog, readAttempt } from './read-attempt.js';
@@ -68,17 +69,20 @@ export const followLogs = (
   let stopped = false;
 
   const read = async (
-    runUid: string,
-    attempt: number,
-    pod: string,
+    run: Run,
+    { attempt, pod, podUid = '', log }: AttemptPlace,
     ended: Promise<void>,
     ofTail: number,
   ): Promise<void> => {
     if (stopped) return;
     const reading = readAttempt(
       api,
-      { namespace, pod, runUid, attempt, follow: true, tail: ofTail, stream, ended },
-      print,
+      {
+        ...{ namespace, pod, podUid, runUid: run.metadata.uid, attempt, log, ended },
+        ...{ follow: true, tail: ofTail, stream },
+        otherPods: () => podsWithStore(api, namespace, run),
+      },
+      { line: print, note: (text) => terminal.err(`krt: log of attempt ${attempt}: ${text}\n`) },
     );
     stopReading = reading.stop;
     await reading.done.catch((error: unknown) => terminal.err(`krt: ${missingLog(error, attempt, pod)}\n`));
@@ -86,12 +90,13 @@ export const followLogs = (
 
   return {
     seen: (run) => {
-      for (const { attempt, pod } of startedAttempts(run)) {
+      for (const place of startedAttempts(run)) {
+        const { attempt } = place;
         if (ends.has(attempt) || attempt < fromAttempt || attempt > toAttempt) continue;
         const end = latch();
         const ofTail = ends.size === 0 ? tail : 0;
         ends.set(attempt, end);
-        chain = chain.then(() => read(run.metadata.uid, attempt, pod, end.opened, ofTail));
+        chain = chain.then(() => read(run, place, end.opened, ofTail));
       }
       for (const [attempt, { open }] of ends) if (isOver(run, attempt)) open();
     },

@@ -2,7 +2,10 @@
 
 export type LogRequest = Readonly<{
   namespace: string;
+  /** The pod that is asked. */
   pod: string;
+  /** The pod that executed the attempt; '' where it is not known. */
+  podUid: string;
   runUid: string;
   attempt: number;
   follow: boolean;
@@ -27,8 +30,10 @@ export type LogLine = Readonly<{
 export type LogTrouble =
   /** The pod is gone. */
   | 'NoPod'
-  /** The pod holds no log of that attempt. */
+  /** The pod holds no log of that attempt, nor does its store. */
   | 'NoLog'
+  /** It is in a store that no running pod has. */
+  | 'NoStore'
   /** This way of reading is not permitted. */
   | 'Forbidden'
   /** The connection broke; it may be tried again. */

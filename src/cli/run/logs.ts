@@ -2,6 +2,7 @@
 import { conditionOf } from '../../model/conditions.js';
 import { runs } from '../../model/resources.js';
 import type { Run } from '../../model/run.js';
+import { podsWithStore } from '../artifact/pods.js';
 import { Failure, usage } from '../failure.js';
 import { globalFlags } from '../global-flags.js';
 import { countFlag, type Input, isOn, textFlag } from '../input.js';
@@ -63,18 +64,25 @@ const readOnce = async (options: LogsOptions, { api, namespace, terminal }: Logs
   const places = startedAttempts(run);
   const place = attempt === undefined ? places.at(-1) : places.find((each) => each.attempt === attempt);
   if (!place) throw noLogYet(run, options, namespace);
-  const request = { namespace, pod: place.pod, runUid: run.metadata.uid, attempt: place.attempt };
+  const { pod, podUid = '', log } = place;
+  const request = { namespace, pod, podUid, log, runUid: run.metadata.uid, attempt: place.attempt };
   try {
     await readAttempt(
       api,
-      { ...request, follow: false, tail, stream, ended: Promise.resolve() },
-      linePrinter(terminal, false),
+      {
+        ...{ ...request, follow: false, tail, stream, ended: Promise.resolve() },
+        otherPods: () => podsWithStore(api, namespace, run),
+      },
+      {
+        line: linePrinter(terminal, false),
+        note: (text) => terminal.err(`krt: log of attempt ${place.attempt}: ${text}\n`),
+      },
     ).done;
     return 0;
   } catch (error) {
     const trouble = error instanceof LogError ? error.trouble : 'Lost';
     throw new Failure(
-      trouble === 'NoPod' || trouble === 'NoLog'
+      trouble === 'NoPod' || trouble === 'NoLog' || trouble === 'NoStore'
         ? 'NotFound'
         : trouble === 'Forbidden'
           ? 'NoAccess'

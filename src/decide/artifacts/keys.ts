@@ -1,6 +1,7 @@
 /**
- * Where in a store an artifact is: `<namespace>/<run uid>/<attempt>/<name>`. Two Runs never meet, nor two attempts;
- * everything of a Run is below one prefix, which is what its deletion deletes.
+ * Where in a store an artifact is: `<namespace>/<run uid>/<attempt>/<name>`, and the log of an attempt:
+ * `<namespace>/<run uid>/log-<attempt>-<pod uid>`. Two Runs never meet, nor two attempts, nor the logs of two pods
+ * that had the same attempt; everything of a Run is below one prefix, which is what its deletion deletes.
  */
 
 /** Which attempt of which Run. */
@@ -15,6 +16,13 @@ export const attemptPrefix = (owner: ArtifactOwner): string => `${runPrefix(owne
 
 /** One artifact. */
 export const artifactKey = (owner: ArtifactOwner, name: string): string => `${attemptPrefix(owner)}${name}`;
+
+/** The log of one attempt, as one pod had it. */
+export const logKey = (owner: ArtifactOwner, podUid: string): string =>
+  `${runPrefix(owner)}log-${owner.attempt}-${podUid}`;
+
+/** Whether it can be the UID of a Run or a pod, and so a segment of a key. */
+export const isUid = (uid: string): boolean => /^[0-9A-Za-z-]{1,64}$/.test(uid);
 
 /** What is wrong with a key or prefix, or undefined. The last line of defence of every driver. */
 export const keyProblem = (key: string): string | undefined => {

@@ -146,6 +146,7 @@ const clean = (attempt: Attempt, isWritten = false): Advance =>
     ref: attempt.ref,
     prepared: attempt.prepared,
     executed: attempt.executed,
+    written: isWritten,
     stored: attempt.stored === true && !isWritten,
   });
 

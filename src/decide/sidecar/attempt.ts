@@ -172,10 +172,17 @@ export type AttemptCommand =
   | Readonly<{ kind: 'Collect'; ref: AttemptRef; artifacts: 'Store' | 'Leave' }>
   | Readonly<{ kind: 'WriteStatus'; assignment: Assignment; event: RunEvent }>
   /**
-   * Forget at the Runtime Server (if it was executed) and remove its files (if any) but the log; `stored`: artifacts
-   * were stored and no end of ours refers to them.
+   * Forget at the Runtime Server (if it was executed) and remove its files (if any) but the log. `written`: the end was
+   * ours to write; `stored`: artifacts were stored and no end of ours refers to them.
    */
-  | Readonly<{ kind: 'Clean'; ref: AttemptRef; prepared: boolean; executed: boolean; stored: boolean }>
+  | Readonly<{
+      kind: 'Clean';
+      ref: AttemptRef;
+      prepared: boolean;
+      executed: boolean;
+      written: boolean;
+      stored: boolean;
+    }>
   | Readonly<{ kind: 'SetAlarm'; id: string; alarm: AlarmKind; at: Micros }>
   | Readonly<{ kind: 'ClearAlarms'; id: string }>
   | Note;

@@ -12,7 +12,13 @@ import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:f
 import { dirname, join } from 'node:path';
 
 import { keyProblem } from '../../decide/artifacts/keys.js';
-import { type ArtifactStore, type StoredKey, StoreError, type StoreErrorKind } from './store.js';
+import {
+  type ArtifactStore,
+  type StoredKey,
+  StoreError,
+  type StoreErrorKind,
+  type WriteOptions,
+} from './store.js';
 
 const UPLOADS = '.uploads';
 /** Age at which an unfinished write is nobody's, milliseconds: longer than any upload is tried. */
@@ -41,7 +47,11 @@ export type FilesystemOptions = Readonly<{
   now?: () => number;
 }>;
 
-const write = async (file: FileHandle, bytes: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<void> => {
+const write = async (
+  file: FileHandle,
+  bytes: AsyncIterable<Buffer>,
+  { signal, sync = true }: WriteOptions,
+): Promise<void> => {
   for await (const chunk of bytes) {
     signal?.throwIfAborted();
     for (let at = 0; at < chunk.length; ) {
@@ -49,7 +59,18 @@ const write = async (file: FileHandle, bytes: AsyncIterable<Buffer>, signal?: Ab
       at += bytesWritten;
     }
   }
-  await file.sync();
+  if (sync) await file.sync();
+};
+
+/** Calls, and once more after making the folder, where that is missing. */
+const inFolder = async <A>(folder: string, call: () => Promise<A>): Promise<A> => {
+  try {
+    return await call();
+  } catch (cause) {
+    if (codeOf(cause) !== 'ENOENT') throw cause;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return call();
+  }
 };
 
 /** So that the entry itself survives a power cut. */
@@ -114,7 +135,7 @@ export const filesystemStore = ({
   return {
     driver: 'filesystem',
     name,
-    write: async (key, bytes, { signal }) => {
+    write: async (key, bytes, options) => {
       const target = pathOf(key);
       const own = join(uploads, `${life}.${randomUUID()}`);
       const stored = (cause: unknown): StoreError => failure(`${key} cannot be stored`, cause);
@@ -128,16 +149,14 @@ export const filesystemStore = ({
         }
       };
       try {
-        await mkdir(uploads, { recursive: true, mode: 0o700 });
-        const file = await open(own, 'wx', 0o600);
+        const file = await inFolder(uploads, () => open(own, 'wx', 0o600));
         try {
-          await write(file, watched(), signal);
+          await write(file, watched(), options);
         } finally {
           await file.close();
         }
-        await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-        await rename(own, target);
-        await syncFolder(dirname(target));
+        await inFolder(dirname(target), () => rename(own, target));
+        if (options.sync !== false) await syncFolder(dirname(target));
       } catch (cause) {
         await rm(own, { force: true }).catch(() => undefined);
         if (sourceFailed) throw cause;

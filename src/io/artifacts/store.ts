@@ -8,6 +8,13 @@ import type { Readable } from 'node:stream';
 /** One object of a store. */
 export type StoredKey = Readonly<{ key: string; sizeBytes: number }>;
 
+export type WriteOptions = Readonly<{
+  contentType: string;
+  signal?: AbortSignal;
+  /** False: it need not survive a power cut of this machine, which makes a small one cheaper. */
+  sync?: boolean;
+}>;
+
 /**
  * A store. Every call rejects with a StoreError, and with nothing else but what the bytes given to `write` throw.
  *
@@ -19,11 +26,7 @@ export type ArtifactStore = Readonly<{
   /** In words, for messages. */
   name: string;
   /** Resolves to the location when the object is durable and visible. Aborting leaves nothing visible. */
-  write: (
-    key: string,
-    bytes: AsyncIterable<Buffer>,
-    options: Readonly<{ contentType: string; signal?: AbortSignal }>,
-  ) => Promise<string>;
+  write: (key: string, bytes: AsyncIterable<Buffer>, options: WriteOptions) => Promise<string>;
   /** The object from a byte on. NotFound when it is not there. */
   read: (key: string, fromByte: number) => Promise<Readable>;
   /** Objects whose keys begin with `prefix`, which ends in a slash; in no particular order. */

@@ -5,6 +5,8 @@
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
 
 const HEADER = 29;
+/** What a log in the artifact store begins with: the form of what follows. */
+export const STORED_HEAD = Buffer.from('krt log 1\n');
 /** No line is longer: anything else is a torn or foreign file. */
 const MAX_LINE = 64 * 1024;
 const STDERR = 1;

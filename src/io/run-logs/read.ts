@@ -54,12 +54,16 @@ const readStep = async (
   }
 };
 
-/** All records, gaps included, until the log's present end; then waits for more if it is to be followed. */
+/**
+ * All records, gaps included, until the log's present end; then waits for more if it is to be followed. If it is not,
+ * what is written meanwhile is left out, so that the log of a Run that never stops writing has an end, too.
+ */
 async function* allRecords(
-  { folder, attempt, isLive }: ReadableLog,
+  { folder, attempt, isLive, lastSeq }: ReadableLog,
   afterSeq: number,
   changed: (() => Promise<void>) | undefined,
 ): AsyncGenerator<ReadonlyArray<LogRecord>> {
+  const untilSeq = changed ? Number.POSITIVE_INFINITY : lastSeq();
   let current: Segment | undefined;
   let offset = 0;
   let position: StreamBytes | undefined;
@@ -75,7 +79,9 @@ async function* allRecords(
       if (records.length > 0) {
         offset += taken;
         position = records.reduce(after, position);
-        yield records;
+        const last = records.at(-1)?.seq ?? 0;
+        yield last > untilSeq ? records.filter(({ seq }) => seq <= untilSeq) : records;
+        if (last >= untilSeq) return;
         continue;
       }
       const here: number = current.firstSeq;
@@ -95,21 +101,20 @@ async function* allRecords(
   }
 }
 
-/**
- * @param changed resolves at the next change of the log, for following; the caller's signal ends the wait by
- *   returning the generator
- */
-export async function* readLog(
-  log: ReadableLog,
-  { follow, afterSeq, tail, stream }: ReadOptions,
-  changed: () => Promise<void>,
+/** Batches of records with a greater seq (and perhaps others), in order; each call begins anew. */
+export type RecordSource = (afterSeq: number, isLast: boolean) => AsyncIterable<ReadonlyArray<LogRecord>>;
+
+/** Those of a source's records that are asked for. Memory: a number per record of the tail. */
+export async function* selectRecords(
+  source: RecordSource,
+  { afterSeq, tail, stream }: Omit<ReadOptions, 'follow'>,
 ): AsyncGenerator<ReadonlyArray<LogRecord>> {
   const wanted = (record: LogRecord, from: number): boolean =>
     record.seq > from && (stream === '' || record.stream === stream);
   let from = afterSeq;
   if (tail > 0) {
     const last: number[] = [];
-    for await (const records of allRecords(log, afterSeq, undefined))
+    for await (const records of source(afterSeq, false))
       for (const record of records)
         if (wanted(record, afterSeq)) {
           last.push(record.seq);
@@ -117,8 +122,26 @@ export async function* readLog(
         }
     from = Math.max(afterSeq, (last[0] ?? 1) - 1);
   }
-  for await (const records of allRecords(log, from, follow ? changed : undefined)) {
+  for await (const records of source(from, true)) {
     const some = records.filter((record) => wanted(record, from));
     if (some.length > 0) yield some;
   }
 }
+
+/** Everything up to the log's present end. */
+export const wholeLog = (log: ReadableLog): AsyncIterable<ReadonlyArray<LogRecord>> =>
+  allRecords(log, 0, undefined);
+
+/**
+ * @param changed resolves at the next change of the log, for following; the caller's signal ends the wait by
+ *   returning the generator
+ */
+export const readLog = (
+  log: ReadableLog,
+  { follow, ...options }: ReadOptions,
+  changed: () => Promise<void>,
+): AsyncIterable<ReadonlyArray<LogRecord>> =>
+  selectRecords(
+    (afterSeq, isLast) => allRecords(log, afterSeq, follow && isLast ? changed : undefined),
+    options,
+  );

@@ -1,12 +1,12 @@
 /**
  * The logs of all attempts of this pod: output in; records to runtimed's own stdout and to the spools; kept until the
- * pod ends or 256 MiB are full, then the oldest ended ones go.
+ * pod ends or 256 MiB are full, then the oldest ended ones go, those that the artifact store has before all others.
  *
  * Memory is bounded: at most a line per stream and what waits for the disk; when more than 8 MiB wait, `pressure$`
  * says so and the Runtime Server's stream is not read, whose own pipes then hold the script back.
  */
 
-import { readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BehaviorSubject, distinctUntilChanged, map, type Observable, Subject } from 'rxjs';
 import { type AttemptRef, idOf } from '../../decide/sidecar/attempt.js';
@@ -24,6 +24,9 @@ export const HIGH_WATER_BYTES = 8 * 1024 * 1024;
 const LOW_WATER_BYTES = 2 * 1024 * 1024;
 /** What the smallest spool takes of a disk: a folder and a file. Bounds their number. */
 const SMALLEST_BYTES = 8 * 1024;
+/** A short log, and all of them that are kept in memory until they are shipped. */
+const SHORT_BYTES = 8 * 1024;
+const ALL_SHORT_BYTES = 4 * 1024 * 1024;
 /** Of the last stderr line, for status.message. */
 const LAST_LINE_BYTES = 1024;
 
@@ -41,6 +44,15 @@ type Entry = {
   /** Undefined once the attempt has ended. */
   live: Live | undefined;
   stored: number;
+  /** Something was written, so there is a folder. */
+  hasRecords: boolean;
+  /** What was written, while it is short. */
+  short: Buffer[] | undefined;
+  shortBytes: number;
+  /** Of a log that this process has closed. */
+  extent: LogExtent | undefined;
+  /** Being copied to the artifact store: it has to stay. */
+  isHeld: boolean;
 };
 
 type Live = {
@@ -51,7 +63,21 @@ type Live = {
 };
 
 /** What a reader needs to know of one attempt's log. */
-export type ReadableLog = Readonly<{ folder: string; attempt: number; isLive: () => boolean }>;
+export type ReadableLog = Readonly<{
+  folder: string;
+  attempt: number;
+  isLive: () => boolean;
+  /** The last record there is now; of an ended log infinity. */
+  lastSeq: () => number;
+  /** All of it, as it stands in the spool, where it is short and has ended. */
+  short?: ReadonlyArray<Buffer>;
+}>;
+
+/** How much an attempt has written: records, and bytes of both streams. */
+export type LogExtent = Readonly<{ records: number; bytes: number }>;
+
+/** In the spool of a log that the artifact store has: a restarted runtimed need not store it again. */
+const SHIPPED_MARK = 'shipped';
 
 /** The last line that is not blank, cut to what a message may hold. */
 const lastText = (lines: ReadonlyArray<Line>): string | undefined => {
@@ -62,7 +88,8 @@ const lastText = (lines: ReadonlyArray<Line>): string | undefined => {
   return undefined;
 };
 
-const idParts = (id: string): Readonly<{ uid: string; attempt: number }> => {
+/** Run and attempt of an execution id. */
+export const partsOfId = (id: string): Readonly<{ uid: string; attempt: number }> => {
   const dot = id.lastIndexOf('.');
   return dot < 0 ? { uid: id, attempt: 1 } : { uid: id.slice(0, dot), attempt: Number(id.slice(dot + 1)) };
 };
@@ -74,15 +101,27 @@ export class RunLogs {
   /** Id → log, the one that began first first. */
   readonly #entries = new Map<string, Entry>();
   readonly #liveIds = new Set<string>();
+  /** Ended logs that the artifact store has, the one that was shipped first first. */
+  readonly #shippedIds = new Set<string>();
   readonly #newest = new Map<string, number>();
   readonly #waiting = new BehaviorSubject(0);
   readonly #changesSubject = new Subject<string>();
+  readonly #isShipping: boolean;
   #stored = 0;
+  #shortBytes = 0;
 
   /**
    * @param root the folder of all spools; it is there
-   * @param onFailure an attempt's log can no longer be stored; it is told once */
-  constructor(root: string, emit: EmitRecords, onFailure: (owner: LogOwner, cause: unknown) => void) {
+   * @param onFailure an attempt's log can no longer be stored; it is told once
+   * @param isShipping each log will be shipped at its end
+   */
+  constructor(
+    root: string,
+    emit: EmitRecords,
+    onFailure: (owner: LogOwner, cause: unknown) => void,
+    isShipping = false,
+  ) {
+    this.#isShipping = isShipping;
     this.#root = root;
     this.#emit = emit;
     this.#onFailure = onFailure;
@@ -105,24 +144,37 @@ export class RunLogs {
     return this.#changesSubject;
   }
 
-  /** Finds the spools of a runtimed before this one. Once, at the start. */
-  async recover(): Promise<void> {
+  /** Finds the spools of a runtimed before this one. Once, at the start. Returns those that were not shipped. */
+  async recover(): Promise<ReadonlyArray<string>> {
+    const unshipped: string[] = [];
     for (const id of await readdir(this.#root)) {
       const folder = join(this.#root, id);
       const sizes = await Promise.all(
         (await segmentsOf(folder)).map(async ({ path }) => (await stat(path)).size),
       );
+      const isShipped = await stat(join(folder, SHIPPED_MARK)).then(
+        () => true,
+        () => false,
+      );
+      if (isShipped) this.#shippedIds.add(id);
+      else unshipped.push(id);
       this.#add(id, {
         owner: undefined,
-        ...idParts(id),
+        ...partsOfId(id),
         folder,
         live: undefined,
+        hasRecords: sizes.length > 0,
+        short: undefined,
+        shortBytes: 0,
+        extent: undefined,
+        isHeld: false,
         stored: Math.max(
           SMALLEST_BYTES,
           sizes.reduce((a, b) => a + b, 0),
         ),
       });
     }
+    return unshipped;
   }
 
   /** Begins an attempt's log. */
@@ -149,7 +201,13 @@ export class RunLogs {
       folder,
       stored: before?.stored ?? SMALLEST_BYTES,
       live: undefined,
+      hasRecords: nextSeq > 1,
+      short: this.#isShipping && nextSeq === 1 ? [] : undefined,
+      shortBytes: 0,
+      extent: undefined,
+      isHeld: false,
     };
+    this.#shippedIds.delete(id);
     const spool = new Spool(folder, bytes, {
       changed: (waiting, stored) => {
         this.#waiting.next(this.#waiting.value + waiting);
@@ -183,26 +241,40 @@ export class RunLogs {
 
   /** The oldest ended logs go while there is too much. */
   #trim(): void {
-    if (this.#stored <= ALL_SPOOLS_BYTES) return;
-    for (const [id, entry] of this.#entries) {
-      if (this.#stored <= ALL_SPOOLS_BYTES) return;
-      if (entry.live) continue;
-      this.#entries.delete(id);
-      if (this.#newest.get(entry.uid) === entry.attempt) this.#newest.delete(entry.uid);
-      this.#stored -= entry.stored;
-      void rm(entry.folder, { recursive: true, force: true }).catch(() => undefined);
-    }
+    for (const ids of [this.#shippedIds, this.#entries.keys()])
+      for (const id of ids) {
+        if (this.#stored <= ALL_SPOOLS_BYTES) return;
+        const entry = this.#entries.get(id);
+        if (entry && !entry.live && !entry.isHeld) void this.#drop(id, entry);
+      }
+  }
+
+  #drop(id: string, entry: Entry): Promise<void> {
+    this.#entries.delete(id);
+    this.#shippedIds.delete(id);
+    this.#dropShort(entry);
+    if (this.#newest.get(entry.uid) === entry.attempt) this.#newest.delete(entry.uid);
+    this.#stored -= entry.stored;
+    return rm(entry.folder, { recursive: true, force: true }).catch(() => undefined);
   }
 
   /** Output of an attempt; of one that is not open it is ignored. */
   output(id: string, stream: StreamName, offset: number, data: Buffer, at: Micros): void {
     const entry = this.#entries.get(id);
     if (!entry?.live || !entry.owner) return;
-    this.#record(entry.live, entry.owner, stream, entry.live.splitters[stream].push(offset, data), at);
+    this.#record(entry, entry.live, entry.owner, stream, entry.live.splitters[stream].push(offset, data), at);
   }
 
-  #record(live: Live, owner: LogOwner, stream: StreamName, lines: ReadonlyArray<Line>, at: Micros): void {
+  #record(
+    entry: Entry,
+    live: Live,
+    owner: LogOwner,
+    stream: StreamName,
+    lines: ReadonlyArray<Line>,
+    at: Micros,
+  ): void {
     if (lines.length === 0) return;
+    entry.hasRecords = true;
     const first = live.nextSeq;
     const records = lines.map(
       ({ bytes, partial, droppedBytes }, index): LogRecord => ({
@@ -218,7 +290,24 @@ export class RunLogs {
     live.nextSeq += records.length;
     if (stream === 'stderr') live.lastStderr = lastText(lines) ?? live.lastStderr;
     this.#emit(owner, records);
-    live.spool.append(records);
+    const bytes = live.spool.append(records);
+    if (entry.short) this.#keepShort(entry, entry.short, bytes);
+  }
+
+  /** Most logs are short: to be copied they need not be read from disk again. */
+  #keepShort(entry: Entry, short: Buffer[], bytes: Buffer | undefined): void {
+    const size = bytes?.length ?? 0;
+    if (bytes && entry.shortBytes + size <= SHORT_BYTES && this.#shortBytes + size <= ALL_SHORT_BYTES) {
+      short.push(bytes);
+      entry.shortBytes += size;
+      this.#shortBytes += size;
+    } else this.#dropShort(entry);
+  }
+
+  #dropShort(entry: Entry): void {
+    this.#shortBytes -= entry.shortBytes;
+    entry.shortBytes = 0;
+    entry.short = undefined;
   }
 
   /** No more output comes: what has no newline becomes a record. Returns the last line of stderr that is not blank. */
@@ -227,7 +316,7 @@ export class RunLogs {
     const live = entry?.live;
     if (!entry || !live || !entry.owner) return '';
     for (const stream of ['stdout', 'stderr'] as const)
-      this.#record(live, entry.owner, stream, live.splitters[stream].flush(), at);
+      this.#record(entry, live, entry.owner, stream, live.splitters[stream].flush(), at);
     return live.lastStderr;
   }
 
@@ -236,6 +325,7 @@ export class RunLogs {
     const entry = this.#entries.get(id);
     const live = entry?.live;
     if (!entry || !live) return;
+    entry.extent = this.extent(id);
     // Not before all is on disk: a reader that sees the end of a live log must have seen all of it.
     void live.spool
       .close()
@@ -266,15 +356,56 @@ export class RunLogs {
   find(uid: string, attempt: number): ReadableLog | undefined {
     const number = attempt > 0 ? attempt : this.#newest.get(uid);
     if (number === undefined) return undefined;
-    const id = number <= 1 ? uid : `${uid}.${number}`;
+    return this.#readable(number <= 1 ? uid : `${uid}.${number}`);
+  }
+
+  #readable(id: string): ReadableLog | undefined {
     const entry = this.#entries.get(id);
     return entry
       ? {
           folder: entry.folder,
-          attempt: number,
+          attempt: entry.attempt,
           isLive: () => this.#entries.get(id)?.live !== undefined,
+          lastSeq: () => (entry.live ? entry.live.nextSeq - 1 : Number.POSITIVE_INFINITY),
         }
       : undefined;
+  }
+
+  /** How much an attempt has written; undefined where that was an earlier process's. */
+  extent(id: string): LogExtent | undefined {
+    const entry = this.#entries.get(id);
+    const live = entry?.live;
+    return live
+      ? { records: live.nextSeq - 1, bytes: live.splitters.stdout.offset + live.splitters.stderr.offset }
+      : entry?.extent;
+  }
+
+  /**
+   * Copies a log elsewhere: `copy` is given it, and it stays meanwhile. One that had ended before counts as shipped
+   * after. Resolves to false when nothing was written, or it is kept no more. Rejects as `copy` does.
+   */
+  async ship(id: string, copy: (log: ReadableLog) => Promise<void>): Promise<boolean> {
+    const entry = this.#entries.get(id);
+    const log = this.#readable(id);
+    if (!entry?.hasRecords || !log) return false;
+    const isWhole = !log.isLive();
+    entry.isHeld = true;
+    try {
+      await copy(isWhole && entry.short ? { ...log, short: entry.short } : log);
+      if (isWhole) {
+        this.#dropShort(entry);
+        await mkdir(join(entry.folder, SHIPPED_MARK), { recursive: true });
+        if (this.#entries.get(id) === entry) this.#shippedIds.add(id);
+      }
+    } finally {
+      entry.isHeld = false;
+    }
+    return true;
+  }
+
+  /** Whether more may come. */
+  isLive(id: string): boolean {
+    return this.#liveIds.has(id);
   }
 
   /** Bytes on disk, all logs. */

@@ -90,16 +90,17 @@ export class Spool {
     this.#watch = watch;
   }
 
-  /** Appends records that follow each other, at least one. */
-  append(records: ReadonlyArray<LogRecord>): void {
+  /** Appends records that follow each other, at least one. Returns them as they are written, if they are. */
+  append(records: ReadonlyArray<LogRecord>): Buffer | undefined {
     const before = this.#position;
     this.#position = records.reduce(after, before);
     const [first] = records;
-    if (this.#failed || !first) return;
+    if (this.#failed || !first) return undefined;
     const bytes = frame(records);
     this.#waiting.push({ bytes, seq: first.seq, before });
     this.#watch.changed(bytes.length, 0);
     this.#writing ??= this.#write();
+    return bytes;
   }
 
   /** Resolves when all that was appended is on disk, or cannot be. */

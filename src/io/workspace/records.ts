@@ -14,7 +14,7 @@ import { type Assignment, type AttemptRef, type EndEvent, idOf } from '../../dec
 import { type Folders, placesOf } from '../../decide/sidecar/environment.js';
 import { ArtifactStoreSettings } from '../../model/artifact-store.js';
 import { RunUid } from '../../model/ids.js';
-import { Amounts, ArtifactRef, FailureReason, RunStatus } from '../../model/run.js';
+import { Amounts, ArtifactRef, FailureReason, LogRef, RunStatus } from '../../model/run.js';
 import { Instant } from '../../model/time.js';
 
 const Ref = t.type({ namespace: t.string, name: t.string, uid: RunUid, attempt: t.number });
@@ -64,7 +64,7 @@ const EndRecord = t.type({
   record: AttemptRecord,
   event: t.intersection([
     t.type({ kind: t.literal('AttemptEnded'), result: Result, at: Instant, chance: t.number }),
-    t.partial({ startedAt: Instant }),
+    t.partial({ startedAt: Instant, log: LogRef }),
   ]),
 });
 type EndRecord = t.TypeOf<typeof EndRecord>;

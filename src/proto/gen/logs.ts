@@ -23,7 +23,8 @@ export const protobufPackage = "kruntimes.logs.v1";
 export const protobufFileName = "logs.proto";
 
 /**
- * The logs of the Runs that a pod executed, served by its runtimed on the pod's loopback, port 9093.
+ * The logs of the Runs that a pod executed, and those that its artifact store has of others of its namespace, served by
+ * its runtimed on the pod's loopback, port 9093.
  * Reached through the Kubernetes port-forward, so whoever may port-forward to the pod may read them.
  */
 
@@ -38,6 +39,11 @@ export interface ReadRequest {
   tail: number;
   /** stdout or stderr; empty for both. */
   stream: string;
+  /**
+   * The pod that executed the attempt; a pod that does not hold the log itself looks for it in its store by this. Empty:
+   * it is not looked for there.
+   */
+  podUid: string;
 }
 
 export interface ReadResponse {
@@ -60,7 +66,7 @@ export interface Record {
 }
 
 function createBaseReadRequest(): ReadRequest {
-  return { runUid: "", attempt: 0, follow: false, afterSeq: 0, tail: 0, stream: "" };
+  return { runUid: "", attempt: 0, follow: false, afterSeq: 0, tail: 0, stream: "", podUid: "" };
 }
 
 export const ReadRequest: MessageFns<ReadRequest> = {
@@ -82,6 +88,9 @@ export const ReadRequest: MessageFns<ReadRequest> = {
     }
     if (message.stream !== "") {
       writer.uint32(50).string(message.stream);
+    }
+    if (message.podUid !== "") {
+      writer.uint32(58).string(message.podUid);
     }
     return writer;
   },
@@ -147,6 +156,14 @@ export const ReadRequest: MessageFns<ReadRequest> = {
             message.stream = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.podUid = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -170,6 +187,7 @@ export const ReadRequest: MessageFns<ReadRequest> = {
     message.afterSeq = object.afterSeq ?? 0;
     message.tail = object.tail ?? 0;
     message.stream = object.stream ?? "";
+    message.podUid = object.podUid ?? "";
     return message;
   },
 };
@@ -360,7 +378,7 @@ export type LogsService = typeof LogsService;
 export const LogsService = {
   /**
    * Records from the cursor on; ends when the attempt has ended and all is sent, or, without follow, at once.
-   * NOT_FOUND: this pod holds no log of that attempt.
+   * NOT_FOUND: neither this pod nor its store has a log of that attempt.
    */
   read: {
     path: "/kruntimes.logs.v1.Logs/Read" as const,
@@ -376,7 +394,7 @@ export const LogsService = {
 export interface LogsServer extends UntypedServiceImplementation {
   /**
    * Records from the cursor on; ends when the attempt has ended and all is sent, or, without follow, at once.
-   * NOT_FOUND: this pod holds no log of that attempt.
+   * NOT_FOUND: neither this pod nor its store has a log of that attempt.
    */
   read: handleServerStreamingCall<ReadRequest, ReadResponse>;
 }
@@ -384,7 +402,7 @@ export interface LogsServer extends UntypedServiceImplementation {
 export interface LogsClient extends Client {
   /**
    * Records from the cursor on; ends when the attempt has ended and all is sent, or, without follow, at once.
-   * NOT_FOUND: this pod holds no log of that attempt.
+   * NOT_FOUND: neither this pod nor its store has a log of that attempt.
    */
   read(request: ReadRequest, options?: Partial<CallOptions>): ClientReadableStream<ReadResponse>;
   read(request: ReadRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<ReadResponse>;

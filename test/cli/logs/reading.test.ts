@@ -34,10 +34,12 @@ describe('readAttempt', () => {
   let port: number;
   let answer: (call: Call) => void;
   const asked: ReadRequest[] = [];
+  const notes: string[] = [];
   let sockets: Socket[] = [];
 
   beforeEach(async () => {
     asked.length = 0;
+    notes.length = 0;
     server = new Server();
     server.addService(LogsService, {
       read: (call: Call) => {
@@ -76,10 +78,17 @@ describe('readAttempt', () => {
     tail: 0,
     stream: '' as const,
     ended: Promise.resolve(),
+    podUid: 'p1',
+    log: undefined,
+    otherPods: async () => [],
   };
   const read = async (over: Pick<Api, 'openPort' | 'podLog'> = api, more = {}): Promise<LogLine[]> => {
     const lines: LogLine[] = [];
-    await readAttempt(over, { ...request, ...more }, (line) => lines.push(line)).done;
+    await readAttempt(
+      over,
+      { ...request, ...more },
+      { line: (line) => lines.push(line), note: (text) => notes.push(text) },
+    ).done;
     return lines;
   };
   const texts = (lines: ReadonlyArray<LogLine>): ReadonlyArray<string> =>
@@ -118,10 +127,11 @@ describe('readAttempt', () => {
       }
     };
     const lines: LogLine[] = [];
-    await readAttempt(api, { ...request, tail: 5 }, (line) => {
-      lines.push(line);
+    const line = (each: LogLine): void => {
+      lines.push(each);
       if (lines.length === 1) sockets[0]?.destroy();
-    }).done;
+    };
+    await readAttempt(api, { ...request, tail: 5 }, { line, note: () => undefined }).done;
     expect(texts(lines)).to.deep.equal(['a', 'b']);
     expect(asked.map(({ tail, afterSeq }) => ({ tail, afterSeq }))).to.deep.equal([
       { tail: 5, afterSeq: 0 },
@@ -152,6 +162,79 @@ describe('readAttempt', () => {
     expect(missingLog(error, 2, 'bash-0')).to.match(
       /pod bash-0 is gone, and the log of attempt 2 with it; krt rerun/,
     );
+  });
+
+  describe('of a pod that is gone', () => {
+    const gone: Pick<Api, 'openPort' | 'podLog'> = {
+      ...api,
+      openPort: async (pod, port) => {
+        if (pod.name === 'bash-0') throw refusing('NotFound', 404);
+        return api.openPort(pod, port);
+      },
+    };
+    const log = { location: 'c/default/u1/log-1-p1', records: 2, sizeBytes: 4 };
+    const otherPods = async (): Promise<ReadonlyArray<string>> => ['bash-1', 'bash-2'];
+
+    it('reads it from the store, through the first pod that has it', async () => {
+      answer = (call) => {
+        if (asked.length === 1) call.emit('error', { code: status.NOT_FOUND, details: 'no log' });
+        else {
+          call.write({ records: [record(1, 'a'), record(2, 'b')] });
+          call.end();
+        }
+      };
+      expect(texts(await read(gone, { log, otherPods }))).to.deep.equal(['a', 'b']);
+      expect(asked.map(({ podUid, attempt }) => ({ podUid, attempt }))).to.deep.equal([
+        { podUid: 'p1', attempt: 1 },
+        { podUid: 'p1', attempt: 1 },
+      ]);
+      expect(notes).to.deep.equal([]);
+    });
+
+    it('goes on there after the last line that the pod gave, and says what the store has not', async () => {
+      answer = (call) => {
+        call.write({ records: [record(asked.length, 'x')] });
+        if (asked.length === 2) call.end();
+      };
+      let dials = 0;
+      const dying = {
+        ...gone,
+        openPort: async (...to: Parameters<Api['openPort']>) => {
+          dials += 1;
+          return dials === 1 ? api.openPort(...to) : gone.openPort(...to);
+        },
+      };
+      const lines: LogLine[] = [];
+      await readAttempt(
+        dying,
+        { ...request, log: { ...log, records: 3 }, otherPods },
+        {
+          line: (each) => {
+            lines.push(each);
+            if (lines.length === 1) sockets[0]?.destroy();
+          },
+          note: (text) => notes.push(text),
+        },
+      ).done;
+      expect(lines.map(({ seq }) => seq)).to.deep.equal([1, 2]);
+      expect(asked.map(({ afterSeq }) => afterSeq)).to.deep.equal([0, 1]);
+      expect(notes).to.deep.equal(['the end of it was not stored before the pod was gone']);
+    });
+
+    it('says where it is stored when no pod gives it out', async () => {
+      answer = (call) => {
+        call.emit('error', { code: status.NOT_FOUND, details: 'no log' });
+      };
+      const error = await read(gone, { log, otherPods }).catch((caught: unknown) => caught);
+      expect(missingLog(error, 1, 'bash-0')).to.match(
+        /it is stored at c\/default\/u1\/log-1-p1, and no running pod/,
+      );
+    });
+
+    it('asks nobody for the log of an attempt that wrote nothing', async () => {
+      expect(await read(gone, { log: { records: 0, sizeBytes: 0 }, otherPods })).to.deep.equal([]);
+      expect(asked).to.deep.equal([]);
+    });
   });
 
   it('reads the container log where ports may not be forwarded, picking out the attempt', async () => {
@@ -197,7 +280,7 @@ describe('readAttempt', () => {
       started = resolve;
     });
     answer = () => started();
-    const reading = readAttempt(api, request, () => undefined);
+    const reading = readAttempt(api, request, { line: () => undefined, note: () => undefined });
     await begun;
     reading.stop();
     await reading.done;
