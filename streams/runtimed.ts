@@ -73,6 +73,8 @@ export type SidecarSources = Readonly<{
 /** What can be done. Each answers once and never errors; the others just complete. */
 export type SidecarEffects = Readonly<{
   prepare: (assignment: Assignment, work: Work) => Observable<AttemptInput>;
+  /** Breaks off what `prepare` waits for; it answers all the same. */
+  abortPrepare: (id: string) => Observable<never>;
   execute: (ref: AttemptRef, execution: Execution) => Observable<AttemptInput>;
   cancelExecution: (id: string) => Observable<never>;
   collect: (ref: AttemptRef, artifacts: 'Store' | 'Leave') => Observable<Collected>;
@@ -218,6 +220,8 @@ export const runtimed = (
         return effects
           .prepare(command.assignment, command.work)
           .pipe(map(ofAttempt(idOf(command.assignment.ref))));
+      case 'AbortPrepare':
+        return effects.abortPrepare(idOf(command.ref));
       case 'Execute':
         return effects.execute(command.ref, command.execution).pipe(map(ofAttempt(idOf(command.ref))));
       case 'CancelExecution':

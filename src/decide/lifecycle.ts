@@ -84,7 +84,7 @@ export const step = (
           : returned(status, event),
       );
     case 'Started':
-      return phase === 'Scheduled' ? E.right(started(status, event.at)) : refused;
+      return phase === 'Scheduled' ? E.right(started(status, event)) : refused;
     case 'AttemptEnded':
       return assigned ? E.right(attemptEnded(policy, status, event)) : refused;
     case 'CancelledWaiting':
@@ -160,9 +160,13 @@ const returned = (
   { reason, message, at }: Extract<RunEvent, { kind: 'Returned' }>,
 ): RunStatus => withClaims(unassigned(status), at, claim('Scheduled', 'False', reason, message));
 
-const started = (status: RunStatus, at: Micros): RunStatus =>
+/** The commit of a Git source stays in the status over all attempts: they run the same one. */
+const withCommit = (commitSHA: string | undefined): Pick<RunStatus, 'source'> =>
+  commitSHA === undefined ? {} : { source: { commitSHA } };
+
+const started = (status: RunStatus, { at, commitSHA }: Extract<RunEvent, { kind: 'Started' }>): RunStatus =>
   withClaims(
-    { ...status, phase: 'Running', startTime: at },
+    { ...status, ...withCommit(commitSHA), phase: 'Running', startTime: at },
     at,
     claim('Running', 'True', 'Started', `attempt ${status.attempt ?? 1} is running`),
   );
@@ -198,7 +202,7 @@ const end = (
 const attemptEnded = (
   policy: LifecyclePolicy,
   before: RunStatus,
-  { result, startedAt, log, at, chance }: Extract<RunEvent, { kind: 'AttemptEnded' }>,
+  { result, startedAt, commitSHA, log, at, chance }: Extract<RunEvent, { kind: 'AttemptEnded' }>,
 ): RunStatus => {
   const startTime = before.startTime ?? startedAt;
   const status: RunStatus = {
@@ -207,6 +211,7 @@ const attemptEnded = (
     ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
     ...storesAfter(before, result),
     ...(log === undefined ? {} : { logRef: log }),
+    ...withCommit(commitSHA),
   };
   switch (result.kind) {
     case 'Succeeded':

@@ -24,6 +24,7 @@ import {
 import type { Container, RuntimeSpec } from '../model/runtime.js';
 import { podCapacity, serverPort } from '../model/runtime.js';
 import type { RuntimeRecord } from '../model/runtime-record.js';
+import { GIT_VOLUME, gitParts } from './git/pod-parts.js';
 import { accountOf } from './grants.js';
 
 /** What every pod is told of the operator. */
@@ -54,6 +55,7 @@ const OUR_VOLUMES = new Set([
   SESSION_VOLUME,
   API_VOLUME,
   STORE_KEY_VOLUME,
+  GIT_VOLUME,
 ]);
 
 /** JSON with sorted keys, so that equal specs have equal hashes. */
@@ -120,6 +122,7 @@ export const revisionOf = (spec: RuntimeSpec, settings: PodSettings): string =>
         capacity: podCapacity(spec),
         workspace: spec.workspace,
         artifactStore: storeOf(spec, settings),
+        git: spec.git,
         daemonImage: imageOf(spec, settings),
         operatorUrl: settings.operatorUrl,
         operatorCa: settings.operatorCa,
@@ -182,6 +185,7 @@ const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
     field('KRUNTIME_POD_NAMESPACE', 'metadata.namespace'),
     field('KRUNTIME_POD_UID', 'metadata.uid'),
     ...storeParts(storeOf(runtime.spec, settings)).env,
+    ...gitParts(runtime.spec.git).env,
   ],
   ports: [
     { name: 'krt-probes', containerPort: 9094 },
@@ -203,6 +207,7 @@ const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
     { name: SESSION_VOLUME, mountPath: SESSION_PATH, readOnly: true },
     { name: API_VOLUME, mountPath: API_PATH, readOnly: true },
     ...storeParts(storeOf(runtime.spec, settings)).mounts,
+    ...gitParts(runtime.spec.git).mounts,
   ],
 });
 
@@ -211,6 +216,7 @@ const volumes = (runtime: RuntimeRecord, settings: PodSettings) => [
   { name: WORKSPACE_VOLUME, ...(runtime.spec.workspace ?? { emptyDir: {} }) },
   { name: STATE_VOLUME, emptyDir: {} },
   ...storeParts(storeOf(runtime.spec, settings)).volumes,
+  ...gitParts(runtime.spec.git).volumes,
   {
     name: SESSION_VOLUME,
     projected: {

@@ -37,7 +37,7 @@ export type RunEvent =
   | Readonly<{ kind: 'Assigned'; pod: string; podUid: string; at: Micros }>
   /** The pod did not take it, or is gone before it started: the attempt is not used up. */
   | Readonly<{ kind: 'Returned'; reason: string; message: string; at: Micros }>
-  | Readonly<{ kind: 'Started'; at: Micros }>
+  | Readonly<{ kind: 'Started'; at: Micros; commitSHA?: string }>
   | Readonly<{
       kind: 'AttemptEnded';
       result: AttemptResult;
@@ -45,6 +45,8 @@ export type RunEvent =
       startedAt?: Micros;
       /** Where its log will be, where the pod has a store. */
       log?: LogRef;
+      /** Of a Git source, as soon as it is known. */
+      commitSHA?: string;
       at: Micros;
       /** Uniform in [0, 1), for the jitter of a retry. */
       chance: number;

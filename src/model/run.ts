@@ -72,8 +72,8 @@ export const FailureReason = t.keyof({
 });
 export type FailureReason = t.TypeOf<typeof FailureReason>;
 
-/** What a Run executes: inline text, or a Git commit. */
-export const Source = t.partial({ inline: t.string, repoURL: t.string, commitSHA: t.string });
+/** What a Run executes: inline text, or a Git commit, by its hash or by a branch or tag. */
+export const Source = t.partial({ inline: t.string, repoURL: t.string, commitSHA: t.string, ref: t.string });
 
 /** spec of a Run. */
 export const RunSpec = t.intersection([
@@ -151,6 +151,8 @@ export const RunStatus = t.partial({
   /** Of the last attempt. */
   logRef: LogRef,
   message: t.string,
+  /** What a Git source came to. */
+  source: t.partial({ commitSHA: t.string }),
   conditions: t.array(Condition),
   attemptHistory: t.array(PastAttempt),
 });

@@ -2,6 +2,7 @@
 import * as t from 'io-ts';
 
 import { ArtifactStoreSettings } from './artifact-store.js';
+import { GitSpec } from './git.js';
 import { Condition, Metadata } from './metadata.js';
 import { Amounts } from './run.js';
 
@@ -53,6 +54,7 @@ export const RuntimeSpec = t.intersection([
     daemonImage: t.string,
     workspace: t.UnknownRecord,
     artifactStore: ArtifactStoreSettings,
+    git: GitSpec,
   }),
 ]);
 export type RuntimeSpec = t.TypeOf<typeof RuntimeSpec>;

@@ -1,4 +1,5 @@
 /** runtimed's settings, all from its environment (ARCHITECTURE.md, "Environment of the pod's containers"). */
+import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 
@@ -6,6 +7,7 @@ import { type ArtifactLimits, DEFAULT_LIMITS } from '../decide/artifacts/rules.j
 import type { Folders } from '../decide/sidecar/environment.js';
 import { Address } from '../io/address.js';
 import { ArtifactStoreSettings } from '../model/artifact-store.js';
+import { DEFAULT_GIT_LIMITS, type GitLimits, GitOrder } from '../model/git.js';
 import { Amounts } from '../model/run.js';
 
 const Filled = new t.Type<string, string, unknown>(
@@ -106,6 +108,8 @@ const Environment = t.intersection([
     ),
     KRUNTIME_ARTIFACT_STORE_DIR: AbsolutePath,
     KRUNTIME_ARTIFACT_CREDENTIALS_DIR: AbsolutePath,
+    KRUNTIME_GIT_CREDENTIALS_DIR: AbsolutePath,
+    KRUNTIME_GIT: json('Git', GitOrder, 'is not a JSON object of hosts and limits'),
     KRUNTIME_ARTIFACT_LIMITS: json('ArtifactLimits', Limits, 'is not a JSON object of limits and numbers'),
   }),
 ]);
@@ -129,7 +133,29 @@ export type Config = Readonly<{
     credentialsFolder: string | undefined;
     limits: ArtifactLimits;
   }>;
+  git: Readonly<{
+    /** Where mirrors are kept: in the state folder, out of reach for Runs. */
+    folder: string;
+    /** By host, the folder of its Secret. */
+    credentials: ReadonlyMap<string, string>;
+    limits: GitLimits;
+    /** Where the program is looked for. */
+    path: string | undefined;
+  }>;
 }>;
+
+const gitOf = (from: t.TypeOf<typeof Environment>, path: string | undefined): Config['git'] => {
+  const { hosts = [], ...limits } = from.KRUNTIME_GIT ?? {};
+  const secrets = from.KRUNTIME_GIT_CREDENTIALS_DIR;
+  return {
+    folder: join(from.KRUNTIME_STATE_DIR, 'git'),
+    credentials: new Map(
+      secrets === undefined ? [] : hosts.map((host, at) => [host, join(secrets, String(at))] as const),
+    ),
+    limits: { ...DEFAULT_GIT_LIMITS, ...limits },
+    path,
+  };
+};
 
 /** The settings, or one line per variable that is wrong. Values are not repeated. */
 export const readConfig = (env: NodeJS.ProcessEnv): E.Either<ReadonlyArray<string>, Config> => {
@@ -173,5 +199,6 @@ export const readConfig = (env: NodeJS.ProcessEnv): E.Either<ReadonlyArray<strin
       credentialsFolder: from.KRUNTIME_ARTIFACT_CREDENTIALS_DIR,
       limits: { ...DEFAULT_LIMITS, ...from.KRUNTIME_ARTIFACT_LIMITS },
     },
+    git: gitOf(from, env.PATH),
   });
 };

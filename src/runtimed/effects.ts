@@ -4,6 +4,7 @@ import {
   concat,
   defer,
   EMPTY,
+  finalize,
   from,
   ignoreElements,
   map,
@@ -17,6 +18,7 @@ import type { SidecarEffects } from '../../streams/runtimed.js';
 import type { RunEvent } from '../decide/lifecycle.js';
 import { type Assignment, type AttemptInput, type AttemptRef, idOf } from '../decide/sidecar/attempt.js';
 import type { Folders } from '../decide/sidecar/environment.js';
+import type { GitSources } from '../io/git/sources.js';
 import type { Log } from '../io/log.js';
 import type { RunLogs } from '../io/run-logs/run-logs.js';
 import type { LogShipper } from '../io/run-logs/ship.js';
@@ -38,6 +40,7 @@ export type EffectParts = Readonly<{
   artifacts: PodArtifacts;
   /** Brings logs into the store and says where they are there; undefined: the pod has none. */
   shipping: Readonly<{ shipper: LogShipper; locationOf: (ref: AttemptRef) => string }> | undefined;
+  git: GitSources;
   /** Told of executions that were accepted. */
   executedSubject: Subject<string>;
   log: Log;
@@ -73,6 +76,7 @@ export const sidecarEffects = ({
   logs,
   artifacts,
   shipping,
+  git,
   executedSubject,
   log,
   now,
@@ -91,6 +95,7 @@ export const sidecarEffects = ({
       ),
   };
   const givingBack = new Set<string>();
+  const preparing = new Map<string, AbortController>();
 
   /** An end with the place of its log, however it came about; known before the log is there. */
   const withLog = ({ ref }: Assignment, event: RunEvent): RunEvent => {
@@ -132,7 +137,22 @@ export const sidecarEffects = ({
       defer(() => {
         log.info(logFields(assignment.ref), 'attempt admitted');
         logs.open({ ref: assignment.ref, runtime: assignment.runtime });
-        return from(prepareWorkspace(folders, podUid, assignment, work));
+        const id = idOf(assignment.ref);
+        const controller = new AbortController();
+        preparing.set(id, controller);
+        return from(
+          prepareWorkspace(folders, podUid, assignment, work, { git, signal: controller.signal }),
+        ).pipe(
+          finalize(() => {
+            preparing.delete(id);
+            controller.abort();
+          }),
+        );
+      }),
+    abortPrepare: (id) =>
+      defer(() => {
+        preparing.get(id)?.abort();
+        return EMPTY;
       }),
     execute: (ref, execution) =>
       server.execute(idOf(ref), execution).pipe(

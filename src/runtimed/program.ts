@@ -12,6 +12,7 @@ import { listenGrpc, printAddress } from '../io/address.js';
 import { openStore } from '../io/artifacts/open-store.js';
 import { serveArtifacts } from '../io/artifacts/server.js';
 import { nowMicros } from '../io/clock.js';
+import { gitSources } from '../io/git/sources.js';
 import type { Log } from '../io/log.js';
 import { serveMetrics } from '../io/metrics-server.js';
 import { serveProbes } from '../io/probes.js';
@@ -158,6 +159,7 @@ export const startRuntimed = async (
     fieldsOf: logFields,
   });
   const shipping = podStore && logShipping(podStore, config, logs, log);
+  const git = await gitSources({ ...config.git, log });
   const executedSubject = new Subject<string>();
   const terminateSubject = new Subject<void>();
   const selection = assignedSelection(pod);
@@ -202,6 +204,7 @@ export const startRuntimed = async (
       logs,
       artifacts,
       shipping,
+      git,
       executedSubject,
       log,
       now: nowMicros,

@@ -50,7 +50,7 @@ describe('validation', () => {
     [
       'a repository without a commit',
       { source: { repoURL: 'https://a/b' }, entrypoint: 'x' },
-      'spec.source: Invalid value: "object": repoURL and commitSHA go together',
+      'spec.source: Invalid value: "object": repoURL needs one of commitSHA and ref',
     ],
     [
       'an empty source',

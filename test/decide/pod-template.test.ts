@@ -167,6 +167,39 @@ describe('podOf', () => {
       for (const { name } of container(pod, 'runtimed').volumeMounts ?? []) named(pod.spec.volumes, name);
     });
 
+  it('gives the Secrets for Git to runtimed alone, each in a folder of its own, and their names to nobody', () => {
+    const git = {
+      credentials: [
+        { host: 'GitHub.com', secretName: 'one' },
+        { host: 'git.example:8443', secretName: 'two' },
+      ],
+      timeout: 60_000,
+      maxBytes: 1_000_000,
+    };
+    const greedy = { volumeMounts: [{ name: 'kruntimes-git-credentials', mountPath: '/x' }] };
+    const pod = made(spec({ containers: [{ name: 'runtime', image, ...greedy }] }, { git }));
+    expect(mounts(container(pod, 'runtime'))).to.deep.equal(['workspace']);
+    expect(mounts(container(pod, 'runtimed'))).to.include('kruntimes-git-credentials');
+    const keys = ['username', 'password', 'ssh-privatekey', 'known_hosts', 'ca.crt'];
+    expect(named(pod.spec.volumes, 'kruntimes-git-credentials')).to.deep.equal({
+      name: 'kruntimes-git-credentials',
+      projected: {
+        defaultMode: 0o440,
+        sources: ['one', 'two'].map((name, at) => ({
+          secret: { name, optional: true, items: keys.map((key) => ({ key, path: `${at}/${key}` })) },
+        })),
+      },
+    });
+    const { env } = container(pod, 'runtimed');
+    expect(JSON.parse(String(named(env, 'KRUNTIME_GIT').value))).to.deep.equal({
+      hosts: ['github.com', 'git.example:8443'],
+      timeoutMs: 60_000,
+      maxBytes: 1_000_000,
+    });
+    expect(named(env, 'KRUNTIME_GIT_CREDENTIALS_DIR').value).to.equal('/var/run/secrets/kruntimes.io/git');
+    expect(JSON.stringify(made(spec()))).to.not.match(/KRUNTIME_GIT|kruntimes-git/);
+  });
+
   it('tells the Runtime Server where to listen and runtimed where to find it', () => {
     const pod = made(spec({ containers: [{ name: 'runtime', image, ports: [{ containerPort: 19091 }] }] }));
     const value = (of: string, name: string) => named(container(pod, of).env, name).value;
@@ -216,6 +249,7 @@ describe('revisionOf', () => {
     port: [{ ...of, port: 7000 }, settings],
     workspace: [{ ...of, workspace: { emptyDir: { medium: 'Memory' } } }, settings],
     'artifact store': [{ ...of, artifactStore: GCS }, settings],
+    git: [{ ...of, git: { cacheBytes: 1 } }, settings],
     'default artifact store': [of, { ...settings, defaultArtifactStore: CLAIM }],
     'image of runtimed': [{ ...of, daemonImage: 'kruntimes-runtimed:2' }, settings],
     'default image of runtimed': [of, { ...settings, daemonImage: 'kruntimes-runtimed:2' }],

@@ -36,6 +36,8 @@ export type PodOptions = Readonly<{
   isProcess?: boolean;
   /** Whether the operator answers sessions at the start. */
   welcomes?: boolean;
+  /** Further variables of runtimed. */
+  env?: Readonly<Record<string, string>>;
 }>;
 
 let pods = 0;
@@ -105,6 +107,7 @@ export class Pod {
       KRUNTIME_CAPACITY: JSON.stringify({ runs: this.options.capacity ?? 4 }),
       KUBERNETES_SERVICE_HOST: this.api.url.hostname,
       KUBERNETES_SERVICE_PORT: this.api.url.port,
+      ...this.options.env,
     };
   }
 
@@ -146,7 +149,7 @@ export class Pod {
       await this.#spawnRuntimed();
       return;
     }
-    const config = readConfig(this.environment());
+    const config = readConfig({ PATH: process.env.PATH, ...this.environment() });
     if (E.isLeft(config)) throw new Error(config.left.join('; '));
     const lines = new Writable({
       write: (line: Buffer, _encoding, done) => {

@@ -65,6 +65,7 @@ const play = (
   };
   const effects: SidecarEffects = {
     prepare: () => of({ kind: 'Prepared', execution }),
+    abortPrepare: () => EMPTY,
     execute: () => {
       say('Execute');
       later(0, () => ({ kind: 'Started', id: 'r', at: micros(clock.now() * 1000) }));

@@ -13,12 +13,15 @@ export const runCommands = (dispatch: Dispatch): ReadonlyArray<Command> =>
       dispatch,
       async () => (await import('./create.js')).create,
     )
-      .usage('[flags] [-f FILE | --repo-url URL --commit-sha SHA] [-- command or its arguments]')
+      .usage(
+        '[flags] [-f FILE | --repo-url URL --commit-sha SHA | --repo-url URL --ref NAME] [-- command or its arguments]',
+      )
       .argument('[command...]', 'after --: one word is a shell line, several are a command and its arguments')
       .option('-r, --runtime <name>', 'Runtime that executes it (default: bash, or the only one there is)')
       .option('-f, --file <file>', 'script to run; - reads it from stdin')
       .option('--repo-url <url>', 'Git repository to run from')
-      .option('--commit-sha <sha>', 'commit of the repository')
+      .option('--commit-sha <sha>', 'commit of the repository, by its full hash')
+      .option('--ref <name>', 'branch or tag of the repository, instead of a commit')
       .option('--entrypoint <path>', 'file to execute, relative to the workspace')
       .addOption(repeated('-e, --env <key=value>', 'environment variable (repeatable)'))
       .option('--timeout <duration>', 'limit of each attempt, such as 30s')

@@ -27,8 +27,11 @@ export const parse = (input: Input): DescribeOptions => {
 /** Lines of a script that are shown. */
 const SHOWN_LINES = 12;
 
-const sourceText = ({ source }: RunSpec): string | undefined => {
-  if (source?.repoURL !== undefined) return `${source.repoURL} at ${source.commitSHA ?? '(no commit)'}`;
+const sourceText = ({ source }: RunSpec, ran: string | undefined): string | undefined => {
+  if (source?.repoURL !== undefined) {
+    const wanted = source.commitSHA ?? source.ref ?? '(no commit)';
+    return `${source.repoURL} at ${wanted}${ran === undefined || ran === wanted ? '' : `, which was ${ran}`}`;
+  }
   if (source?.inline === undefined) return undefined;
   const lines = source.inline.replace(/\n$/, '').split('\n');
   const shown = lines.slice(0, SHOWN_LINES).map((text) => `| ${text}`);
@@ -97,7 +100,7 @@ export const describeRun = (run: Run, nowMs: number): string => {
       ['Attempt', status?.attempt?.toString()],
       ['Next attempt', status?.nextAttemptTime && formatMicros(status.nextAttemptTime)],
       ['Runtime', spec.runtime],
-      ['Source', sourceText(spec)],
+      ['Source', sourceText(spec, status?.source?.commitSHA)],
       ['Entrypoint', spec.entrypoint],
       ['Args', spec.args?.map((arg) => JSON.stringify(arg)).join(' ')],
       ['Env', pairs(spec.env)],

@@ -57,11 +57,14 @@ export const parseOrder = (input: Input): RunOrder => {
   const file = textFlag(input, 'file');
   const repoURL = textFlag(input, 'repoUrl');
   const commitSHA = textFlag(input, 'commitSha');
+  const ref = textFlag(input, 'ref');
   const entrypoint = textFlag(input, 'entrypoint');
   const args = input.operands;
   if (file !== undefined && repoURL !== undefined) throw usage('-f and --repo-url exclude each other');
-  if ((repoURL === undefined) !== (commitSHA === undefined))
-    throw usage('--repo-url and --commit-sha belong together');
+  if (repoURL === undefined && (commitSHA !== undefined || ref !== undefined))
+    throw usage('--commit-sha and --ref need --repo-url');
+  if (repoURL !== undefined && (commitSHA === undefined) === (ref === undefined))
+    throw usage('--repo-url needs one of --commit-sha and --ref');
   if (file === undefined && repoURL === undefined && entrypoint === undefined && args.length === 0)
     throw usage('nothing to run', "krt run -- 'echo hello', or krt run -f FILE");
   const runtime = textFlag(input, 'runtime');
@@ -72,7 +75,11 @@ export const parseOrder = (input: Input): RunOrder => {
     labels: pairs(input, 'label', '--label'),
     file,
     spec: {
-      ...given('source', { ...given('repoURL', repoURL), ...given('commitSHA', commitSHA) }),
+      ...given('source', {
+        ...given('repoURL', repoURL),
+        ...given('commitSHA', commitSHA),
+        ...given('ref', ref),
+      }),
       ...given('entrypoint', entrypoint),
       ...(args.length > 0 ? { args: [...args] } : {}),
       ...given('env', pairs(input, 'env', '--env')),

@@ -9,7 +9,7 @@
  * - a fenced attempt writes nothing any more and is cleaned once its processes have ended.
  */
 
-import { plusMillis } from '../../model/time.js';
+import { formatDuration, plusMillis } from '../../model/time.js';
 import { type AttemptResult, boundedMessage } from '../lifecycle.js';
 import type {
   Advance,
@@ -40,7 +40,7 @@ export const EXECUTE_LIMIT_MS = 60_000;
 export const RUNNING_REPEAT_MS = 1_000;
 
 /** A fresh attempt. `waiting`: an earlier attempt of the Run still has the workspace. */
-export const admitted = (assignment: Assignment, work: Work, waiting: boolean): Advance => ({
+export const admitted = (assignment: Assignment, work: Work, waiting: boolean, moment: Moment): Advance => ({
   attempt: {
     ...assignment,
     stage: { name: waiting ? 'Waiting' : 'Preparing', work },
@@ -48,8 +48,25 @@ export const admitted = (assignment: Assignment, work: Work, waiting: boolean): 
     executed: false,
     confirmed: false,
   },
-  commands: waiting ? [] : [{ kind: 'Prepare', assignment, work }],
+  commands: waiting ? [] : prepare(assignment, work, moment),
 });
+
+const isFetched = ({ source }: Work): boolean => source?.repoURL !== undefined;
+
+/** A fetch has the attempt's time, as the process has it after that. */
+const prepare = (assignment: Assignment, work: Work, { at }: Moment): ReadonlyArray<AttemptCommand> => [
+  { kind: 'Prepare', assignment, work },
+  ...(isFetched(work) && assignment.timeoutMs !== undefined
+    ? [
+        {
+          kind: 'SetAlarm' as const,
+          id: idOf(assignment.ref),
+          alarm: 'Timeout' as const,
+          at: plusMillis(at, assignment.timeoutMs),
+        },
+      ]
+    : []),
+];
 
 /** An attempt that a runtimed before this one had sent to the Runtime Server. */
 export const resumed = (assignment: Assignment, at: Moment['at']): Attempt => ({
@@ -100,16 +117,27 @@ const GONE = failed(
 );
 const UNANSWERED = (message: string): AttemptResult =>
   failed('ExecutionLost', `the Runtime Server did not say whether it started the execution: ${message}`);
-const BEFORE_START: AttemptResult = { kind: 'Cancelled', message: 'cancelled before it started' };
+
+/** Of an attempt that was stopped before its process was started. */
+const stoppedBeforeStart = ({ stop, timeoutMs }: Attempt): AttemptResult =>
+  stop === 'Timeout'
+    ? failed(
+        'Timeout',
+        timeoutMs === undefined
+          ? 'timed out before it started'
+          : `timed out after ${formatDuration(timeoutMs)}, before it started`,
+      )
+    : { kind: 'Cancelled', message: 'cancelled before it started' };
 
 const endEvent = (
-  { startedAt }: Readonly<{ startedAt?: Moment['at'] }>,
+  { startedAt, commitSHA }: Readonly<{ startedAt?: Moment['at']; commitSHA?: string }>,
   result: AttemptResult,
   { at, chance }: Moment,
 ): EndEvent => ({
   kind: 'AttemptEnded',
   result,
   ...(startedAt === undefined ? {} : { startedAt }),
+  ...(commitSHA === undefined ? {} : { commitSHA }),
   at,
   chance,
 });
@@ -124,13 +152,22 @@ const to = (attempt: Attempt, stage: Stage, ...commands: ReadonlyArray<AttemptCo
 });
 
 /** The assignment part, without the stage: what a command carries. */
-const assignmentPart = ({ ref, runtime, requests, timeoutMs, policy, status }: Attempt): Assignment => ({
+const assignmentPart = ({
+  ref,
+  runtime,
+  requests,
+  timeoutMs,
+  policy,
+  status,
+  commitSHA,
+}: Attempt): Assignment => ({
   ref,
   runtime,
   requests,
   ...(timeoutMs === undefined ? {} : { timeoutMs }),
   policy,
   status,
+  ...(commitSHA === undefined ? {} : { commitSHA }),
 });
 
 const writeEnd = (attempt: Attempt, event: EndEvent): Advance => ({
@@ -216,13 +253,16 @@ const stopAsked = (attempt: Attempt, cause: StopCause, moment: Moment): Advance 
   switch (stage.name) {
     case 'Waiting':
     case 'Ready':
-      return end(stopped, BEFORE_START, moment);
+      return end(stopped, stoppedBeforeStart(stopped), moment);
     case 'Running':
     case 'Executing':
       return before === undefined && mayRun(attempt)
         ? only(stopped, ...cancelExecution(attempt, moment))
         : only(stopped);
     case 'Preparing':
+      return before === undefined && isFetched(stage.work)
+        ? only(stopped, { kind: 'AbortPrepare', ref: attempt.ref })
+        : only(stopped);
     case 'Collecting':
       return only(stopped);
     default:
@@ -244,12 +284,18 @@ const rang = (
             {
               kind: 'WriteStatus',
               assignment: assignmentPart(attempt),
-              event: { kind: 'Started', at: attempt.startedAt ?? moment.at },
+              event: {
+                kind: 'Started',
+                at: attempt.startedAt ?? moment.at,
+                ...(attempt.commitSHA === undefined ? {} : { commitSHA: attempt.commitSHA }),
+              },
             },
           )
         : only(attempt);
     case 'Timeout':
-      return stage.name === 'Running' ? stopAsked(attempt, 'Timeout', moment) : only(attempt);
+      return stage.name === 'Running' || stage.name === 'Preparing'
+        ? stopAsked(attempt, 'Timeout', moment)
+        : only(attempt);
     case 'Stop':
       return mayRun(attempt)
         ? only(
@@ -313,6 +359,14 @@ const executing = (
   }
 };
 
+const withCommit = (attempt: Attempt, { commitSHA }: Readonly<{ commitSHA?: string }>): Attempt =>
+  commitSHA === undefined ? attempt : { ...attempt, commitSHA };
+
+const prepared = (attempt: Attempt, execution: Execution, moment: Moment, isServerUp: boolean): Advance => {
+  if (attempt.stop !== undefined) return end(attempt, stoppedBeforeStart(attempt), moment);
+  return isServerUp ? execute(attempt, execution, moment) : to(attempt, { name: 'Ready', execution });
+};
+
 /** Facts about the pod that a step depends on. */
 export type PodFacts = Readonly<{ serverUp: boolean; serverSynced: boolean }>;
 
@@ -326,19 +380,19 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
         ? to(
             { ...attempt, prepared: true },
             { name: 'Preparing', work: stage.work },
-            { kind: 'Prepare', assignment: assignmentPart(attempt), work: stage.work },
+            ...prepare(assignmentPart(attempt), stage.work, moment),
           )
         : only(attempt);
     case 'Prepared':
       if (stage.name !== 'Preparing') return only(attempt);
-      if (attempt.stop !== undefined) return end(attempt, BEFORE_START, moment);
-      return pod.serverUp
-        ? execute(attempt, input.execution, moment)
-        : to(attempt, { name: 'Ready', execution: input.execution });
+      return prepared(withCommit(attempt, input), input.execution, moment, pod.serverUp);
     case 'PrepareFailed':
-      return stage.name === 'Preparing'
-        ? end(attempt, failed(input.reason, input.message), moment)
-        : only(attempt);
+      if (stage.name !== 'Preparing') return only(attempt);
+      return end(
+        withCommit(attempt, input),
+        attempt.stop === undefined ? failed(input.reason, input.message) : stoppedBeforeStart(attempt),
+        moment,
+      );
     case 'Executed':
     case 'ExecuteRefused':
     case 'ExecuteUnanswered':

@@ -30,16 +30,20 @@ export const assignmentOf = (run: Run, ref: AttemptRef): Assignment => ({
   status: run.status ?? {},
 });
 
-/** What is executed. */
-export const workOf = ({ spec }: Run): Work => ({
-  source: spec.source
-    ? {
-        ...(spec.source.inline === undefined ? {} : { inline: spec.source.inline }),
-        ...(spec.source.repoURL === undefined ? {} : { repoURL: spec.source.repoURL }),
-        ...(spec.source.commitSHA === undefined ? {} : { commitSHA: spec.source.commitSHA }),
-      }
-    : undefined,
-  entrypoint: spec.entrypoint ?? (spec.source?.inline === undefined ? undefined : 'script'),
-  args: spec.args ?? [],
-  env: spec.env ?? {},
-});
+/** What is executed. A branch or tag is what it was for the first attempt that got to know it: one Run, one commit. */
+export const workOf = ({ spec, status }: Run): Work => {
+  const commitSHA = spec.source?.commitSHA ?? status?.source?.commitSHA;
+  return {
+    source: spec.source
+      ? {
+          ...(spec.source.inline === undefined ? {} : { inline: spec.source.inline }),
+          ...(spec.source.repoURL === undefined ? {} : { repoURL: spec.source.repoURL }),
+          ...(commitSHA === undefined ? {} : { commitSHA }),
+          ...(spec.source.ref === undefined ? {} : { ref: spec.source.ref }),
+        }
+      : undefined,
+    entrypoint: spec.entrypoint ?? (spec.source?.inline === undefined ? undefined : 'script'),
+    args: spec.args ?? [],
+    env: spec.env ?? {},
+  };
+};

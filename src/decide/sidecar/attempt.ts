@@ -27,7 +27,7 @@ export const idOf = (ref: AttemptRef): string => executionId(ref.uid, ref.attemp
 
 /** What is to be executed; kept only until it is in the workspace. */
 export type Work = Readonly<{
-  source: Readonly<{ inline?: string; repoURL?: string; commitSHA?: string }> | undefined;
+  source: Readonly<{ inline?: string; repoURL?: string; commitSHA?: string; ref?: string }> | undefined;
   entrypoint: string | undefined;
   args: ReadonlyArray<string>;
   env: Readonly<Record<string, string>>;
@@ -43,6 +43,8 @@ export type Assignment = Readonly<{
   policy: LifecyclePolicy;
   /** The status as last known to stand in the API. */
   status: RunStatus;
+  /** The commit that was checked out; recorded with the next write of the status. */
+  commitSHA?: string;
 }>;
 
 /** What the Runtime Server is asked to do, once the workspace is ready. Never logged: it holds the Run's env. */
@@ -114,6 +116,7 @@ export type Attempt = Assignment &
 export type AlarmKind =
   /** Still running 50 ms after its start: record it. */
   | 'Running'
+  /** Of the process; before that, of the fetch of its source. */
   | 'Timeout'
   /** It was told to stop and has not. */
   | 'Stop'
@@ -142,8 +145,13 @@ export type Collected = (
 /** What may happen to an attempt. */
 export type AttemptInput =
   | Readonly<{ kind: 'WorkspaceFree' }>
-  | Readonly<{ kind: 'Prepared'; execution: Execution }>
-  | Readonly<{ kind: 'PrepareFailed'; reason: 'PrepareSource' | 'InvalidSpec'; message: string }>
+  | Readonly<{ kind: 'Prepared'; execution: Execution; commitSHA?: string }>
+  | Readonly<{
+      kind: 'PrepareFailed';
+      reason: 'PrepareSource' | 'InvalidSpec';
+      message: string;
+      commitSHA?: string;
+    }>
   | Readonly<{ kind: 'Executed' }>
   | Readonly<{ kind: 'ExecuteRefused'; message: string }>
   /** No answer: it may or may not have been started. */
@@ -166,6 +174,8 @@ export type AttemptInput =
 /** What may be asked for an attempt; each is enacted once and answers with inputs. */
 export type AttemptCommand =
   | Readonly<{ kind: 'Prepare'; assignment: Assignment; work: Work }>
+  /** Break off the fetch of its source; Prepare answers all the same. */
+  | Readonly<{ kind: 'AbortPrepare'; ref: AttemptRef }>
   | Readonly<{ kind: 'Execute'; ref: AttemptRef; execution: Execution }>
   | Readonly<{ kind: 'CancelExecution'; ref: AttemptRef }>
   /** Read the outputs and, unless the attempt was cancelled, store the artifacts. */

@@ -207,7 +207,7 @@ export class Holdings {
             assignment.requests,
           );
     if (why) return [{ kind: 'Refuse', assignment, refusal: why, via }];
-    const commands = this.#keep(id, admitted(assignment, workOf(run), this.#byRun.has(ref.uid)));
+    const commands = this.#keep(id, admitted(assignment, workOf(run), this.#byRun.has(ref.uid), moment));
     return assignment.policy.cancelRequested
       ? [...commands, ...this.#attempt(id, { kind: 'StopAsked', cause: 'Cancelled' }, moment)]
       : commands;

@@ -7,12 +7,14 @@
  */
 import { mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import * as E from 'fp-ts/lib/Either.js';
 
 import { boundedMessage } from '../../decide/lifecycle.js';
 import type { Assignment, AttemptInput, Execution, Work } from '../../decide/sidecar/attempt.js';
 import { entrypointProblem } from '../../decide/sidecar/entrypoint.js';
 import { environmentOf, type Folders, type Places, placesOf } from '../../decide/sidecar/environment.js';
-import { recordAttempt } from './records.js';
+import type { GitSources } from '../git/sources.js';
+import { recordAttempt, reserveAttempt } from './records.js';
 
 /** Where an inline source goes (contract). */
 const SCRIPT = 'script';
@@ -60,29 +62,34 @@ export const prepareWorkspace = async (
   podUid: string,
   assignment: Assignment,
   work: Work,
+  { git, signal }: Readonly<{ git: GitSources; signal: AbortSignal }>,
 ): Promise<Prepared> => {
   const places = placesOf(folders, assignment.ref);
   const problem = work.entrypoint === undefined ? undefined : entrypointProblem(work.entrypoint);
   if (problem) return invalid(problem);
-  if (work.source?.repoURL !== undefined)
-    return {
-      kind: 'PrepareFailed',
-      reason: 'PrepareSource',
-      message: 'Git sources cannot be prepared by this version of runtimed; use source.inline',
-    };
+  const { repoURL } = work.source ?? {};
+  let commit: Readonly<{ commitSHA?: string }> = {};
   try {
-    await recordAttempt(folders, podUid, assignment);
+    await (repoURL === undefined
+      ? recordAttempt(folders, podUid, assignment)
+      : reserveAttempt(folders, assignment.ref));
     const own = makeFresh(places.own).then(() => mkdir(places.artifacts, { mode: 0o770 }));
     await Promise.all([own, makeFresh(places.workspace)]);
     const inline = work.source?.inline;
     if (inline !== undefined)
       await writeFile(join(places.workspace, SCRIPT), inline, { mode: 0o770, flag: 'wx' });
+    if (repoURL !== undefined) {
+      const commitSHA = await git.checkOut({ ...work.source, repoURL }, places.workspace, signal);
+      if (E.isLeft(commitSHA)) return { kind: 'PrepareFailed', ...commitSHA.left };
+      commit = { commitSHA: commitSHA.right };
+      await recordAttempt(folders, podUid, { ...assignment, ...commit });
+    }
     const isWritten = inline !== undefined && work.entrypoint === SCRIPT;
     if (work.entrypoint !== undefined && !isWritten) {
       const missing = await fileProblem(places.workspace, work.entrypoint);
-      if (missing) return invalid(missing);
+      if (missing) return { ...invalid(missing), ...commit };
     }
-    return { kind: 'Prepared', execution: executionOf(assignment, work, places) };
+    return { kind: 'Prepared', execution: executionOf(assignment, work, places), ...commit };
   } catch (cause) {
     return {
       kind: 'PrepareFailed',

@@ -32,7 +32,7 @@ const AttemptRecord = t.intersection([
     policy: Policy,
     status: RunStatus,
   }),
-  t.partial({ timeoutMs: t.number }),
+  t.partial({ timeoutMs: t.number, commitSHA: t.string }),
 ]);
 type AttemptRecord = t.TypeOf<typeof AttemptRecord>;
 
@@ -64,7 +64,7 @@ const EndRecord = t.type({
   record: AttemptRecord,
   event: t.intersection([
     t.type({ kind: t.literal('AttemptEnded'), result: Result, at: Instant, chance: t.number }),
-    t.partial({ startedAt: Instant, log: LogRef }),
+    t.partial({ startedAt: Instant, commitSHA: t.string, log: LogRef }),
   ]),
 });
 type EndRecord = t.TypeOf<typeof EndRecord>;
@@ -83,6 +83,7 @@ const recordOf = (podUid: string, assignment: Assignment): AttemptRecord => ({
   },
   status: assignment.status,
   ...(assignment.timeoutMs === undefined ? {} : { timeoutMs: assignment.timeoutMs }),
+  ...(assignment.commitSHA === undefined ? {} : { commitSHA: assignment.commitSHA }),
 });
 
 const assignmentFrom = ({ podUid: _pod, ...assignment }: AttemptRecord): Assignment => assignment;
@@ -101,6 +102,10 @@ export const createFolders = async ({ work, state }: Folders): Promise<void> => 
   for (const name of ['attempts', 'ends', 'logs'])
     await mkdir(join(state, name), { recursive: true, mode: 0o700 });
 };
+
+/** For an attempt that is far from being executed: as good as torn, so that what is there of it is removed. */
+export const reserveAttempt = (folders: Folders, ref: AttemptRef): Promise<void> =>
+  writeFile(placesOf(folders, ref).record, '', { mode: 0o600 });
 
 /** Before anything else of the attempt exists. */
 export const recordAttempt = (folders: Folders, podUid: string, assignment: Assignment): Promise<void> =>

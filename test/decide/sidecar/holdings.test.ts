@@ -127,6 +127,7 @@ class World {
         return;
       case 'Refuse':
       case 'Note':
+      case 'AbortPrepare':
         return;
       default:
         command satisfies never;

@@ -1,0 +1,208 @@
+/**
+ * What this pod keeps of repositories: one bare repository each, with the commits that were fetched whole.
+ *
+ *     <folder>/mirrors/<hash of URL>/   packs, packed-refs, shallow
+ *     <folder>/fetches/<n>/             one fetch: its HOME and a repository that borrows the mirror's objects
+ *
+ * A fetch writes into a folder of its own and never into a mirror; what it brought is moved in afterwards, packs by
+ * rename, then the note of them. So fetches of one repository do not wait for each other, one that is broken off at any
+ * moment leaves a folder that is removed at the next start, and a mirror needs no lock files.
+ *
+ * Bounded: beyond `cacheBytes` the mirrors that were not used for longest go, but never one in use.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { makeRepository, readCommits, readShallow, writeCommits } from './repository.js';
+
+/** More packs than this slow every command down; such a mirror is begun anew. */
+const MAX_PACKS = 64;
+
+type Mirror = {
+  readonly path: string;
+  readonly hashLength: number;
+  readonly commits: Set<string>;
+  packs: number;
+  bytes: number;
+  users: number;
+};
+
+/** A mirror in use. It is not removed before `release`. */
+export type Lease = Readonly<{
+  /** The bare repository. */
+  path: string;
+  has: (commit: string) => boolean;
+  /** Makes a repository that knows what the mirror has, for a fetch to write into. */
+  prepare: (repository: string) => Promise<void>;
+  /** Moves in what a fetch has brought; `commit` is whole from then on. */
+  adopt: (repository: string, commit: string) => Promise<void>;
+  /** It is damaged: what is in it is fetched anew. */
+  condemn: () => void;
+  release: () => void;
+}>;
+
+const packsOf = async (path: string): Promise<ReadonlyArray<string>> =>
+  (await readdir(join(path, 'objects', 'pack'))).filter((name) =>
+    /^pack-[0-9a-f]+\.(?:pack|idx|rev)$/.test(name),
+  );
+
+const sizeOf = async (path: string): Promise<Readonly<{ packs: number; bytes: number }>> => {
+  const folder = join(path, 'objects', 'pack');
+  const names = await packsOf(path);
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
+  return {
+    packs: names.filter((name) => name.endsWith('.pack')).length,
+    bytes: sizes.reduce((sum, size) => sum + size, 0),
+  };
+};
+
+export class Mirrors {
+  readonly #folder: string;
+  readonly #cacheBytes: number;
+  /** By key, the least recently used first. */
+  readonly #mirrors: Map<string, Mirror>;
+  /** Changes of mirrors, one after the other; all are short. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #next = 0;
+
+  private constructor(folder: string, cacheBytes: number, mirrors: Map<string, Mirror>) {
+    this.#folder = folder;
+    this.#cacheBytes = cacheBytes;
+    this.#mirrors = mirrors;
+  }
+
+  /** Opens the folder, made if need be: rests of fetches go, mirrors that cannot be read go, too. */
+  static async open(folder: string, cacheBytes: number): Promise<Mirrors> {
+    await rm(join(folder, 'fetches'), { recursive: true, force: true });
+    await mkdir(join(folder, 'fetches'), { recursive: true, mode: 0o700 });
+    await mkdir(join(folder, 'mirrors'), { recursive: true, mode: 0o700 });
+    const found: Array<Readonly<{ key: string; mirror: Mirror; usedMs: number }>> = [];
+    for (const key of await readdir(join(folder, 'mirrors'))) {
+      const path = join(folder, 'mirrors', key);
+      try {
+        const commits = await readCommits(path);
+        const [first] = commits;
+        if (first === undefined) throw new Error('nothing whole is in it');
+        const { mtimeMs: usedMs } = await stat(join(path, 'packed-refs'));
+        const mirror: Mirror = {
+          path,
+          hashLength: first.length,
+          commits: new Set(commits),
+          users: 0,
+          ...(await sizeOf(path)),
+        };
+        found.push({ key, mirror, usedMs });
+      } catch {
+        await rm(path, { recursive: true, force: true });
+      }
+    }
+    found.sort((a, b) => a.usedMs - b.usedMs);
+    return new Mirrors(folder, cacheBytes, new Map(found.map(({ key, mirror }) => [key, mirror])));
+  }
+
+  /** A path for one fetch, that nothing else uses. */
+  fetchFolder(): string {
+    this.#next += 1;
+    return join(this.#folder, 'fetches', String(this.#next));
+  }
+
+  /** Bytes of all mirrors. */
+  get bytes(): number {
+    return [...this.#mirrors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Takes the mirror of a repository into use. */
+  lease(url: string, hashLength: number): Lease {
+    const key = createHash('sha256').update(`${hashLength} ${url}`).digest('hex').slice(0, 32);
+    let mirror = this.#mirrors.get(key);
+    if (mirror !== undefined && mirror.users === 0 && mirror.packs > MAX_PACKS) {
+      this.#remove(key, mirror);
+      mirror = undefined;
+    }
+    mirror ??= {
+      path: join(this.#folder, 'mirrors', key),
+      hashLength,
+      commits: new Set(),
+      packs: 0,
+      bytes: 0,
+      users: 0,
+    };
+    // To the end: the most recently used.
+    this.#mirrors.delete(key);
+    this.#mirrors.set(key, mirror);
+    return this.#leaseOf(mirror);
+  }
+
+  #leaseOf(mirror: Mirror): Lease {
+    mirror.users += 1;
+    let isReleased = false;
+    return {
+      path: mirror.path,
+      has: (commit) => mirror.commits.has(commit),
+      prepare: (repository) => this.#inTurn(() => this.#prepare(mirror, repository)),
+      adopt: (repository, commit) => this.#inTurn(() => this.#adopt(mirror, repository, commit)),
+      condemn: () => mirror.commits.clear(),
+      release: () => {
+        if (isReleased) return;
+        isReleased = true;
+        mirror.users -= 1;
+        this.#evict();
+      },
+    };
+  }
+
+  #inTurn<A>(change: () => Promise<A>): Promise<A> {
+    const result = this.#turn.then(change);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #prepare({ path, hashLength, commits }: Mirror, repository: string): Promise<void> {
+    if (commits.size === 0) {
+      await makeRepository(repository, hashLength);
+      return;
+    }
+    await makeRepository(repository, hashLength, join(path, 'objects'));
+    await writeCommits(repository, [...commits], await readShallow(path));
+  }
+
+  async #adopt(mirror: Mirror, repository: string, commit: string): Promise<void> {
+    const { path, hashLength, commits } = mirror;
+    if (commits.size === 0) {
+      await rm(path, { recursive: true, force: true });
+      await makeRepository(path, hashLength);
+    }
+    // The index last: without it a pack is not looked at.
+    const names = [...(await packsOf(repository))].sort(
+      (a, b) => Number(a.endsWith('.idx')) - Number(b.endsWith('.idx')),
+    );
+    for (const name of names)
+      await rename(join(repository, 'objects', 'pack', name), join(path, 'objects', 'pack', name));
+    const shallow = new Set([...(await readShallow(path)), ...(await readShallow(repository))]);
+    await writeCommits(path, [...commits, commit], [...shallow]);
+    commits.add(commit);
+    Object.assign(mirror, await sizeOf(path));
+  }
+
+  #evict(): void {
+    let over = this.bytes - this.#cacheBytes;
+    for (const [key, mirror] of this.#mirrors) {
+      if (mirror.users > 0) continue;
+      if (over <= 0 && mirror.commits.size > 0) continue;
+      over -= mirror.bytes;
+      this.#remove(key, mirror);
+    }
+  }
+
+  /** Out of the way at once, by rename, so that its place is free; the rest takes its time. */
+  #remove(key: string, mirror: Mirror): void {
+    this.#mirrors.delete(key);
+    const rest = this.fetchFolder();
+    this.#inTurn(async () => {
+      await rename(mirror.path, rest);
+    })
+      .then(() => rm(rest, { recursive: true, force: true }))
+      .catch(() => undefined);
+  }
+}
