@@ -2,7 +2,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 import type { OperatorReport } from '../../streams/operator.js';
-import { phaseOf } from '../decide/lifecycle.js';
 import type { World } from '../model/world.js';
 
 /** The registry, and what keeps it. */
@@ -65,7 +64,7 @@ export const controllerMetrics = (): ControllerMetrics => {
     registers,
     collect() {
       this.reset();
-      for (const run of world?.runs.values() ?? []) this.inc({ phase: phaseOf(run.status) });
+      for (const [phase, count] of world?.phases ?? []) this.set({ phase }, count);
     },
   });
   return {

@@ -79,13 +79,16 @@ export type PlacementIndex = Readonly<{
   isWaiting: (key: ObjectKey) => boolean;
   /**
    * Why these Runs wait, youngest first; Runs that do not wait are left out. The youngest wait longest, and writes about
-   * the oldest would only be in the way of their placement. Costs one walk per Runtime concerned.
+   * the oldest would only be in the way of their placement. Costs a walk from the youngest to the oldest that is asked for:
+   * where those are asked for that have just come, however many waited before.
    */
   explain: (keys: Iterable<ObjectKey>) => ReadonlyArray<Wait>;
   /** Why Runs of this Runtime wait in general. */
   poolReason: (runtime: ObjectKey) => WaitReason;
   /** Differs when the reason of a Run that waits for the Runtime may have turned. */
   poolState: (runtime: ObjectKey) => string;
+  /** Whether any Run waits for the Runtime. */
+  hasWaiting: (runtime: ObjectKey) => boolean;
   /** Keys of all Runs waiting for the Runtime. */
   waitingOf: (runtime: ObjectKey) => Iterable<ObjectKey>;
   /** Amounts in use on a pod, assumed ones included. */
@@ -134,6 +137,25 @@ const isUnsatisfiable = (pool: Pool, requests: Amounts): boolean => {
 const isAnywhereFree = (pool: Pool, resource: string, amount: number): boolean => {
   for (const pod of pool.ranks.values()) if (free(pod, resource) >= amount) return true;
   return false;
+};
+
+/** All that wait in the pool, over its shapes. */
+const youngestFirst = function* ({ shapes }: Pool): Generator<Waiting> {
+  const walks = [...shapes.values()].map(({ queue }) => queue.entriesReversed());
+  const heads = walks.map((walk) => walk.next());
+  for (;;) {
+    let youngest: number | undefined;
+    heads.forEach((head, index) => {
+      if (head.done) return;
+      const best = youngest === undefined ? undefined : heads[youngest];
+      if (best === undefined || best.done || byAge(head.value[0], best.value[0]) > 0) youngest = index;
+    });
+    const head = youngest === undefined ? undefined : heads[youngest];
+    const walk = youngest === undefined ? undefined : walks[youngest];
+    if (youngest === undefined || walk === undefined || head === undefined || head.done) return;
+    yield head.value[1];
+    heads[youngest] = walk.next();
+  }
 };
 
 /** Whether the Run may be placed as it stands. A time of retry that has not come keeps it out. */
@@ -439,18 +461,22 @@ export const placementIndex = (): PlacementIndex => {
       const waits: Wait[] = [];
       for (const [runtime, wanted] of byRuntime) {
         const pool = poolOf(runtime);
-        const all = [...pool.shapes.values()].flatMap((shape) => [...shape.queue.values()]);
-        if (pool.shapes.size > 1) all.sort((a, b) => byAge(a.order, b.order));
         const busy = runsOf(pool);
-        all.forEach((entry, ahead) => {
-          if (wanted.has(entry)) waits.push(waitOf(entry.run, pool, busy, ahead));
-        });
+        let ahead = 0;
+        for (const { queue } of pool.shapes.values()) ahead += queue.size;
+        for (const entry of youngestFirst(pool)) {
+          ahead -= 1;
+          if (!wanted.delete(entry)) continue;
+          waits.push(waitOf(entry.run, pool, busy, ahead));
+          if (wanted.size === 0) break;
+        }
       }
-      return waits.reverse();
+      return waits;
     },
     poolReason,
     poolState: (runtime) =>
       [poolReason(runtime), ...(pools.get(runtime)?.capacities.keys() ?? [])].sort().join(' '),
+    hasWaiting: (runtime) => (pools.get(runtime)?.shapes.size ?? 0) > 0,
     waitingOf: (runtime) =>
       [...(pools.get(runtime)?.shapes.values() ?? [])].flatMap((shape) =>
         [...shape.queue.values()].map(({ run }) => run.key),

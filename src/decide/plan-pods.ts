@@ -77,8 +77,8 @@ export const planPods = (view: PodsView, nowMs: number): PodsPlan => {
   const mayCreate = nowMs >= view.createFromMs;
 
   const keepOld = Math.max(0, wanted - current.filter(isReady).length);
-  const retired = leastWorth(old, old.length - keepOld, view);
-  const brokenOld = old.filter((pod) => !isReady(pod) && !retired.includes(pod));
+  const retired = new Set(leastWorth(old, old.length - keepOld, view));
+  const brokenOld = old.filter((pod) => !isReady(pod) && !retired.has(pod));
   const excess = leastWorth(current, current.length - wanted, view);
 
   const drainLimitMs =
@@ -86,9 +86,9 @@ export const planPods = (view: PodsView, nowMs: number): PodsPlan => {
   const settled = (pod: PodRecord): number => toMillis(plusMillis(pod.cordonedSince ?? micros(0), SETTLE_MS));
   const drained = (pod: PodRecord): number =>
     toMillis(plusMillis(pod.cordonedSince ?? micros(0), Math.max(SETTLE_MS, drainLimitMs)));
-  const gone = cordoned.filter((pod) => nowMs >= (busy(pod) === 0 ? settled(pod) : drained(pod)));
+  const gone = new Set(cordoned.filter((pod) => nowMs >= (busy(pod) === 0 ? settled(pod) : drained(pod))));
   const waits = cordoned
-    .filter((pod) => !gone.includes(pod))
+    .filter((pod) => !gone.has(pod))
     .map((pod) => (busy(pod) === 0 ? settled(pod) : drained(pod)));
   if (lacking > 0 && !mayCreate && Number.isFinite(view.createFromMs)) waits.push(view.createFromMs);
 
@@ -100,7 +100,7 @@ export const planPods = (view: PodsView, nowMs: number): PodsPlan => {
     ],
     remove: [
       ...pods.filter((pod) => pod.finished && !pod.terminating).map((pod) => ({ pod, reason: 'Ended' })),
-      ...gone.map((pod) => ({ pod, reason: 'Drained' })),
+      ...[...gone].map((pod) => ({ pod, reason: 'Drained' })),
     ],
     againMs: waits.length > 0 ? Math.min(...waits) : undefined,
   };

@@ -1,8 +1,9 @@
 /**
  * Pods: what must happen so that a Runtime has the pods it wants?
  *
- * Looks at one Runtime (`plan-pods.ts`) whenever its pods, their sessions or the Runtime itself change, and at the times
- * the plan names. A pod that ended as a whole is deleted and replaced, with backoff when that repeats. Nothing is asked
+ * Looks at one Runtime (`plan-pods.ts`) when it changes, after its pods or their sessions have changed, and at the times
+ * the plan names. A look is at all pods of the Runtime, so changes of pods only set its time, to now: those that come
+ * together make one look. A pod that ended as a whole is deleted and replaced, with backoff when that repeats. Nothing is asked
  * for twice while the first answer is not to be seen yet, nor of another pod in its stead.
  */
 import type { Command } from '../model/command.js';
@@ -115,7 +116,7 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
         revision,
         pods: owned,
         expected: expected.get(key)?.size ?? 0,
-        busy: (pod) => world.runsOn(pod.uid).length,
+        busy: (pod) => world.loadOf(pod.uid).runs,
         isReady: (pod) => isServing(world, pod),
         createFromMs: isGranted(runtime) ? (replacing.get(key)?.fromMs ?? 0) : Infinity,
       },
@@ -137,6 +138,12 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
     return [...created.map((name): Command => ({ kind: 'CreatePod', runtime, name, revision })), ...asking];
   };
 
+  /** At the end of this turn, with whatever else has changed until then. */
+  const lookSoon = (key: ObjectKey, nowMs: number): ReadonlyArray<Command> => {
+    again.set(key, earliest(again.get(key), nowMs) ?? nowMs);
+    return [];
+  };
+
   const onChange = (change: WorldChange, nowMs: number): ReadonlyArray<Command> => {
     switch (change.kind) {
       case 'Runtime':
@@ -146,19 +153,19 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
         if (!pod) return [];
         if (change.before && change.before.uid !== change.after?.uid) writes.forget(change.before.uid);
         if (change.after) forgetExpected(change.key);
-        return look(pod.runtime, nowMs);
+        return lookSoon(pod.runtime, nowMs);
       }
       case 'Session': {
         const pod = world.podByUid(change.key);
         if (!pod) return [];
         if (change.after?.healthy) replacing.delete(pod.runtime);
-        return look(pod.runtime, nowMs);
+        return lookSoon(pod.runtime, nowMs);
       }
       case 'Run': {
         // Only a pod that waits to be idle cares for Runs.
         const uid = change.before?.status.assignedPodUID as PodUid | undefined;
         const pod = uid === undefined ? undefined : world.podByUid(uid);
-        return pod?.cordonedSince !== undefined ? look(pod.runtime, nowMs) : [];
+        return pod?.cordonedSince !== undefined ? lookSoon(pod.runtime, nowMs) : [];
       }
       case 'Refused':
         return [];
@@ -180,7 +187,7 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
         }
         forgetExpected(pod);
         failed(command.runtime.key, CREATE, nowMs);
-        return look(command.runtime.key, nowMs);
+        return lookSoon(command.runtime.key, nowMs);
       }
       case 'CordonPod':
       case 'DeletePod': {

@@ -25,6 +25,8 @@ import { earliest, type TimedMachine } from './timed-machine.js';
 
 /** How long changes of pods are gathered, milliseconds. */
 export const SETTLE_MS = 20;
+/** And so much longer per pod wanted, milliseconds: each look is at all of them, and must not be most of the work. */
+const SETTLE_PER_POD_MS = 0.1;
 /** Least time between two writes for the sake of what is allocated, milliseconds. */
 export const ALLOCATED_MS = 1000;
 
@@ -104,7 +106,7 @@ export const statusOf = (
   const capacity = sum(ready.map((pod) => pod.capacity));
   const allocated = {
     ...Object.fromEntries(Object.keys(capacity).map((resource) => [resource, 0])),
-    ...sum(ready.flatMap((pod) => world.runsOn(pod.uid).map((run) => run.requests))),
+    ...sum(ready.map((pod) => world.loadOf(pod.uid).amounts)),
   };
   const claims = {
     Ready: readyClaim(runtime, staying, ready.length, failure),
@@ -142,7 +144,9 @@ export const runtimeStatus = (
   const failures = new Map<ObjectKey, string>();
 
   const lookSoon = (key: ObjectKey | undefined, nowMs: number): void => {
-    if (key !== undefined && soon.get(key) === undefined) soon.set(key, nowMs + SETTLE_MS);
+    if (key === undefined || soon.get(key) !== undefined) return;
+    const wanted = world.runtimes.get(key)?.replicas ?? 0;
+    soon.set(key, nowMs + SETTLE_MS + Math.floor(wanted * SETTLE_PER_POD_MS));
   };
 
   const onChange = (change: WorldChange, nowMs: number): void => {

@@ -13,7 +13,7 @@ import type { Outcome } from '../model/outcome.js';
 import type { RunRecord } from '../model/run-record.js';
 import { micros, toMillis } from '../model/time.js';
 import type { World, WorldChange } from '../model/world.js';
-import { deadlines } from './deadlines.js';
+import { type Deadlines, deadlines } from './deadlines.js';
 import { phaseOf } from './lifecycle.js';
 import { placementIndex, type Slot } from './placement.js';
 import { earliest, type TimedMachine } from './timed-machine.js';
@@ -54,11 +54,13 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
   const index = placementIndex();
   const returning = deadlines<ObjectKey>();
   const explaining = deadlines<ObjectKey>();
+  /** Runtimes whose waiting Runs are to be told a new reason. */
+  const turned = deadlines<ObjectKey>();
   const poolStates = new Map<ObjectKey, string>();
 
-  const explainLater = (key: ObjectKey, nowMs: number): void => {
-    if (explaining.get(key) === undefined)
-      explaining.set(key, Math.ceil((nowMs + EXPLAIN_AFTER_MS) / EXPLAIN_AFTER_MS) * EXPLAIN_AFTER_MS);
+  const inNextBatch = (queue: Deadlines<ObjectKey>, key: ObjectKey, nowMs: number): void => {
+    if (queue.get(key) === undefined)
+      queue.set(key, Math.ceil((nowMs + EXPLAIN_AFTER_MS) / EXPLAIN_AFTER_MS) * EXPLAIN_AFTER_MS);
   };
 
   const onRun = (key: ObjectKey, run: RunRecord | undefined, nowMs: number): void => {
@@ -69,16 +71,28 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
       returning.set(key, dueMs);
     else returning.remove(key);
     if (!run || !index.isWaiting(key)) explaining.remove(key);
-    else if (writtenReason(run) !== index.poolReason(run.runtime)) explainLater(key, nowMs);
+    else if (writtenReason(run) !== index.poolReason(run.runtime)) inNextBatch(explaining, key, nowMs);
   };
 
-  /** When the pool's state turns, everyone who was told an old reason is told the new. */
+  /**
+   * When the pool's state turns, everyone who was told an old reason is told the new: with the next batch, so that a
+   * state that comes and goes costs nobody anything.
+   */
   const onPool = (runtime: ObjectKey, nowMs: number): void => {
     const state = index.poolState(runtime);
-    if (poolStates.get(runtime) === state) return;
-    poolStates.set(runtime, state);
-    for (const key of index.waitingOf(runtime)) explainLater(key, nowMs);
+    if (poolStates.get(runtime) !== state && index.hasWaiting(runtime))
+      return inNextBatch(turned, runtime, nowMs);
+    turned.remove(runtime);
+    if (world.runtimes.has(runtime)) poolStates.set(runtime, state);
+    else poolStates.delete(runtime);
   };
+
+  const takeTurned = (nowMs: number): ReadonlyArray<ObjectKey> =>
+    turned.takeDue(nowMs).flatMap((runtime) => {
+      if (world.runtimes.has(runtime)) poolStates.set(runtime, index.poolState(runtime));
+      else poolStates.delete(runtime);
+      return [...index.waitingOf(runtime)];
+    });
 
   const onPod = (uid: PodUid, runtime: ObjectKey | undefined, nowMs: number): void => {
     index.setPod(uid, slotOf(world, uid));
@@ -94,7 +108,6 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
         if (change.before?.uid !== change.after?.uid)
           for (const { uid } of world.podsOf(change.key)) index.setPod(uid, slotOf(world, uid));
         onPool(change.key, nowMs);
-        if (change.after === undefined) poolStates.delete(change.key);
         return;
       case 'Pod':
         if (change.before && change.before.uid !== change.after?.uid)
@@ -134,7 +147,7 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
 
   const explained = (nowMs: number): ReadonlyArray<Command> =>
     index
-      .explain(explaining.takeDue(nowMs))
+      .explain([...explaining.takeDue(nowMs), ...takeTurned(nowMs)])
       .filter(({ run, reason }) => writtenReason(run) !== reason)
       .map(({ run, reason, message }) => ({
         kind: 'AdvanceRun',
@@ -148,7 +161,7 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
       else onOutcome(input.outcome, nowMs);
       return placed(nowMs);
     },
-    dueMs: () => earliest(returning.nextMs(), explaining.nextMs()),
+    dueMs: () => earliest(returning.nextMs(), explaining.nextMs(), turned.nextMs()),
     wake: (nowMs) => {
       for (const key of returning.takeDue(nowMs)) onRun(key, world.runs.get(key), nowMs);
       return [...placed(nowMs), ...explained(nowMs)];

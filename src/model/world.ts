@@ -4,6 +4,7 @@
  */
 import type { ObjectKey, PodUid, RunUid } from './ids.js';
 import type { PodRecord } from './pod.js';
+import type { Amounts, Phase } from './run.js';
 import type { RunRecord } from './run-record.js';
 import type { RuntimeRecord } from './runtime-record.js';
 import type { Session } from './session.js';
@@ -18,7 +19,14 @@ export type World = Readonly<{
   podsOf: (runtime: ObjectKey) => ReadonlyArray<PodRecord>;
   /** Scheduled and Running Runs assigned to the pod. */
   runsOn: (uid: PodUid) => ReadonlyArray<RunRecord>;
+  /** What these ask for in all, and how many they are; kept up to date, so that nobody adds them up. */
+  loadOf: (uid: PodUid) => PodLoad;
+  /** How many Runs there are in each phase that any is in. */
+  phases: ReadonlyMap<Phase, number>;
 }>;
+
+/** What is assigned to a pod. */
+export type PodLoad = Readonly<{ runs: number; amounts: Amounts }>;
 
 /** One object, or one session, as it was and as it is. */
 export type WorldChange =

@@ -7,12 +7,15 @@
  *
  * Versions are compared as whole numbers, which Kubernetes guarantees for its own storage (KEP-5504).
  */
+
+import { phaseOf } from '../../src/decide/lifecycle.js';
 import { type ObjectKey, objectKey, type PodUid } from '../../src/model/ids.js';
 import type { PodRecord } from '../../src/model/pod.js';
+import type { Phase } from '../../src/model/run.js';
 import type { RunRecord } from '../../src/model/run-record.js';
 import type { RuntimeRecord } from '../../src/model/runtime-record.js';
 import type { Session, SessionEvent } from '../../src/model/session.js';
-import type { World, WorldChange } from '../../src/model/world.js';
+import type { PodLoad, World, WorldChange } from '../../src/model/world.js';
 
 /** What may be put into the world. */
 export type WorldInput =
@@ -64,6 +67,39 @@ const index = <K, V>() => {
   };
 };
 
+/** A count of each key that forgets keys at 0. */
+const tally = <K>() => {
+  const counts = new Map<K, number>();
+  return {
+    counts,
+    add: (key: K, by: number): void => {
+      const count = (counts.get(key) ?? 0) + by;
+      if (count === 0) counts.delete(key);
+      else counts.set(key, count);
+    },
+  };
+};
+
+const NO_LOAD: PodLoad = { runs: 0, amounts: {} };
+
+/** Runs and their amounts, summed by pod. */
+const loads = () => {
+  const sums = new Map<PodUid, { runs: number; readonly amounts: Record<string, number> }>();
+  return {
+    of: (uid: PodUid): PodLoad => sums.get(uid) ?? NO_LOAD,
+    add: (run: RunRecord | undefined, sign: 1 | -1): void => {
+      const uid = assignedTo(run);
+      if (run === undefined || uid === undefined) return;
+      const sum = sums.get(uid) ?? { runs: 0, amounts: {} };
+      sum.runs += sign;
+      for (const [resource, amount] of Object.entries(run.requests))
+        sum.amounts[resource] = (sum.amounts[resource] ?? 0) + sign * amount;
+      if (sum.runs === 0) sums.delete(uid);
+      else sums.set(uid, sum);
+    },
+  };
+};
+
 /** An empty cache. */
 export const worldStore = (): WorldStore => {
   const runs = new Map<ObjectKey, RunRecord>();
@@ -73,6 +109,8 @@ export const worldStore = (): WorldStore => {
   const podKeys = new Map<PodUid, ObjectKey>();
   const podsByRuntime = index<ObjectKey, ObjectKey>();
   const runsByPod = index<PodUid, ObjectKey>();
+  const load = loads();
+  const phases = tally<Phase>();
 
   const present = <V>(keys: Iterable<ObjectKey>, from: ReadonlyMap<ObjectKey, V>): ReadonlyArray<V> =>
     [...keys].flatMap((key) => from.get(key) ?? []);
@@ -88,6 +126,8 @@ export const worldStore = (): WorldStore => {
     },
     podsOf: (runtime) => present(podsByRuntime.of(runtime), pods),
     runsOn: (uid) => present(runsByPod.of(uid), runs),
+    loadOf: load.of,
+    phases: phases.counts,
   };
 
   /** Puts or removes; returns what was there, or 'stale' when the object is no news. */
@@ -110,6 +150,10 @@ export const worldStore = (): WorldStore => {
     const before = swap(runs, key, after);
     if (before === 'stale') return undefined;
     runsByPod.move(key, assignedTo(before), assignedTo(after));
+    load.add(before, -1);
+    load.add(after, 1);
+    if (before) phases.add(phaseOf(before.status), -1);
+    if (after) phases.add(phaseOf(after.status), 1);
     return { kind: 'Run', key, before, after };
   };
 

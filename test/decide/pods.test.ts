@@ -28,7 +28,11 @@ const setUp = (runtime: RuntimeRecord = aRuntime()) => {
     return seed / 2_147_483_647;
   };
   const machine = pods(w.world, { revisionOf: () => 'r1', random });
-  const commands = (news: News, nowMs = 0) => [...machine.apply(news, nowMs)];
+  /** With what is due at once: changes of pods that come together make one look. */
+  const commands = (news: News, nowMs = 0) => [
+    ...machine.apply(news, nowMs),
+    ...((machine.dueMs?.() ?? Infinity) <= nowMs ? (machine.wake?.(nowMs) ?? []) : []),
+  ];
   const apply = (news: News, nowMs = 0) => allTold(commands(news, nowMs));
   const wake = (nowMs: number) => allTold(machine.wake?.(nowMs) ?? []);
   const seen = (nowMs = 0) => commands(changed(w.runtime(runtime)), nowMs);

@@ -71,23 +71,39 @@ export const keepNamespaces = (
     const head = store.head(namespaces, undefined, namespace);
     if (done === true && head !== undefined) store.remove(namespaces, head.object);
   };
+  const emptying = new Set<string>();
+  let turn: NodeJS.Immediate | undefined;
+  /** Once for all that happens in this turn: a look is at everything in the namespace. */
+  const emptySoon = (namespace: string): void => {
+    emptying.add(namespace);
+    turn ??= setImmediate(() => {
+      turn = undefined;
+      const namespaces = [...emptying];
+      emptying.clear();
+      for (const name of namespaces) if (isTerminating(name)) empty(name);
+    });
+  };
   const look = (object: KubeObject): void => {
     const name = object.metadata.name ?? '';
     if (object.metadata.deletionTimestamp === undefined) furnish(name);
     else empty(name);
   };
   for (const { object } of [...store.list(namespaces)]) look(object);
-  return store.subscribeAll(({ type, entry }) => {
+  const unsubscribe = store.subscribeAll(({ type, entry }) => {
     if (entry.resource === namespaces) {
       if (type !== 'DELETED') look(entry.object);
       return;
     }
     const { namespace } = entry.object.metadata;
-    if (namespace !== undefined && isTerminating(namespace) && type === 'DELETED') empty(namespace);
+    if (namespace !== undefined && isTerminating(namespace) && type === 'DELETED') emptySoon(namespace);
     else if (namespace !== undefined && type === 'DELETED' && isFurniture(entry.resource, entry.object))
       furnish(namespace);
-    else if (namespace !== undefined && type === 'ADDED' && isTerminating(namespace)) empty(namespace);
+    else if (namespace !== undefined && type === 'ADDED' && isTerminating(namespace)) emptySoon(namespace);
   });
+  return () => {
+    clearImmediate(turn);
+    unsubscribe();
+  };
 };
 
 const isFurniture = (storage: string, { metadata }: KubeObject): boolean =>

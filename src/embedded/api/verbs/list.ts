@@ -19,27 +19,41 @@ const maxMoments = 64;
 const momentMs = 5 * 60 * 1000;
 
 type Moment = Readonly<{ revision: number; tree: Tree; untilMs: number }>;
-type Token = Readonly<{ revision: number; after: string }>;
+/** `left`: objects after this page, where that is known. */
+type Token = Readonly<{ revision: number; after: string; left: number | undefined }>;
 
 const encodeToken = (token: Token): string =>
-  Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: token.revision, start: token.after })).toString(
-    'base64url',
-  );
+  Buffer.from(
+    JSON.stringify({ v: 'meta.k8s.io/v1', rv: token.revision, start: token.after, left: token.left }),
+  ).toString('base64url');
 
 const decodeToken = (text: string): Token => {
   try {
-    const { rv, start } = JSON.parse(Buffer.from(text, 'base64url').toString()) as {
+    const { rv, start, left } = JSON.parse(Buffer.from(text, 'base64url').toString()) as {
       rv?: unknown;
       start?: unknown;
+      left?: unknown;
     };
-    if (typeof rv === 'number' && typeof start === 'string') return { revision: rv, after: start };
+    if (typeof rv === 'number' && typeof start === 'string')
+      return { revision: rv, after: start, left: typeof left === 'number' ? left : undefined };
   } catch {
     // Reported below.
   }
   throw badRequest('continue key is not valid: the token was not made by this server');
 };
 
-/** Lists pages of collections; it remembers the moments that pages in progress belong to. */
+/** How many keys begin so. Counted once for a list, on its first page; at once where all of them do. */
+const countOf = (tree: Tree, prefix: string): number => {
+  if (tree.minKey()?.startsWith(prefix) && tree.maxKey()?.startsWith(prefix)) return tree.size;
+  let count = 0;
+  for (const key of tree.keys(prefix)) {
+    if (!key.startsWith(prefix)) break;
+    count += 1;
+  }
+  return count;
+};
+
+/** Lists pages of collections, each at the cost of its own length; it remembers the moments that pages in progress belong to. */
 export class Lister {
   readonly #moments = new Map<string, Moment>();
 
@@ -57,19 +71,21 @@ export class Lister {
     const prefix = selection.namespace === '' ? '' : `${selection.namespace}/`;
     const entries: Entry[] = [];
     let last = '';
-    let remaining = 0;
+    let isWhole = true;
     for (const [key, entry] of tree.entries(token === undefined ? prefix : token.after)) {
       if (!key.startsWith(prefix)) break;
       if (token !== undefined && key <= token.after) continue;
       if (!selection.includes(entry.object)) continue;
       if (limit > 0 && entries.length === limit) {
-        remaining += 1;
-        continue;
+        isWhole = false;
+        break;
       }
       entries.push(entry);
       last = key;
     }
-    if (remaining === 0) return { revision, entries };
+    if (isWhole) return { revision, entries };
+    const before = token === undefined ? (selection.isAll ? countOf(tree, prefix) : undefined) : token.left;
+    const left = before === undefined ? undefined : before - entries.length;
     this.#keep(
       `${type.storage}@${revision}`,
       { tree, revision, untilMs: backend.nowMs() + momentMs },
@@ -78,8 +94,8 @@ export class Lister {
     return {
       revision,
       entries,
-      next: encodeToken({ revision, after: last }),
-      ...(selection.isAll ? { remaining } : {}),
+      next: encodeToken({ revision, after: last, left }),
+      ...(left === undefined ? {} : { remaining: left }),
     };
   }
 

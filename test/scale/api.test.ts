@@ -1,0 +1,177 @@
+/**
+ * What the embedded API server does for one request or change does not grow with what it holds. Counted in steps of
+ * the code, so it holds on any machine.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+
+import { ownCall } from '../../src/embedded/api/bootstrap/bootstrap.js';
+import { expireEvents } from '../../src/embedded/api/controllers/event-expiry.js';
+import { collectGarbage } from '../../src/embedded/api/controllers/garbage.js';
+import { keepNamespaces } from '../../src/embedded/api/controllers/namespaces.js';
+import type { KubeObject } from '../../src/embedded/api/object.js';
+import { builtinResourceTypes } from '../../src/embedded/api/resources/builtins.js';
+import { Registry } from '../../src/embedded/api/resources/registry.js';
+import { Store } from '../../src/embedded/api/store/store.js';
+import type { Call } from '../../src/embedded/api/verbs/call.js';
+import { Lister } from '../../src/embedded/api/verbs/list.js';
+import { canCountWork, countWork } from '../support/work.js';
+
+const SMALL = 500;
+const LARGE = 8_000;
+const HOUR_MS = 3_600_000;
+
+const registry = new Registry(builtinResourceTypes);
+
+const named = (kind: string, namespace: string, name: string, rest: object = {}): KubeObject => ({
+  apiVersion: 'v1',
+  kind,
+  metadata: {
+    namespace,
+    name,
+    uid: `uid-${namespace}-${name}`,
+    creationTimestamp: new Date(0).toISOString(),
+  },
+  ...rest,
+});
+
+describe('work of the API server', function () {
+  this.timeout(60_000);
+  const folders: string[] = [];
+  const stores: Store[] = [];
+
+  before(function () {
+    if (!canCountWork) this.skip();
+  });
+  afterEach(async () => {
+    await Promise.all(stores.splice(0).map((store) => store.close()));
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** A store with so many ConfigMaps in each of two namespaces. */
+  const filled = async (n: number): Promise<Store> => {
+    const folder = mkdtempSync(join(tmpdir(), 'kruntimes-scale-'));
+    folders.push(folder);
+    const store = await Store.open({ folder });
+    stores.push(store);
+    for (const namespace of ['a', 'b'])
+      for (let i = 0; i < n; i += 1)
+        store.put('/configmaps', named('ConfigMap', namespace, `c-${String(i).padStart(6, '0')}`));
+    await store.durable();
+    return store;
+  };
+  const listing = (store: Store, namespace: string, query: Readonly<Record<string, string>>): Call => {
+    const type = registry.ofStorage('/configmaps');
+    if (type === undefined) throw new Error('no ConfigMaps');
+    const backend = { store, registry, nowMs: () => 0 };
+    return { ...ownCall(backend, type, namespace, '', 'list'), query: new URLSearchParams(query) };
+  };
+
+  it('a page costs by its length, and says all the same how many are left', async () => {
+    const cost = async (n: number): Promise<number> => {
+      const store = await filled(n);
+      const lister = new Lister();
+      const first = lister.list(listing(store, 'a', { limit: '100' }));
+      expect(first.remaining).to.equal(n - 100);
+      let second = first;
+      const steps = countWork(() => {
+        second = lister.list(listing(store, 'a', { limit: '100', continue: first.next ?? '' }));
+      });
+      expect(second.entries[0]?.object.metadata.name).to.equal('c-000100');
+      expect(second.remaining).to.equal(n - 200);
+      return steps;
+    };
+    const small = await cost(SMALL);
+    expect(await cost(LARGE), `${small} steps among ${SMALL}`).to.be.below(small * 1.5);
+  });
+
+  it('the first page of everything does not count what it does not show', async () => {
+    const cost = async (n: number): Promise<number> => {
+      const call = listing(await filled(n), '', { limit: '1' });
+      return countWork(() => expect(new Lister().list(call).remaining).to.equal(2 * n - 1));
+    };
+    const small = await cost(SMALL);
+    expect(await cost(LARGE), `${small} steps among ${SMALL}`).to.be.below(small * 1.5);
+  });
+
+  it('a write costs the same whatever else is stored, its controllers included', async () => {
+    const cost = async (n: number): Promise<number> => {
+      const store = await filled(n);
+      const stops = [
+        keepNamespaces(
+          store,
+          registry,
+          '',
+          () => 0,
+          () => undefined,
+        ),
+        collectGarbage(store, registry, () => undefined),
+        expireEvents(store, () => 0),
+      ];
+      // The last of a turn is applied when it is on disk: counted in the listener's turn.
+      let steps = 0;
+      const before = store.revision;
+      store.put('/configmaps', named('ConfigMap', 'a', 'another'));
+      steps += countWork(() => store.put('/configmaps', named('ConfigMap', 'a', 'c-000007')));
+      await store.durable();
+      expect(store.revision).to.equal(before + 2);
+      for (const stop of stops) stop();
+      return steps;
+    };
+    const small = await cost(SMALL);
+    expect(await cost(LARGE), `${small} steps among ${SMALL}`).to.be.below(small * 1.5);
+  });
+
+  it('a look for old Events costs nothing for the young ones, and finds the old one', async () => {
+    const store = await filled(0);
+    let nowMs = 0;
+    const stop = expireEvents(store, () => nowMs);
+    const event = (name: string, seenMs: number): KubeObject =>
+      named('Event', 'a', name, { lastTimestamp: new Date(seenMs).toISOString() });
+    store.put('events', event('old', 0));
+    for (let i = 0; i < 2_000; i += 1) store.put('events', event(`young-${i}`, 10 * HOUR_MS));
+    await store.durable();
+    stop();
+    nowMs = 2 * HOUR_MS;
+    // A start is a look, too.
+    expireEvents(store, () => nowMs)();
+    await store.durable();
+    expect(store.get('events', 'a', 'old')).to.equal(undefined);
+    expect(store.count('events')).to.equal(2_000);
+  });
+
+  it('a namespace of any size is emptied in a few looks', async () => {
+    const cost = async (n: number): Promise<number> => {
+      const store = await filled(n);
+      store.put('/namespaces', {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name: 'a', uid: 'uid-a', deletionTimestamp: new Date(0).toISOString() },
+      });
+      await store.durable();
+      let looks = 0;
+      const list = store.list.bind(store);
+      store.list = (resource, namespace) => {
+        if (resource === '/configmaps') looks += 1;
+        return list(resource, namespace);
+      };
+      const stop = keepNamespaces(
+        store,
+        registry,
+        '',
+        () => 0,
+        (storage, object) => store.remove(storage, object),
+      );
+      while (store.get('/namespaces', undefined, 'a') !== undefined) {
+        await store.durable();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      stop();
+      expect(store.count('/configmaps')).to.equal(n);
+      return looks;
+    };
+    expect(await cost(LARGE)).to.equal(await cost(SMALL));
+  });
+});
