@@ -136,6 +136,38 @@ describe('logs', function () {
     expect(code).to.equal(0);
   });
 
+  it('are followed without a gap or a repeat while runtimed and the API server are killed', async () => {
+    const lines = 400;
+    await plane.create('followed', {
+      source: { inline: `for i in $(seq ${lines}); do echo "line $i"; read -t 0.01 <> <(:); done` },
+    });
+    await plane.whenRun('followed', ({ status }) => status?.phase === 'Running');
+    const child = spawn(
+      process.execPath,
+      ['dist/krt.js', '--kubeconfig', plane.kubeconfig, 'logs', '-f', 'followed'],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    children.add(child);
+    let out = '';
+    const kills = ['runtimed.js', 'apiserver.js', 'runtimed.js'];
+    const killed: string[] = [];
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString();
+      const program = kills[0];
+      if (program === undefined || out.split('\n').length < 100 * (killed.length + 1)) return;
+      kills.shift();
+      killed.push(program);
+      for (const pid of plane.pidsOf(program)) process.kill(pid, 'SIGKILL');
+    });
+    await once(child, 'close');
+    children.delete(child);
+    expect(killed).to.have.length(3);
+    expect(out).to.equal(Array.from({ length: lines }, (_, i) => `line ${i + 1}\n`).join(''));
+    expect((await krt('logs', 'followed')).out.toString()).to.equal(out);
+  });
+
   it('say what the status says of them', async () => {
     const refOf = ({ status }: Run) => status?.logRef;
     const [silent, failed] = await Promise.all(

@@ -14,6 +14,7 @@ import type { Effect, ListPage, ObjectRef, Selection, WatchFrame } from '../../p
 import { failureOf } from '../failure.js';
 import type { Api, Table, Watched } from './api.js';
 import { decodeTable, TABLE_ACCEPT } from './table.js';
+import { throughSocket } from './through-socket.js';
 import { IDLE_MS, type Source, WATCH_SECONDS, watchObjects } from './watch-objects.js';
 
 /** Objects per page: few round trips, and no answer that takes a server long. */
@@ -173,7 +174,7 @@ export const kubeApi = (kube: KubeClient, log?: RequestLog): Api => {
           `GET ${paths.objectPath(pods, pod, 'portforward')}?ports=${port}`,
           forwardPort(kube, pod, port),
         ),
-      ),
+      ).then(throughSocket),
     podLog: (pod, options, chunk) => {
       const path = paths.objectPath(pods, pod, 'log');
       log?.(`GET ${paths.withQuery(path, options)}`);
