@@ -121,6 +121,10 @@ describe('logs', function () {
     for (const [name, text] of live) expect(await ask(name), `${name}, pod gone`).to.equal(text);
     expect(textOf(await krt('logs', 'retried', '--attempt', '1'))).to.equal('attempt 1\n|');
     expect(textOf(await krt('logs', 'retried'))).to.equal('attempt 2\n|');
+    expect(textOf(await krt('logs', 'retried', '--attempt', 'all'))).to.equal('attempt 1\nattempt 2\n|');
+    expect(textOf(await krt('logs', 'retried', '--attempt', 'all', '-f', '--timestamps'))).to.match(
+      /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z attempt [12]\n){2}\|$/,
+    );
     expect(textOf(await krt('logs', 'succeeded', '--tail', '1'))).to.equal('end|');
     expect(textOf(await krt('logs', 'failed', '--stream', 'stderr'))).to.equal('|err\n');
   });

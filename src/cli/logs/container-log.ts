@@ -11,13 +11,22 @@ import { Failure } from '../failure.js';
 import { LogError, type LogLine, type LogRequest, type ReadLog } from './log-read.js';
 
 /** A line of a Run in runtimed's own log (contract, "Logs"). */
-const LogRecord = t.type({
-  run_uid: t.string,
-  attempt: t.number,
-  stream: t.string,
-  seq: t.number,
-  message: t.string,
-});
+const LogRecord = t.intersection([
+  t.type({
+    run_uid: t.string,
+    attempt: t.number,
+    stream: t.string,
+    seq: t.number,
+    message: t.string,
+  }),
+  t.partial({
+    time: t.string,
+    /** The line where it is not UTF-8. */
+    base64: t.string,
+    partial: t.boolean,
+    dropped_bytes: t.number,
+  }),
+]);
 
 /** The line of the attempt asked for in one line of the container's log, if it is one. */
 export const pick = (text: string, request: LogRequest): LogLine | undefined => {
@@ -31,10 +40,17 @@ export const pick = (text: string, request: LogRequest): LogLine | undefined => 
   }
   const decoded = LogRecord.decode(parsed);
   if (E.isLeft(decoded)) return undefined;
-  const { run_uid, attempt, stream, seq, message } = decoded.right;
+  const { run_uid, attempt, stream, seq, message, base64, partial, dropped_bytes, time } = decoded.right;
   if (run_uid !== request.runUid || attempt !== request.attempt || seq <= request.afterSeq) return undefined;
   if (request.stream !== '' && stream !== request.stream) return undefined;
-  return { seq, stream, bytes: Buffer.from(message), isWhole: true, droppedBytes: 0 };
+  return {
+    seq,
+    timeMicros: (Date.parse(time ?? '') || 0) * 1000,
+    stream,
+    bytes: base64 === undefined ? Buffer.from(message) : Buffer.from(base64, 'base64'),
+    isWhole: partial !== true,
+    droppedBytes: dropped_bytes ?? 0,
+  };
 };
 
 /** Calls back for each line, the last one without a newline left out: it is still being written. */

@@ -41,8 +41,9 @@ const framed = (message: Uint8Array): Buffer => {
 };
 
 const linesOf = (bytes: Buffer): ReadonlyArray<LogLine> =>
-  ReadResponse.decode(bytes).records.map(({ seq, stream, line, partial, droppedBytes }) => ({
+  ReadResponse.decode(bytes).records.map(({ seq, timeMicros, stream, line, partial, droppedBytes }) => ({
     seq,
+    timeMicros,
     stream,
     bytes: line,
     isWhole: !partial,

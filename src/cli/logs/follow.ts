@@ -29,6 +29,7 @@ export type FollowOptions = Readonly<{
   stream: LogRequest['stream'];
   /** Of the first attempt that is read; 0 for all. */
   tail: number;
+  timestamps: boolean;
 }>;
 
 /** Everything of every attempt. */
@@ -37,6 +38,7 @@ export const ALL: Omit<FollowOptions, 'toErr'> = {
   toAttempt: Number.POSITIVE_INFINITY,
   stream: '',
   tail: 0,
+  timestamps: false,
 };
 
 export type FollowDeps = Pick<OpenCluster, 'api' | 'namespace'> &
@@ -59,10 +61,10 @@ const isOver = (run: Run, attempt: number): boolean =>
   phaseOf(run) === 'Pending';
 
 export const followLogs = (
-  { toErr, fromAttempt, toAttempt, stream, tail }: FollowOptions,
+  { toErr, fromAttempt, toAttempt, stream, tail, timestamps }: FollowOptions,
   { api, namespace, terminal }: FollowDeps,
 ): LogFollower => {
-  const print = linePrinter(terminal, toErr);
+  const print = linePrinter(terminal, { toErr, timestamps });
   const ends = new Map<number, ReturnType<typeof latch>>();
   let chain: Promise<void> = Promise.resolve();
   let stopReading: () => void = () => undefined;

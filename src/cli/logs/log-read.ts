@@ -19,6 +19,8 @@ export type LogRequest = Readonly<{
 /** One line, or a gap of bytes that were dropped. */
 export type LogLine = Readonly<{
   seq: number;
+  /** Microseconds since the epoch; 0 where it is not known. */
+  timeMicros: number;
   stream: string;
   bytes: Uint8Array;
   /** A newline ended it. */

@@ -56,7 +56,11 @@ export const runCommands = (dispatch: Dispatch): ReadonlyArray<Command> =>
       .argument('[name]')
       .option('-f, --follow', 'go on until the Run ends')
       .option('--tail <n>', 'only the last n lines')
-      .option('--attempt <n>', 'of this attempt (default: the last one)')
+      .option(
+        '--attempt <n|all>',
+        'of this attempt, or of all of them one after the other (default: the last one)',
+      )
+      .option('--timestamps', 'begin each line with when it was written')
       .option('--stream <name>', 'only stdout or only stderr'),
     verb(
       'wait',

@@ -7,7 +7,7 @@ import { Failure, usage } from '../failure.js';
 import { globalFlags } from '../global-flags.js';
 import { countFlag, type Input, isOn, textFlag } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
-import { startedAttempts } from '../logs/attempts.js';
+import { type AttemptPlace, startedAttempts } from '../logs/attempts.js';
 import { followLogs } from '../logs/follow.js';
 import { LogError, type LogRequest } from '../logs/log-read.js';
 import { linePrinter } from '../logs/print-line.js';
@@ -21,7 +21,9 @@ export type LogsOptions = Readonly<{
   follow: boolean;
   /** 0: all. */
   tail: number;
-  attempt: number | undefined;
+  /** Undefined: the last one, and those that follow it. */
+  attempt: number | 'all' | undefined;
+  timestamps: boolean;
   stream: LogRequest['stream'];
 }>;
 
@@ -32,11 +34,15 @@ export const parse = (input: Input): LogsOptions => {
     throw usage(`--stream ${stream} is neither stdout nor stderr`);
   if (textFlag(input, 'output') !== undefined)
     throw usage('-o does not go with krt logs: a log is printed as it was written');
+  const tail = countFlag(input, 'tail', '--tail', 1) ?? 0;
+  const isAll = textFlag(input, 'attempt') === 'all';
+  if (isAll && tail > 0) throw usage('--tail does not go with --attempt all: name one attempt');
   return {
     name: oneRun(input),
     follow: isOn(input, 'follow'),
-    tail: countFlag(input, 'tail', '--tail', 1) ?? 0,
-    attempt: countFlag(input, 'attempt', '--attempt', 1),
+    tail,
+    attempt: isAll ? 'all' : countFlag(input, 'attempt', '--attempt', 1),
+    timestamps: isOn(input, 'timestamps'),
     stream,
   };
 };
@@ -46,7 +52,7 @@ export type LogsDeps = OpenCluster & Pick<Krt, 'terminal'>;
 const noLogYet = (run: Run, { name, attempt }: LogsOptions, namespace: string): Failure => {
   const of = `run ${namespace}/${name}`;
   const attempts = startedAttempts(run).map((place) => place.attempt);
-  if (attempt !== undefined && attempts.length > 0)
+  if (typeof attempt === 'number' && attempts.length > 0)
     return new Failure('NotFound', `${of} has no attempt ${attempt} with a log`, {
       hint: `there is ${attempts.join(', ')}`,
     });
@@ -58,14 +64,21 @@ const noLogYet = (run: Run, { name, attempt }: LogsOptions, namespace: string): 
   );
 };
 
-const readOnce = async (options: LogsOptions, { api, namespace, terminal }: LogsDeps): Promise<number> => {
-  const { name, attempt, tail, stream } = options;
-  const run = readRun(await api.get(runs, { namespace, name }), name);
+/** The attempts that are asked for. */
+const wantedPlaces = (run: Run, { attempt }: LogsOptions): ReadonlyArray<AttemptPlace> => {
   const places = startedAttempts(run);
-  const place = attempt === undefined ? places.at(-1) : places.find((each) => each.attempt === attempt);
-  if (!place) throw noLogYet(run, options, namespace);
-  const { pod, podUid = '', log } = place;
-  const request = { namespace, pod, podUid, log, runUid: run.metadata.uid, attempt: place.attempt };
+  if (attempt === 'all') return places;
+  return attempt === undefined ? places.slice(-1) : places.filter((place) => place.attempt === attempt);
+};
+
+/** Prints the log of one attempt. Errors: why it cannot be had. */
+const readPlace = async (
+  run: Run,
+  { attempt, pod, podUid = '', log }: AttemptPlace,
+  { tail, stream, timestamps }: LogsOptions,
+  { api, namespace, terminal }: LogsDeps,
+): Promise<void> => {
+  const request = { namespace, pod, podUid, log, runUid: run.metadata.uid, attempt };
   try {
     await readAttempt(
       api,
@@ -74,11 +87,10 @@ const readOnce = async (options: LogsOptions, { api, namespace, terminal }: Logs
         otherPods: () => podsWithStore(api, namespace, run),
       },
       {
-        line: linePrinter(terminal, false),
-        note: (text) => terminal.err(`krt: log of attempt ${place.attempt}: ${text}\n`),
+        line: linePrinter(terminal, { toErr: false, timestamps }),
+        note: (text) => terminal.err(`krt: log of attempt ${attempt}: ${text}\n`),
       },
     ).done;
-    return 0;
   } catch (error) {
     const trouble = error instanceof LogError ? error.trouble : 'Lost';
     throw new Failure(
@@ -87,20 +99,40 @@ const readOnce = async (options: LogsOptions, { api, namespace, terminal }: Logs
         : trouble === 'Forbidden'
           ? 'NoAccess'
           : 'Error',
-      missingLog(error, place.attempt, place.pod),
+      missingLog(error, attempt, pod),
       { cause: error },
     );
   }
 };
 
+/** A log that cannot be had does not keep the others back; the last of them that fails is the call's failure. */
+const readOnce = async (options: LogsOptions, deps: LogsDeps): Promise<number> => {
+  const { api, namespace, terminal } = deps;
+  const run = readRun(await api.get(runs, { namespace, name: options.name }), options.name);
+  const places = wantedPlaces(run, options);
+  if (places.length === 0) throw noLogYet(run, options, namespace);
+  let failure: Failure | undefined;
+  for (const place of places) {
+    if (failure) terminal.err(`krt: ${failure.message}\n`);
+    failure = undefined;
+    await readPlace(run, place, options, deps).catch((error: unknown) => {
+      if (!(error instanceof Failure)) throw error;
+      failure = error;
+    });
+  }
+  if (failure) throw failure;
+  return 0;
+};
+
 const follow = async (options: LogsOptions, { api, namespace, terminal }: LogsDeps): Promise<number> => {
-  const { name, attempt, tail, stream } = options;
+  const { name, attempt, tail, stream, timestamps } = options;
   const seenFirst = readRun(await api.get(runs, { namespace, name }), name);
   const follower = followLogs(
     {
       toErr: false,
-      fromAttempt: attempt ?? startedAttempts(seenFirst).at(-1)?.attempt ?? 1,
-      toAttempt: attempt ?? Number.POSITIVE_INFINITY,
+      fromAttempt: attempt === 'all' ? 1 : (attempt ?? startedAttempts(seenFirst).at(-1)?.attempt ?? 1),
+      toAttempt: typeof attempt === 'number' ? attempt : Number.POSITIVE_INFINITY,
+      timestamps,
       tail,
       stream,
     },

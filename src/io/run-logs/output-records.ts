@@ -2,6 +2,8 @@
  * A Run's output as records on runtimed's stdout: bunyan's form, written here because a flood of short lines costs
  * bunyan ten times as much, and that time would be the neighbours'. The log level does not apply to it.
  */
+import { isUtf8 } from 'node:buffer';
+
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
 import type { LogOwner } from './run-logs.js';
 
@@ -27,7 +29,11 @@ const headOf = (
     attempt: ref.attempt,
   }).slice(0, -1);
 
-/** Lines of JSON, one per record, with their newlines. Bytes that are not UTF-8 stand as U+FFFD. */
+/** The line's bytes, where its text is not all of it. */
+const exact = (line: Uint8Array): string =>
+  isUtf8(line) ? '' : `,"base64":"${Buffer.from(line).toString('base64')}"`;
+
+/** Lines of JSON, one per record, with their newlines. Bytes that are not UTF-8 stand as U+FFFD, and are in `base64`. */
 export const outputRecords =
   (log: Readonly<{ hostname: string; pid: number; pod: string }>) =>
   (owner: LogOwner, records: ReadonlyArray<LogRecord>): string => {
@@ -36,7 +42,7 @@ export const outputRecords =
     let text = '';
     for (const { stream, seq, line, partial, droppedBytes } of records) {
       const more = `${partial ? ',"partial":true' : ''}${droppedBytes > 0 ? `,"dropped_bytes":${droppedBytes}` : ''}`;
-      text += `${head},"stream":"${stream}","seq":${seq},"message":${JSON.stringify(line.toString())}${more}${tail}`;
+      text += `${head},"stream":"${stream}","seq":${seq},"message":${JSON.stringify(line.toString())}${exact(line)}${more}${tail}`;
     }
     return text;
   };
