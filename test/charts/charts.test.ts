@@ -81,6 +81,17 @@ describe('charts', function () {
       );
   });
 
+  withHelm('the rules are those that the operator is tested with (test/cluster/rbac.yaml)', () => {
+    const rules = (objects: ReadonlyArray<Body>): ReadonlyArray<string> =>
+      objects
+        .filter(({ kind }) => kind === 'Role' || kind === 'ClusterRole')
+        .flatMap((role) => role.rules.map((rule: Body) => JSON.stringify([role.kind, rule])))
+        .sort();
+    const tested = yaml.loadAll(readFileSync(file('../cluster/rbac.yaml'), 'utf8')) as ReadonlyArray<Body>;
+    const values = { crds: { install: false }, artifacts: { defaultClaim: 'claim' } };
+    expect(rules(renderObjects(path, 'kruntimes', 'kruntimes-system', values))).to.deep.equal(rules(tested));
+  });
+
   withHelm('two releases in two namespaces have no object in common', () => {
     const names = (namespace: string, values: Body): ReadonlyArray<string> =>
       renderObjects(path, 'kruntimes', namespace, values).map(

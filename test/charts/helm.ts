@@ -1,10 +1,11 @@
 /** helm: on the PATH, or in the cache of the programs that tests build. */
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import * as E from 'fp-ts/lib/Either.js';
 import * as yaml from 'js-yaml';
 
 import type { Body } from '../conformance/target.js';
@@ -17,18 +18,42 @@ export const chart = (name: 'kruntimes' | 'kruntimes-runtimes'): string => join(
 /** Version whose API objects the charts are rendered for. */
 const KUBE_VERSION = '1.34.0';
 
-/**
- * Path of helm; undefined where there is none. `go install helm.sh/helm/v3/cmd/helm@v3.19.5` with
- * `GOBIN=~/.cache/kruntimes-test-cluster/tools` puts it where this looks second.
- */
+/** The helm that is built where there is none. */
+const HELM_MODULE = 'helm.sh/helm/v3/cmd/helm@v3.19.5';
+
+const toolsFolder = (): string =>
+  join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'kruntimes-test-cluster', 'tools');
+
+/** Path of helm; undefined where there is none. */
 export const findHelm = (): string | undefined =>
-  [
-    ...(process.env.PATH ?? '').split(delimiter),
-    join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'kruntimes-test-cluster', 'tools'),
-  ]
+  [...(process.env.PATH ?? '').split(delimiter), toolsFolder()]
     .filter(Boolean)
     .map((folder) => join(folder, 'helm'))
     .find((path) => existsSync(path));
+
+/** The helm that there is, else one that is built with Go into the cache: minutes. A Left says why there is none. */
+export const ensureHelm = async (signal: AbortSignal): Promise<E.Either<string, string>> => {
+  const found = findHelm();
+  if (found !== undefined) return E.right(found);
+  process.stderr.write(`building ${HELM_MODULE} (once; into ${toolsFolder()})\n`);
+  const child = spawn('nice', ['-n', '19', 'go', 'install', '-ldflags', '-s -w', HELM_MODULE], {
+    env: { ...process.env, GOBIN: toolsFolder(), CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    signal,
+  });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said = `${said}${chunk.toString()}`.slice(-2000);
+  });
+  const code = await new Promise<number | null>((resolve) => {
+    child.once('error', () => resolve(null));
+    child.once('close', resolve);
+  });
+  const built = findHelm();
+  return code === 0 && built !== undefined
+    ? E.right(built)
+    : E.left(`helm is not here, and go cannot build it: ${said.trim().split('\n').at(-1) || 'no Go'}`);
+};
 
 /** Calls helm; what it did is for the caller to judge. */
 export const helm = (path: string, args: ReadonlyArray<string>): SpawnSyncReturns<string> =>

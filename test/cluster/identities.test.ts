@@ -11,6 +11,7 @@ import type { Body } from '../conformance/target.js';
 import { answer, attach, type ControlPlane } from '../e2e/attach.js';
 import { START_LIMIT_MS } from '../e2e/control-plane.js';
 import { accountToken, type ClusterPlane, startClusterPlane } from './control-plane.js';
+import { rightsOf } from './rights.js';
 
 const rbac = 'rbac.authorization.k8s.io';
 const apply = { type: 'application/apply-patch+yaml' };
@@ -29,27 +30,8 @@ describe('identities on a cluster', function () {
   });
   after(() => plane?.stop());
 
-  /** What `kubectl auth can-i --list` shows, as `group/resource[name]: verbs`, less what everybody may. */
-  const rights = async (token: string, namespace: string): Promise<ReadonlyArray<string>> => {
-    const { body } = await cluster.level.call(
-      'POST',
-      '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews',
-      { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectRulesReview', spec: { namespace } },
-      { token },
-    );
-    const everybody = ['authentication.k8s.io/selfsubjectreviews', 'authorization.k8s.io/selfsubject'];
-    return (body.status.resourceRules as Body[])
-      .flatMap(({ apiGroups, resources, resourceNames = [], verbs }) =>
-        apiGroups.flatMap((group: string) =>
-          resources.map(
-            (resource: string) =>
-              `${group === '' ? '' : `${group}/`}${resource}${resourceNames.length > 0 ? `[${resourceNames}]` : ''}: ${verbs.join(' ')}`,
-          ),
-        ),
-      )
-      .filter((line) => !everybody.some((prefix) => line.startsWith(prefix)))
-      .sort();
-  };
+  const rights = (token: string, namespace: string): Promise<ReadonlyArray<string>> =>
+    rightsOf(cluster.level, token, namespace);
   const as = async (
     token: string,
     method: string,

@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 
 import * as E from 'fp-ts/lib/Either.js';
 
+import { ensureHelm } from '../charts/helm.js';
 import { type ApiLevel, startApiLevel } from './api-level.js';
 import { apiLevelPrograms, type Binaries, findBinaries } from './binaries.js';
 
@@ -136,6 +137,8 @@ const main = async (): Promise<number> => {
   );
   if (interruption.signal.aborted) return 130;
   if (E.isLeft(binaries)) return skip(binaries.left);
+  const helm = await ensureHelm(AbortSignal.any([limitReached.signal, interruption.signal]));
+  if (E.isLeft(helm)) process.stdout.write(`skipped: the tests of the charts: ${helm.left}\n`);
   const folder = mkdtempSync(join(tmpdir(), 'krt-cluster-'));
   const tooLong = setTimeout(
     () => interruption.abort(`--test-limit ${flags['test-limit']} s`),
