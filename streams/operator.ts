@@ -35,7 +35,7 @@ import {
   tap,
 } from 'rxjs';
 
-import { revisionOf } from '../src/decide/pod-template.js';
+import { type PodSettings, revisionOf } from '../src/decide/pod-template.js';
 import type { Command } from '../src/model/command.js';
 import type { ObjectKey } from '../src/model/ids.js';
 import { RUNTIME_KEY } from '../src/model/names.js';
@@ -67,8 +67,10 @@ import { planTimeouts } from './pipelines/timeouts.js';
 import { informer } from './watch/informer.js';
 
 /** What the operator is made of. */
-export type OperatorOptions = Omit<EnactOptions, 'latest'> &
+export type OperatorOptions = Omit<EnactOptions, 'latest' | 'settings'> &
   Readonly<{
+    /** What pods are told; asked anew whenever this process begins to decide. */
+    settings: () => PodSettings;
     /** Which namespaces to serve; none means all. */
     namespaces: ReadonlyArray<string>;
     /** Set while this process leads; `isStillLeading` is asked before each act. */
@@ -155,9 +157,10 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       share(),
     );
 
-    const revisions = new WeakMap<RuntimeRecord, string>();
+    let told = settings();
+    let revisions = new WeakMap<RuntimeRecord, string>();
     const runtimeRevision = (runtime: RuntimeRecord): string => {
-      const revision = revisions.get(runtime) ?? revisionOf(runtime.spec, settings);
+      const revision = revisions.get(runtime) ?? revisionOf(runtime.spec, told);
       revisions.set(runtime, revision);
       return revision;
     };
@@ -186,10 +189,12 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       const known = world.runs.get(run.key);
       return known?.uid === run.uid ? known : run;
     };
-    const enact = enacting({ ...options, latest });
     const outcomes$ = mandate$.pipe(
-      switchMap((mandate) =>
-        runCommands((mandate === undefined ? NEVER : commands$).pipe(takeUntil(stop$)), {
+      switchMap((mandate) => {
+        told = settings();
+        revisions = new WeakMap();
+        const enact = enacting({ ...options, settings: told, latest });
+        return runCommands((mandate === undefined ? NEVER : commands$).pipe(takeUntil(stop$)), {
           // A process that was paused may have been deposed before it is told.
           enact: (command) => (mandate?.isStillLeading() ? enact(command) : of(deposed(command))),
           random,
@@ -197,8 +202,8 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         }).pipe(
           map((outcome): OperatorReport => ({ kind: 'Outcome', outcome })),
           endWith<OperatorReport>({ kind: 'Stopped' }),
-        ),
-      ),
+        );
+      }),
       tap((report) => {
         if (report.kind !== 'Outcome') return;
         observe(report.outcome, take);

@@ -8,7 +8,21 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 
 import * as E from 'fp-ts/lib/Either.js';
-import { concat, map, NEVER, of, ReplaySubject, type Subscription, takeUntil, tap } from 'rxjs';
+import {
+  BehaviorSubject,
+  combineLatest,
+  concat,
+  concatMap,
+  distinctUntilChanged,
+  map,
+  NEVER,
+  type Observable,
+  of,
+  ReplaySubject,
+  type Subscription,
+  takeUntil,
+  tap,
+} from 'rxjs';
 
 import { type OperatorOptions, operator } from '../../streams/operator.js';
 import { printAddress } from '../io/address.js';
@@ -20,13 +34,16 @@ import { componentLog, openLog } from '../io/log.js';
 import { serveMetrics } from '../io/metrics-server.js';
 import { endWithParent } from '../io/parent.js';
 import { serveProbes } from '../io/probes.js';
-import { issueSessionTls, readSessionTls } from '../io/session/certificates.js';
+import type { SessionTls } from '../io/session/certificates.js';
 import { serveSessions } from '../io/session/server.js';
 import { reviewSessionToken } from '../io/session/token-review.js';
+import type { EffectError } from '../model/effect-error.js';
 import { version } from '../model/version.js';
+import type { KubePort } from '../ports.js';
 import { type ControllerConfig, parseConfig, USAGE } from './config.js';
 import { controllerMetrics } from './metrics.js';
 import { logReport } from './report-log.js';
+import { issueSessionTls, readSessionTls, renewSessionTls, watchSessionTls } from './session-tls.js';
 
 /** How long writes in flight may take after SIGTERM, milliseconds. */
 const STOP_LIMIT_MS = 5000;
@@ -51,27 +68,47 @@ const clusterOf = ({ kubeconfig, context }: ControllerConfig) =>
       )
     : clusterFromKubeconfig({ paths: [kubeconfig] }, { context });
 
+/** The certificate of the sessions, and those that follow it. */
+const sessionTls = async (
+  { sessionsTlsDir, sessionsUrl, namespace }: ControllerConfig,
+  kube: KubePort,
+): Promise<
+  E.Either<
+    EffectError,
+    Readonly<{ first: SessionTls; later$: Observable<E.Either<EffectError, SessionTls>> }>
+  >
+> => {
+  if (sessionsTlsDir !== undefined) {
+    const first = await readSessionTls(sessionsTlsDir);
+    return E.isLeft(first) ? first : E.right({ first: first.right, later$: watchSessionTls(sessionsTlsDir) });
+  }
+  const ref = { namespace, name: AUTHORITY_SECRET };
+  const { hostname: host } = new URL(sessionsUrl);
+  const issued = await issueSessionTls(kube, ref, host);
+  return E.isLeft(issued)
+    ? issued
+    : E.right({
+        first: issued.right.tls,
+        later$: renewSessionTls(kube, ref, host, issued.right, { random: Math.random, clock: preciseClock }),
+      });
+};
+
 const start = async (config: ControllerConfig): Promise<void> => {
   const cluster = await clusterOf(config);
   if (E.isLeft(cluster)) return fail(cluster.left.message, 1);
   const kube = kubeClient(cluster.right, { userAgent: `kruntimes-controller/${version}` });
   const identity = `${hostname()}_${randomUUID()}`;
 
-  const tls =
-    config.sessionsTlsDir === undefined
-      ? await issueSessionTls(
-          kube,
-          { namespace: config.namespace, name: AUTHORITY_SECRET },
-          new URL(config.sessionsUrl).hostname,
-        )
-      : await readSessionTls(config.sessionsTlsDir);
+  const tls = await sessionTls(config, kube);
   if (E.isLeft(tls)) return fail(tls.left.message, 1);
+  /** The CA that pods are told. */
+  const ca$ = new BehaviorSubject(tls.right.first.ca);
 
   let isDeciding = false;
   const sessions = await serveSessions({
     address: config.sessionsListen,
-    certificate: tls.right.certificate,
-    privateKey: tls.right.privateKey,
+    certificate: tls.right.first.certificate,
+    privateKey: tls.right.first.privateKey,
     authenticate: reviewSessionToken(kube),
     isAccepting: () => isDeciding,
   });
@@ -93,30 +130,37 @@ const start = async (config: ControllerConfig): Promise<void> => {
 
   const stop$ = new ReplaySubject<void>(1);
   const release$ = new ReplaySubject<void>(1);
-  const leads$: OperatorOptions['leads$'] = config.leaderElect
+  const mine$: OperatorOptions['leads$'] = config.leaderElect
     ? leadership(kube, { namespace: config.namespace, name: LEASE, identity, until$: release$ }).pipe(
         map((state) => (state.kind === 'Leading' ? state : undefined)),
       )
     : concat(of({ isStillLeading: () => true }), NEVER.pipe(takeUntil(release$)));
+  // A new CA is a new beginning: what pods are told has changed. Sessions close and come back.
+  const leads$ = combineLatest([
+    mine$.pipe(tap({ complete: () => ca$.complete() })),
+    ca$.pipe(distinctUntilChanged()),
+  ]).pipe(concatMap(([leads]) => (leads === undefined ? [undefined] : [undefined, leads])));
 
   let isFinishing = false;
   const finish = async (code: number): Promise<void> => {
     if (isFinishing) return;
     isFinishing = true;
     subscription?.unsubscribe();
+    renewals?.unsubscribe();
     await Promise.all([sessions.close(), metricsServer.close(), probes.close()]);
     kube.close();
     process.exit(code);
   };
 
   let subscription: Subscription | undefined;
+  let renewals: Subscription | undefined;
   subscription = operator({
     kube,
     sessions: sessions.port,
-    settings: {
+    settings: () => ({
       daemonImage: config.daemonImage,
       operatorUrl: config.sessionsUrl,
-      operatorCa: tls.right.ca,
+      operatorCa: ca$.value,
       ...(config.defaultArtifactClaim === undefined
         ? {}
         : {
@@ -125,7 +169,7 @@ const start = async (config: ControllerConfig): Promise<void> => {
               filesystem: { volumeClaimName: config.defaultArtifactClaim },
             },
           }),
-    },
+    }),
     now: nowMicros,
     clock: preciseClock,
     random: Math.random,
@@ -146,6 +190,22 @@ const start = async (config: ControllerConfig): Promise<void> => {
     },
     error: (defect: unknown) => {
       log.fatal({ err: defect }, 'operator ended by a defect');
+      void finish(1);
+    },
+  });
+
+  renewals = tls.right.later$.subscribe({
+    next: (renewed) => {
+      if (E.isLeft(renewed)) {
+        log.warn({ err: renewed.left }, 'session certificate not renewed');
+        return;
+      }
+      log.info({ isNewAuthority: renewed.right.ca !== ca$.value }, 'session certificate renewed');
+      sessions.useCertificate(renewed.right);
+      ca$.next(renewed.right.ca);
+    },
+    error: (defect: unknown) => {
+      log.fatal({ err: defect }, 'session certificates are not watched any more');
       void finish(1);
     },
   });

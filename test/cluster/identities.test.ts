@@ -70,7 +70,7 @@ describe('identities on a cluster', function () {
       'coordination.k8s.io/leases: create',
       'coordination.k8s.io/leases[kruntimes-controller]: get list watch patch',
       'secrets: create',
-      'secrets[kruntimes-sessions-ca]: get',
+      'secrets[kruntimes-sessions-ca]: get list watch update',
     ]);
   });
 

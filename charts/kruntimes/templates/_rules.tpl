@@ -65,7 +65,7 @@
 - apiGroups: ['']
   resources: [secrets]
   resourceNames: [kruntimes-sessions-ca]
-  verbs: [get]
+  verbs: [get, list, watch, update]
 {{- end }}
 {{- end -}}
 

@@ -5,7 +5,7 @@
  * while `isAccepting` says no, every call is refused with UNAVAILABLE; three missed beats end a session, and a call that
  * does not become one in that time. Every Opened is followed by exactly one Closed.
  */
-import { type Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { experimental, type Metadata, Server, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import * as E from 'fp-ts/lib/Either.js';
 import { Subject } from 'rxjs';
 
@@ -44,10 +44,43 @@ export type SessionServer = Readonly<{
   port: SessionPort;
   /** TCP port it listens on; 0 on a unix socket. */
   tcpPort: number;
+  /** Shows this certificate to whoever dials from now on; sessions that are open stay. PEM texts. */
+  useCertificate: (pair: Certificate) => void;
   /** Ends every session, for an operator that no longer leads. Callers may dial again. */
   closeSessions: (why: string) => void;
   close: () => Promise<void>;
 }>;
+
+type Certificate = Pick<SessionServerOptions, 'certificate' | 'privateKey'>;
+
+/** A certificate that can be replaced while the server listens. */
+const shownCertificate = (
+  first: Certificate,
+): Readonly<{ provider: experimental.CertificateProvider; use: (pair: Certificate) => void }> => {
+  const listeners = new Set<experimental.IdentityCertificateUpdateListener>();
+  const updateOf = ({ certificate, privateKey }: Certificate): experimental.IdentityCertificateUpdate => ({
+    certificate: Buffer.from(certificate),
+    privateKey: Buffer.from(privateKey),
+  });
+  let update = updateOf(first);
+  return {
+    provider: {
+      addIdentityCertificateListener: (listener) => {
+        listeners.add(listener);
+        // Not at once: grpc-js takes updates only after it has added the listener.
+        queueMicrotask(() => listener(update));
+      },
+      removeIdentityCertificateListener: (listener) => void listeners.delete(listener),
+      // Pods prove themselves by a token, not by a certificate.
+      addCaCertificateListener: () => undefined,
+      removeCaCertificateListener: () => undefined,
+    },
+    use: (pair) => {
+      update = updateOf(pair);
+      for (const listener of listeners) listener(update);
+    },
+  };
+};
 
 type Call = ServerDuplexStream<FromRuntimed, FromOperator>;
 type Open = { readonly call: Call; readonly identity: PodIdentity; heardMs: number };
@@ -199,9 +232,8 @@ export const serveSessions = async ({
     'grpc.max_receive_message_length': 4 * 1024 * 1024,
   });
   server.addService(SessionsService, { connect });
-  const credentials = ServerCredentials.createSsl(null, [
-    { cert_chain: Buffer.from(certificate), private_key: Buffer.from(privateKey) },
-  ]);
+  const shown = shownCertificate({ certificate, privateKey });
+  const credentials = experimental.createCertificateProviderServerCredentials(shown.provider, null, false);
   const tcpPort = await new Promise<number>((resolve, reject) =>
     server.bindAsync(grpcTarget(address), credentials, (error, bound) =>
       error ? reject(error) : resolve(bound),
@@ -244,6 +276,7 @@ export const serveSessions = async ({
       drain: (pod) => send(pod, { message: { $case: 'drain', value: {} } }),
     },
     tcpPort,
+    useCertificate: shown.use,
     closeSessions,
     close: () =>
       new Promise((resolve) => {
