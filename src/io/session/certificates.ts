@@ -95,7 +95,7 @@ const vouch = async (before: KeyPair, after: x509.X509Certificate): Promise<stri
 
 /** A server certificate for these host names and IP addresses, with what vouches for its CA. */
 export const issueCertificate = async (
-  authority: Authority,
+  authority: KeyPair & Partial<Authority>,
   hosts: ReadonlyArray<string>,
 ): Promise<KeyPair> => {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
@@ -115,7 +115,7 @@ export const issueCertificate = async (
     ],
   });
   return {
-    certificate: [certificate.toString('pem'), authority.vouched].filter(Boolean).join('\n'),
+    certificate: [certificate.toString('pem'), authority.vouched ?? ''].filter(Boolean).join('\n'),
     privateKey: await exportKey(keys.privateKey),
   };
 };
