@@ -21,12 +21,24 @@ const START_LIMIT_MS = 120_000;
 /** Pause between two questions to a program that tells nobody when it is ready, milliseconds. */
 const ASK_AGAIN_MS = 100;
 
+/** Where the pods of real nodes find the API server. */
+export type ForNodes = Readonly<{
+  /** Address of the node, which is the API server's. */
+  address: string;
+  /** Cluster address of the Service `kubernetes`. */
+  serviceAddress: string;
+  podRange: string;
+}>;
+
 /** A control plane that answers. */
 export type ApiLevel = Readonly<{
   url: string;
+  port: number;
   caPem: string;
   token: (caller: Caller) => string;
-  /** Path of a kubeconfig for the bearer of a token. */
+  /** Text of a kubeconfig for the bearer of a token. */
+  kubeconfigText: (token: string) => string;
+  /** Path of one. */
   kubeconfig: (name: string, token: string) => string;
   hasControllers: boolean;
   call: ReturnType<typeof connect>['call'];
@@ -63,20 +75,31 @@ const crdFiles = (): ReadonlyArray<string> =>
     .sort()
     .map((file) => join(root, 'crds', file));
 
-/** Starts one below the folder, with the programs (or links to them) of another folder. */
-export const startApiLevel = async (programs: string, folder: string): Promise<ApiLevel> => {
+/**
+ * Starts one below the folder, with the programs (or links to them) of another folder. Without nodes it is reached on
+ * loopback alone.
+ */
+export const startApiLevel = async (
+  programs: string,
+  folder: string,
+  forNodes?: ForNodes,
+): Promise<ApiLevel> => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const hasControllers = existsSync(join(programs, 'kube-controller-manager'));
-  const credentials = await makeCredentials(join(folder, 'credentials'));
+  const credentials = await makeCredentials(
+    join(folder, 'credentials'),
+    forNodes === undefined ? [] : [forNodes.address, forNodes.serviceAddress],
+  );
   const [etcdPort, peerPort, apiPort] = [await port(), await port(), await port()];
   const [etcdUrl, peerUrl, url] = [etcdPort, peerPort, apiPort].map(
     (number, index) => `${index === 2 ? 'https' : 'http'}://127.0.0.1:${number}`,
   ) as [string, string, string];
   const client = connect(url, credentials.tokens.admin, credentials.caPem);
   const log = (name: string): string => join(folder, `${name}.log`);
+  const textFor = (token: string): string => kubeconfigText(url, credentials.caPem, token);
   const kubeconfig: ApiLevel['kubeconfig'] = (name, token) => {
     const path = join(folder, `${name}.kubeconfig`);
-    writeFileSync(path, kubeconfigText(url, credentials.caPem, token), { mode: 0o600 });
+    writeFileSync(path, textFor(token), { mode: 0o600 });
     return path;
   };
 
@@ -99,7 +122,15 @@ export const startApiLevel = async (programs: string, folder: string): Promise<A
       join(programs, 'kube-apiserver'),
       [
         `--etcd-servers=${etcdUrl}`,
-        '--bind-address=127.0.0.1',
+        ...(forNodes === undefined
+          ? // Its address is loopback, which no Endpoints object may name.
+            ['--bind-address=127.0.0.1', '--endpoint-reconciler-type=none']
+          : [
+              '--bind-address=0.0.0.0',
+              `--advertise-address=${forNodes.address}`,
+              '--kubelet-preferred-address-types=InternalIP',
+              '--enable-admission-plugins=NodeRestriction',
+            ]),
         `--secure-port=${apiPort}`,
         `--cert-dir=${join(folder, 'certificates')}`,
         `--tls-cert-file=${credentials.certificateFile}`,
@@ -110,8 +141,6 @@ export const startApiLevel = async (programs: string, folder: string): Promise<A
         `--service-account-signing-key-file=${credentials.accountKeyFile}`,
         `--service-account-key-file=${credentials.accountPublicKeyFile}`,
         '--service-cluster-ip-range=10.96.0.0/16',
-        // Its address is loopback, which no Endpoints object may name.
-        '--endpoint-reconciler-type=none',
         '--allow-privileged=true',
         '--shutdown-delay-duration=0s',
       ],
@@ -187,10 +216,13 @@ export const startApiLevel = async (programs: string, folder: string): Promise<A
   try {
     await until('kube-apiserver is ready', isReady);
     isUp = true;
-    await create(crdFiles());
-    const served = async (plural: string): Promise<boolean> =>
-      (await client.call('GET', `/apis/kruntimes.io/v1alpha1/${plural}`)).code === 200;
-    await until('the CRDs are served', async () => (await served('runs')) && served('runtimes'));
+    // On nodes the chart brings them.
+    if (forNodes === undefined) {
+      await create(crdFiles());
+      const served = async (plural: string): Promise<boolean> =>
+        (await client.call('GET', `/apis/kruntimes.io/v1alpha1/${plural}`)).code === 200;
+      await until('the CRDs are served', async () => (await served('runs')) && served('runtimes'));
+    }
     if (!hasControllers) await createByHand();
     else
       running.push(
@@ -205,6 +237,13 @@ export const startApiLevel = async (programs: string, folder: string): Promise<A
             '--use-service-account-credentials=true',
             `--service-account-private-key-file=${credentials.accountKeyFile}`,
             `--root-ca-file=${credentials.caFile}`,
+            ...(forNodes === undefined
+              ? []
+              : [
+                  '--allocate-node-cidrs=true',
+                  `--cluster-cidr=${forNodes.podRange}`,
+                  '--node-monitor-grace-period=20s',
+                ]),
           ],
           log('kube-controller-manager'),
         ),
@@ -215,8 +254,10 @@ export const startApiLevel = async (programs: string, folder: string): Promise<A
   }
   return {
     url,
+    port: apiPort,
     caPem: credentials.caPem,
     token: (caller) => credentials.tokens[caller],
+    kubeconfigText: textFor,
     kubeconfig,
     hasControllers,
     call: client.call,

@@ -23,6 +23,9 @@ const packages = {
   'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
   'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
   kubectl: 'k8s.io/kubernetes/cmd/kubectl',
+  'kube-scheduler': 'k8s.io/kubernetes/cmd/kube-scheduler',
+  'kube-proxy': 'k8s.io/kubernetes/cmd/kube-proxy',
+  kubelet: 'k8s.io/kubernetes/cmd/kubelet',
 } as const;
 
 /** What both levels consist of. */
@@ -36,6 +39,14 @@ export const apiLevelPrograms: ReadonlyArray<Program> = [
   'kube-apiserver',
   'kube-controller-manager',
   'kubectl',
+];
+
+/** The programs of the whole node. */
+export const nodeLevelPrograms: ReadonlyArray<Program> = [
+  ...apiLevelPrograms,
+  'kube-scheduler',
+  'kube-proxy',
+  'kubelet',
 ];
 
 /** Path of each program that there is. */
@@ -69,11 +80,14 @@ const pinnedVersion = (): string => {
   return version;
 };
 
-/** Where what is made is kept for the next time. */
+/** Folder of all that is kept for the next time. */
+export const cacheRoot = (): string =>
+  join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'kruntimes-test-cluster');
+
+/** Where the programs of these pins are kept. */
 const cacheFolder = (): string => {
-  const root = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   const pins = createHash('sha256').update(read('go.mod')).update(read('go.sum')).digest('hex');
-  const folder = join(root, 'kruntimes-test-cluster', pins.slice(0, 16));
+  const folder = join(cacheRoot(), pins.slice(0, 16));
   mkdirSync(folder, { recursive: true });
   return folder;
 };
@@ -204,9 +218,11 @@ export const findBinaries = async (
   const assets = process.env.KUBEBUILDER_ASSETS;
   if (assets !== undefined && assets !== '') {
     look([assets]);
-    return found.has('etcd') && found.has('kube-apiserver')
+    const optional: ReadonlyArray<Program> = ['kube-controller-manager', 'kubectl'];
+    const lacking = names.filter((name) => !found.has(name) && !optional.includes(name));
+    return lacking.length === 0
       ? E.right(found)
-      : E.left(`KUBEBUILDER_ASSETS=${assets} has no etcd or no kube-apiserver`);
+      : E.left(`KUBEBUILDER_ASSETS=${assets} has no ${lacking.join(', ')}`);
   }
   const cache = cacheFolder();
   look([cache]);

@@ -5,14 +5,17 @@ import { join } from 'node:path';
 
 import { createAuthority, issueCertificate } from '../../src/io/session/certificates.js';
 
-/** Who may call: administrator, the controller manager, and the process kubelet (which also binds pods). */
-export type Caller = 'admin' | 'controllers' | 'kubelet';
+/** Who may call. `kubelet` is the process kubelet, which also binds pods; `node` the real one of node-1. */
+export type Caller = 'admin' | 'controllers' | 'kubelet' | 'scheduler' | 'node' | 'proxy';
 
 const callers: Readonly<Record<Caller, Readonly<{ name: string; groups: ReadonlyArray<string> }>>> = {
   admin: { name: 'admin', groups: ['system:masters'] },
   controllers: { name: 'system:kube-controller-manager', groups: [] },
   // No system:node: it does a scheduler's work, too, and a Node may not.
   kubelet: { name: 'process-kubelet', groups: ['system:masters'] },
+  scheduler: { name: 'system:kube-scheduler', groups: [] },
+  node: { name: 'system:node:node-1', groups: ['system:nodes'] },
+  proxy: { name: 'system:kube-proxy', groups: [] },
 };
 
 /** Files and tokens. */
@@ -28,8 +31,11 @@ export type Credentials = Readonly<{
   tokens: Readonly<Record<Caller, string>>;
 }>;
 
-/** Makes all of them below the folder. */
-export const makeCredentials = async (folder: string): Promise<Credentials> => {
+/** Makes all of them below the folder. The API server answers at these addresses, too. */
+export const makeCredentials = async (
+  folder: string,
+  addresses: ReadonlyArray<string>,
+): Promise<Credentials> => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = (name: string, text: string): string => {
     const path = join(folder, name);
@@ -37,14 +43,26 @@ export const makeCredentials = async (folder: string): Promise<Credentials> => {
     return path;
   };
   const authority = await createAuthority();
-  const serving = await issueCertificate(authority, ['127.0.0.1', 'localhost', 'kubernetes.default.svc']);
+  const serving = await issueCertificate(authority, [
+    '127.0.0.1',
+    'localhost',
+    'kubernetes.default.svc',
+    ...addresses,
+  ]);
   const account = generateKeyPairSync('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   });
   const token = (): string => randomBytes(24).toString('hex');
-  const tokens = { admin: token(), controllers: token(), kubelet: token() };
+  const tokens = {
+    admin: token(),
+    controllers: token(),
+    kubelet: token(),
+    scheduler: token(),
+    node: token(),
+    proxy: token(),
+  };
   const lines = (Object.keys(callers) as ReadonlyArray<Caller>).map((caller) => {
     const { name, groups } = callers[caller];
     return `${tokens[caller]},${name},${caller},"${groups.join(',')}"\n`;

@@ -1,5 +1,6 @@
 /**
- * `npm run test:cluster`: the conformance suite, stock kubectl and the whole guide against a real kube-apiserver.
+ * `npm run test:cluster`: the conformance suite, stock kubectl and the whole guide against a real kube-apiserver; with
+ * `--level node` our charts and images on a whole node.
  *
  * Where this machine cannot, it says in one line what is missing and exits 0, as a skipped test does. It ends with a
  * line "cluster: N passing, N failing"; exit code 1 when any failed. SIGINT and SIGTERM remove everything, too.
@@ -16,11 +17,16 @@ import * as E from 'fp-ts/lib/Either.js';
 
 import { ensureHelm } from '../charts/helm.js';
 import { type ApiLevel, startApiLevel } from './api-level.js';
-import { apiLevelPrograms, type Binaries, findBinaries } from './binaries.js';
+import { apiLevelPrograms, type Binaries, findBinaries, nodeLevelPrograms } from './binaries.js';
+import { type MadeParts, makeParts, whyNoNode } from './node/parts.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-const USAGE = `Usage: npm run test:cluster -- [--build-limit SECONDS] [--test-limit SECONDS] [--grep TEXT]
+const USAGE = `Usage: npm run test:cluster -- [--level api|node] [--build-limit SECONDS] [--test-limit SECONDS] [--grep TEXT]
+
+  --level api            (default) etcd and kube-apiserver; pods are run by our process kubelet
+  --level node           also kubelet, containerd and kube-proxy in namespaces of their own, with our images and charts;
+                         needs root and a Debian to unpack packages from
 
   --build-limit SECONDS  skip when the programs are not built within this time (default 1500); a later run goes on
                          where this one stopped
@@ -30,6 +36,7 @@ const USAGE = `Usage: npm run test:cluster -- [--build-limit SECONDS] [--test-li
 
 const { values: flags } = parseArgs({
   options: {
+    level: { type: 'string', default: 'api' },
     'build-limit': { type: 'string', default: '1500' },
     'test-limit': { type: 'string', default: '900' },
     grep: { type: 'string' },
@@ -40,9 +47,10 @@ const { values: flags } = parseArgs({
 /** Ends what is under way, because somebody said so or because its time is over. */
 const interruption = new AbortController();
 
-const skip = (why: string): never => {
-  process.stdout.write(`skipped: the tests against a real kube-apiserver: ${why}\n`);
-  process.exit(0);
+const skip = (why: string): number => {
+  const what = flags.level === 'node' ? 'on a whole node' : 'against a real kube-apiserver';
+  process.stdout.write(`skipped: the tests ${what}: ${why}\n`);
+  return 0;
 };
 
 /** What one mocha process counted. */
@@ -52,11 +60,15 @@ type Counts = Readonly<{ passing: number; failing: number }>;
 const mocha = async (
   files: ReadonlyArray<string>,
   env: Readonly<Record<string, string>>,
+  /** What mocha is run by. */
+  within: ReadonlyArray<string> = [],
 ): Promise<Counts> => {
   const grep = flags.grep === undefined ? [] : ['--grep', flags.grep];
+  const [command = '', ...args] = [...within, process.execPath];
   const child = spawn(
-    process.execPath,
+    command,
     [
+      ...args,
       'node_modules/mocha/bin/mocha.js',
       '--import=tsx/esm',
       '--no-color',
@@ -88,12 +100,16 @@ const mocha = async (
   return { passing, failing: failing === 0 && code !== 0 ? 1 : failing };
 };
 
-const testAll = async (binaries: Binaries, folder: string): Promise<Counts> => {
+/** A folder with links to the programs, and a PATH that ends with it: kubectl, where the machine has none of its own. */
+const gathered = (binaries: Binaries, folder: string): Readonly<{ programs: string; path: string }> => {
   const programs = join(folder, 'bin');
   mkdirSync(programs);
   for (const [name, path] of binaries) symlinkSync(path, join(programs, name));
-  // kubectl, where the machine has none of its own.
-  const path = `${process.env.PATH}${delimiter}${programs}`;
+  return { programs, path: `${process.env.PATH}${delimiter}${programs}` };
+};
+
+const testApiLevel = async (binaries: Binaries, folder: string): Promise<Counts> => {
+  const { programs, path } = gathered(binaries, folder);
   let level: ApiLevel | undefined;
   try {
     level = await startApiLevel(programs, join(folder, 'conformance'));
@@ -124,28 +140,48 @@ const testAll = async (binaries: Binaries, folder: string): Promise<Counts> => {
   }
 };
 
-const main = async (): Promise<number> => {
-  if (process.platform !== 'linux') skip('they need Linux');
-  const limit = AbortSignal.timeout(Number(flags['build-limit']) * 1000);
-  limit.addEventListener('abort', () => {
-    limitReached.abort(`--build-limit ${flags['build-limit']} s is over; run it again to go on`);
-  });
-  const limitReached = new AbortController();
-  const binaries = await findBinaries(
-    apiLevelPrograms,
-    AbortSignal.any([limitReached.signal, interruption.signal]),
+const testNodeLevel = (binaries: Binaries, parts: MadeParts, folder: string): Promise<Counts> => {
+  const { programs, path } = gathered(binaries, folder);
+  return mocha(
+    ['test/cluster/node/*.test.ts'],
+    { CLUSTER_NODE: [programs, parts.root, parts.images].join(delimiter), TMPDIR: folder, PATH: path },
+    // Its addresses are nobody else's, and nothing of it leaves the machine.
+    ['unshare', '--net', '--'],
   );
+};
+
+const main = async (): Promise<number> => {
+  if (process.platform !== 'linux') return skip('they need Linux');
+  if (flags.level !== 'api' && flags.level !== 'node')
+    throw new Error(`--level ${flags.level}: the levels are api and node`);
+  const isNode = flags.level === 'node';
+  const why = isNode ? whyNoNode() : undefined;
+  if (why !== undefined) return skip(why);
+  const limitReached = new AbortController();
+  const buildLimit = setTimeout(
+    () => limitReached.abort(`--build-limit ${flags['build-limit']} s is over; run it again to go on`),
+    Number(flags['build-limit']) * 1000,
+  );
+  const making = AbortSignal.any([limitReached.signal, interruption.signal]);
+  const binaries = await findBinaries(isNode ? nodeLevelPrograms : apiLevelPrograms, making);
   if (interruption.signal.aborted) return 130;
   if (E.isLeft(binaries)) return skip(binaries.left);
   const helm = await ensureHelm(AbortSignal.any([limitReached.signal, interruption.signal]));
   if (E.isLeft(helm)) process.stdout.write(`skipped: the tests of the charts: ${helm.left}\n`);
   const folder = mkdtempSync(join(tmpdir(), 'krt-cluster-'));
-  const tooLong = setTimeout(
-    () => interruption.abort(`--test-limit ${flags['test-limit']} s`),
-    Number(flags['test-limit']) * 1000,
-  );
+  let tooLong: NodeJS.Timeout | undefined;
   try {
-    const { passing, failing } = await testAll(binaries.right, folder);
+    const parts = isNode ? await makeParts(folder, making) : undefined;
+    clearTimeout(buildLimit);
+    tooLong = setTimeout(
+      () => interruption.abort(`--test-limit ${flags['test-limit']} s`),
+      Number(flags['test-limit']) * 1000,
+    );
+    if (interruption.signal.aborted) return 130;
+    if (parts !== undefined && E.isLeft(parts)) return skip(parts.left);
+    const { passing, failing } = await (parts === undefined
+      ? testApiLevel(binaries.right, folder)
+      : testNodeLevel(binaries.right, parts.right, folder));
     const { aborted, reason } = interruption.signal;
     if (aborted) process.stdout.write(`FAILED: ended before all tests were over: ${String(reason)}\n`);
     process.stdout.write(`cluster: ${passing} passing, ${failing + (aborted ? 1 : 0)} failing\n`);
