@@ -260,7 +260,11 @@ class Sources implements GitSources {
       await Promise.race([flight.done, aborted(signal)]);
     } finally {
       flight.waiters -= 1;
-      if (flight.waiters === 0) flight.abort();
+      if (flight.waiters === 0) {
+        flight.abort();
+        // Its processes and files, the credentials among them, are gone when this returns.
+        await flight.done.catch(() => undefined);
+      }
     }
   }
 }
