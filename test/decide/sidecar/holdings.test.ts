@@ -6,6 +6,8 @@
  * - when an end is written no process of it runs on a server that can be seen;
  * - what is taken is what the attempts with possible processes ask for, and never beyond capacity;
  * - a refusal and an admission never go together;
+ * - all attempts of a Run with a branch run the commit that its first one found, once a status has told of it;
+ * - only a fetch that is under way is broken off, and once;
  * - once everything is answered and every process has ended, nothing is held.
  */
 import { expect } from 'chai';
@@ -53,6 +55,8 @@ class World {
   readonly #server = new Map<string, 'running' | 'ended'>();
   readonly #started = new Map<string, number>();
   readonly #writing = new Set<string>();
+  /** Fetches under way, and whether they were broken off. */
+  readonly #fetching = new Map<string, boolean>();
   readonly #alarms = new Map<string, Readonly<{ id: string; alarm: AlarmKind; at: Micros }>>();
   #answers: Array<Readonly<{ id: string; isExecute: boolean; answer: () => void }>> = [];
   #isUp = false;
@@ -79,7 +83,30 @@ class World {
         const id = idOf(command.assignment.ref);
         this.admitted += 1;
         const execution = { workingDir: '', entrypoint: 'script', args: [], env: {}, timeoutSeconds: 0 };
-        this.#later(id, () => this.#attempt(id, { kind: 'Prepared', execution }));
+        const { source } = command.work;
+        if (source?.ref === undefined) {
+          this.#later(id, () => this.#attempt(id, { kind: 'Prepared', execution }));
+          return;
+        }
+        const known = command.assignment.status.source?.commitSHA;
+        expect(source.commitSHA, 'the branch is looked up again').to.equal(known);
+        this.#fetching.set(id, false);
+        this.#later(id, () => {
+          const wasAborted = this.#fetching.get(id);
+          this.#fetching.delete(id);
+          this.#attempt(
+            id,
+            wasAborted
+              ? { kind: 'PrepareFailed', reason: 'PrepareSource', message: 'broken off' }
+              : { kind: 'Prepared', execution, commitSHA: source.commitSHA ?? `commit of ${id}` },
+          );
+        });
+        return;
+      }
+      case 'AbortPrepare': {
+        const id = idOf(command.ref);
+        expect(this.#fetching.get(id), `${id} is not being fetched`).to.equal(false);
+        this.#fetching.set(id, true);
         return;
       }
       case 'Execute': {
@@ -127,7 +154,6 @@ class World {
         return;
       case 'Refuse':
       case 'Note':
-      case 'AbortPrepare':
         return;
       default:
         command satisfies never;
@@ -150,6 +176,10 @@ class World {
       }
       const next = step(assignment.policy, run.status ?? {}, event);
       if (E.isLeft(next)) throw new Error(`${event.kind} does not apply in ${next.left.phase}`);
+      const before = run.status?.source?.commitSHA;
+      if (before !== undefined) expect(next.right.source?.commitSHA, 'another commit').to.equal(before);
+      if (event.kind === 'Started' && run.spec.source?.ref !== undefined)
+        expect(next.right.source, 'runs without its commit being told').to.not.equal(undefined);
       this.#api.set(assignment.ref.uid, { ...run, status: next.right });
       this.#attempt(id, { kind: 'StatusWritten', status: next.right });
     });
@@ -184,6 +214,7 @@ class World {
     if (this.#api.has(uid)) return;
     const run = aRun(uid, {
       ...(n % 2 === 0 ? { timeout: 100 } : {}),
+      ...(n % 3 === 0 ? { source: { repoURL: 'https://h/r', ref: 'main' }, entrypoint: 'x' } : {}),
       ...(n % 5 === 0 ? {} : { retryPolicy: { maxAttempts: 3, backoff: 1 } }),
     });
     this.#api.set(uid, run);
@@ -206,7 +237,13 @@ class World {
     const attempt = (run.status.attempt ?? 0) + 1;
     const next = {
       ...run,
-      status: { phase: 'Scheduled' as const, assignedPodUID: POD, assignedPod: 'p', attempt },
+      status: {
+        ...(run.status.source === undefined ? {} : { source: run.status.source }),
+        phase: 'Scheduled' as const,
+        assignedPodUID: POD,
+        assignedPod: 'p',
+        attempt,
+      },
     };
     this.#api.set(uid, next);
     this.#assigned.set(uid, next);
