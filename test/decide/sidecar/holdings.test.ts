@@ -323,10 +323,8 @@ class World {
     const taken = live.reduce((sum, a) => sum + (a?.requests.runs ?? 0), 0);
     expect(this.holdings.used.runs ?? 0).to.equal(taken);
     expect(taken).to.be.at.most(CAPACITY.runs);
-    // Attempts of one Run never share its workspace.
-    const uids = attempts.flatMap((a) =>
-      a && a.stage.name !== 'Waiting' ? [ID.exec(idOf(a.ref))?.[0]] : [],
-    );
+    // Attempts of one Run never share its workspace; one that was stopped while it waited for it never had it.
+    const uids = attempts.flatMap((a) => (a?.prepared ? [ID.exec(idOf(a.ref))?.[0]] : []));
     expect(new Set(uids).size).to.equal(uids.length);
   }
 
