@@ -121,6 +121,7 @@ export const revisionOf = (spec: RuntimeSpec, settings: PodSettings): string =>
         port: serverPort(spec),
         capacity: podCapacity(spec),
         workspace: spec.workspace,
+        logs: spec.logs,
         artifactStore: storeOf(spec, settings),
         git: spec.git,
         daemonImage: imageOf(spec, settings),
@@ -173,6 +174,9 @@ const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
     literal('KRUNTIME_CAPACITY', JSON.stringify(podCapacity(runtime.spec))),
     literal('KRUNTIME_WORK_DIR', WORKSPACE_PATH),
     literal('KRUNTIME_STATE_DIR', STATE_PATH),
+    ...(runtime.spec.logs === undefined
+      ? []
+      : [literal('KRUNTIME_LOG_BOUNDS', JSON.stringify(runtime.spec.logs))]),
     literal('KRUNTIME_SERVER_ADDRESS', `127.0.0.1:${serverPort(runtime.spec)}`),
     literal('KRUNTIME_LOGS_ADDRESS', '127.0.0.1:9093'),
     literal('KRUNTIME_PROBES_ADDRESS', '0.0.0.0:9094'),

@@ -3,6 +3,7 @@ import * as t from 'io-ts';
 
 import { ArtifactStoreSettings } from './artifact-store.js';
 import { GitSpec } from './git.js';
+import { LogSettings } from './log-bounds.js';
 import { Condition, Metadata } from './metadata.js';
 import { Amounts } from './run.js';
 
@@ -53,6 +54,7 @@ export const RuntimeSpec = t.intersection([
     port: t.number,
     daemonImage: t.string,
     workspace: t.UnknownRecord,
+    logs: LogSettings,
     artifactStore: ArtifactStoreSettings,
     git: GitSpec,
   }),

@@ -8,6 +8,7 @@ import type { Folders } from '../decide/sidecar/environment.js';
 import { Address } from '../io/address.js';
 import { ArtifactStoreSettings } from '../model/artifact-store.js';
 import { DEFAULT_GIT_LIMITS, type GitLimits, GitOrder } from '../model/git.js';
+import { DEFAULT_LOG_BOUNDS, type LogBounds, LogSettings } from '../model/log-bounds.js';
 import { Amounts } from '../model/run.js';
 
 const Filled = new t.Type<string, string, unknown>(
@@ -110,6 +111,11 @@ const Environment = t.intersection([
     KRUNTIME_ARTIFACT_CREDENTIALS_DIR: AbsolutePath,
     KRUNTIME_GIT_CREDENTIALS_DIR: AbsolutePath,
     KRUNTIME_GIT: json('Git', GitOrder, 'is not a JSON object of hosts and limits'),
+    KRUNTIME_LOG_BOUNDS: json(
+      'LogBounds',
+      LogSettings,
+      'is not a JSON object of numbers, such as {"headBytes":1048576}',
+    ),
     KRUNTIME_ARTIFACT_LIMITS: json('ArtifactLimits', Limits, 'is not a JSON object of limits and numbers'),
   }),
 ]);
@@ -125,6 +131,8 @@ export type Config = Readonly<{
   pod: Readonly<{ name: string; namespace: string; uid: string }>;
   runtime: string;
   capacity: Amounts;
+  /** Of each attempt's log. */
+  logBounds: LogBounds;
   artifacts: Readonly<{
     /** Undefined: the Runtime has no store. */
     store: ArtifactStoreSettings | undefined;
@@ -193,6 +201,7 @@ export const readConfig = (env: NodeJS.ProcessEnv): E.Either<ReadonlyArray<strin
     },
     runtime: from.KRUNTIME_RUNTIME,
     capacity: from.KRUNTIME_CAPACITY,
+    logBounds: { ...DEFAULT_LOG_BOUNDS, ...from.KRUNTIME_LOG_BOUNDS },
     artifacts: {
       store: from.KRUNTIME_ARTIFACT_STORE,
       folder: from.KRUNTIME_ARTIFACT_STORE_DIR ?? '',

@@ -143,7 +143,7 @@ export const startRuntimed = async (
     join(folders.state, 'logs'),
     (owner, records) => print(format(owner, records)),
     ({ ref }, err) => log.error({ ...logFields(ref), err }, 'log of the run can no longer be stored'),
-    config.artifacts.store !== undefined,
+    { isShipping: config.artifacts.store !== undefined, bounds: config.logBounds },
   );
   const { inputs: recovered, unshipped } = await recover(config, logs, log);
   const server = new RuntimeServerClient(printAddress(config.serverAddress));

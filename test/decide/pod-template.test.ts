@@ -208,6 +208,17 @@ describe('podOf', () => {
     expect(value('runtimed', 'KRUNTIME_STATE_DIR')).to.equal('/var/lib/kruntimes/state');
   });
 
+  it('tells runtimed how much of a log to keep, where the Runtime says so', () => {
+    const bounds = (of: RuntimeSpec): ReadonlyArray<unknown> =>
+      (container(made(of), 'runtimed').env ?? []).filter(({ name }) => name === 'KRUNTIME_LOG_BOUNDS');
+    expect(bounds(spec())).to.deep.equal([]);
+    const logs = { headBytes: 4096 };
+    expect(bounds(spec({}, { logs }))).to.deep.equal([
+      { name: 'KRUNTIME_LOG_BOUNDS', value: '{"headBytes":4096}' },
+    ]);
+    expect(revisionOf(spec({}, { logs }), settings)).to.not.equal(revisionOf(spec(), settings));
+  });
+
   it('uses the template’s own ServiceAccount and workspace where it names them', () => {
     const pod = made(
       spec({ serviceAccountName: 'builder' }, { workspace: { persistentVolumeClaim: { claimName: 'w' } } }),

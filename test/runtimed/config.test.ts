@@ -36,6 +36,12 @@ describe('readConfig', () => {
       capacity: { runs: 4 },
       serverAddress: { kind: 'Tcp', host: '127.0.0.1', port: 19091 },
       logsAddress: { kind: 'Unix', path: '/run/9093.sock' },
+      logBounds: { headBytes: 1048576, tailBytes: 9437184 },
+    });
+    const bounded = readConfig({ ...good, KRUNTIME_LOG_BOUNDS: '{"tailBytes":65536}' });
+    expect(E.isRight(bounded) && bounded.right.logBounds).to.deep.equal({
+      headBytes: 1048576,
+      tailBytes: 65536,
     });
   });
 

@@ -12,6 +12,7 @@ import { BehaviorSubject, distinctUntilChanged, map, type Observable, Subject } 
 import { type AttemptRef, idOf } from '../../decide/sidecar/attempt.js';
 import { type Line, LineSplitter } from '../../decide/sidecar/lines.js';
 import type { StreamName } from '../../decide/sidecar/server-event.js';
+import { DEFAULT_LOG_BOUNDS, type LogBounds } from '../../model/log-bounds.js';
 import type { Micros } from '../../model/time.js';
 import type { Cursor } from '../../proto/gen/executor.js';
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
@@ -62,6 +63,13 @@ type Live = {
   lastStderr: string;
 };
 
+export type LogKeeping = Readonly<{
+  /** Each log will be shipped at its end. */
+  isShipping?: boolean;
+  /** How much of each is kept. */
+  bounds?: LogBounds;
+}>;
+
 /** What a reader needs to know of one attempt's log. */
 export type ReadableLog = Readonly<{
   folder: string;
@@ -107,20 +115,21 @@ export class RunLogs {
   readonly #waiting = new BehaviorSubject(0);
   readonly #changesSubject = new Subject<string>();
   readonly #isShipping: boolean;
+  readonly #bounds: LogBounds;
   #stored = 0;
   #shortBytes = 0;
 
   /**
    * @param root the folder of all spools; it is there
    * @param onFailure an attempt's log can no longer be stored; it is told once
-   * @param isShipping each log will be shipped at its end
    */
   constructor(
     root: string,
     emit: EmitRecords,
     onFailure: (owner: LogOwner, cause: unknown) => void,
-    isShipping = false,
+    { isShipping = false, bounds = DEFAULT_LOG_BOUNDS }: LogKeeping = {},
   ) {
+    this.#bounds = bounds;
     this.#isShipping = isShipping;
     this.#root = root;
     this.#emit = emit;
@@ -208,7 +217,7 @@ export class RunLogs {
       isHeld: false,
     };
     this.#shippedIds.delete(id);
-    const spool = new Spool(folder, bytes, {
+    const spool = new Spool(folder, bytes, this.#bounds, {
       changed: (waiting, stored) => {
         this.#waiting.next(this.#waiting.value + waiting);
         if (stored !== 0) this.#grow(entry, stored);

@@ -1,18 +1,18 @@
 /**
- * The log of one attempt on disk, bounded: its first MiB and its last nine or ten.
+ * The log of one attempt on disk, bounded: its beginning and its end, by default its first MiB and its last nine or ten.
  *
- * A folder of segments of about 1 MiB; the first is kept for ever, of the others the oldest goes when there are more
- * than ten. A segment's name says where it stands: `<first seq>-<stdout bytes before>-<stderr bytes before>`, so that
+ * A folder of segments; the first is the beginning and is kept for ever, the others have a ninth of the end each, and the
+ * oldest of them goes when there are more than ten. A segment's name says where it stands: `<first seq>-<stdout bytes before>-<stderr bytes before>`, so that
  * what a dropped one held is known, and a restarted runtimed knows where to resume. Appending never waits: what is
  * not yet on disk is held in memory, and its size is reported, for the source to be slowed down.
  */
 import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { LogBounds } from '../../model/log-bounds.js';
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
 import { frame, unframe } from './frames.js';
 
-/** Bounds of one spool (contract of the project: 1 MiB head and 9 MiB tail, the segment being written not counted). */
-export const SEGMENT_BYTES = 1024 * 1024;
+/** Segments that the tail consists of, the one being written not counted. */
 export const TAIL_SEGMENTS = 9;
 
 /** Bytes of each stream. */
@@ -83,8 +83,10 @@ export class Spool {
   #file: FileHandle | undefined;
   #writing: Promise<void> | undefined;
   #failed = false;
+  readonly #bounds: LogBounds;
 
-  constructor(folder: string, position: StreamBytes, watch: SpoolWatch) {
+  constructor(folder: string, position: StreamBytes, bounds: LogBounds, watch: SpoolWatch) {
+    this.#bounds = bounds;
     this.#folder = folder;
     this.#position = position;
     this.#watch = watch;
@@ -145,7 +147,7 @@ export class Spool {
       for (const { bytes } of rest) {
         size += bytes.length;
         count += 1;
-        if (segment.size + size >= SEGMENT_BYTES) break;
+        if (segment.size + size >= this.#roomOf(segment)) break;
       }
       await this.#file?.writev(rest.slice(0, count).map(({ bytes }) => bytes));
       segment.size += size;
@@ -154,10 +156,15 @@ export class Spool {
     }
   }
 
+  #roomOf(segment: OpenSegment): number {
+    const { headBytes, tailBytes } = this.#bounds;
+    return segment === this.#segments[0] ? headBytes : Math.ceil(tailBytes / TAIL_SEGMENTS);
+  }
+
   /** The segment being written, or a new one when that is full. */
   async #segmentFor(seq: number, before: StreamBytes): Promise<OpenSegment> {
     const current = this.#segments.at(-1);
-    if (current && this.#file && current.size < SEGMENT_BYTES) return current;
+    if (current && this.#file && current.size < this.#roomOf(current)) return current;
     await this.#file?.close();
     this.#file = undefined;
     await mkdir(this.#folder, { recursive: true, mode: 0o770 });

@@ -9,12 +9,13 @@ import type { AttemptRef } from '../../../src/decide/sidecar/attempt.js';
 import { boundedOutput } from '../../../src/io/run-logs/bounded-output.js';
 import { type ReadOptions, readLog } from '../../../src/io/run-logs/read.js';
 import { HIGH_WATER_BYTES, RunLogs } from '../../../src/io/run-logs/run-logs.js';
-import { SEGMENT_BYTES, TAIL_SEGMENTS } from '../../../src/io/run-logs/spool.js';
+import { TAIL_SEGMENTS } from '../../../src/io/run-logs/spool.js';
 import { RunUid } from '../../../src/model/ids.js';
 import { micros } from '../../../src/model/time.js';
 import type { Record as LogRecord } from '../../../src/proto/gen/logs.js';
 
 const AT = micros(0);
+const SEGMENT_BYTES = 1024 * 1024;
 
 const aRef = (uid: string, attempt = 1): AttemptRef => {
   if (!RunUid.is(uid)) throw new Error('empty uid');
@@ -110,6 +111,26 @@ describe('RunLogs', () => {
     expect(records.map(({ seq }) => seq)).to.deep.equal(
       [...records.map(({ seq }) => seq)].sort((a, b) => a - b),
     );
+  });
+
+  it('keeps as much of both ends as its Runtime says', async () => {
+    const bounds = { headBytes: 8 * 1024, tailBytes: 90 * 1024 };
+    const logs = new RunLogs(
+      root,
+      () => undefined,
+      () => undefined,
+      { bounds },
+    );
+    logs.open({ ref: aRef('a'), runtime: 'bash' });
+    const line = `${'x'.repeat(99)}\n`;
+    for (let seq = 0; seq < 10_000; seq += 1) logs.output('a', 'stdout', seq * 100, Buffer.from(line), AT);
+    await closed(logs, 'a');
+    const records = await read(logs, 'a');
+    const gap = records.findIndex(({ droppedBytes }) => droppedBytes > 0);
+    // A record has some bytes of its own, and a batch is not torn.
+    expect(gap * 128).to.be.within(8 * 1024, 9 * 1024);
+    expect((records.length - gap - 1) * 128).to.be.within(90 * 1024, 102 * 1024);
+    expect(records.at(-1)?.seq).to.equal(10_000);
   });
 
   it('follows until the end, from a cursor, and takes the tail of what is there', async () => {

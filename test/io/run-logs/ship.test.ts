@@ -74,7 +74,7 @@ describe('LogShipper', () => {
       (_owner, cause) => {
         throw cause;
       },
-      true,
+      { isShipping: true },
     );
     const shipper = new LogShipper({
       logs,
