@@ -8,7 +8,7 @@ import type { Either } from 'fp-ts/lib/Either.js';
 import type { Observable } from 'rxjs';
 
 import type { EffectError } from './model/effect-error.js';
-import type { PodUid } from './model/ids.js';
+import type { PodUid, RunUid } from './model/ids.js';
 import type { Resource } from './model/resource.js';
 import type { AttemptRef, SessionEvent } from './model/session.js';
 
@@ -99,4 +99,6 @@ export type SessionPort = Readonly<{
   assign: (pod: PodUid, attempt: AttemptRef, run: Uint8Array) => boolean;
   cancel: (pod: PodUid, attempt: AttemptRef, reason: 'Cancelled' | 'Timeout') => boolean;
   drain: (pod: PodUid) => boolean;
+  /** Remove what the Run has in that store; the answer is an event. */
+  removeArtifacts: (pod: PodUid, runUid: RunUid, store: string) => boolean;
 }>;

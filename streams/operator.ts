@@ -54,10 +54,12 @@ import { type WorldInput, worldStore } from './cache/world.js';
 import { type EnactOptions, enacting } from './effects/enact.js';
 import { runCommands } from './effects/run-commands.js';
 import { planCancellations } from './pipelines/cancellation.js';
+import { planCleanup } from './pipelines/cleanup.js';
 import { planDeliveries } from './pipelines/deliveries.js';
 import { planExpiry } from './pipelines/expiry.js';
 import { planGrants } from './pipelines/grants.js';
 import { planLostPods } from './pipelines/lost-pods.js';
+import { planMarks } from './pipelines/marks.js';
 import { planNotes } from './pipelines/notes.js';
 import { planPodReadiness } from './pipelines/pod-readiness.js';
 import { planPods } from './pipelines/pods.js';
@@ -178,6 +180,8 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planLostPods(changes$, world, clock),
         planTimeouts(changes$, world, clock),
         planExpiry(changes$, world, clock),
+        planMarks(changes$),
+        planCleanup(news$, world, { random }, clock),
         planGrants(news$, world, clock),
         planPods(news$, world, { revisionOf: runtimeRevision, random }, clock),
         planPodReadiness(news$, world, clock),

@@ -20,6 +20,7 @@ import {
   concatMap,
   distinctUntilChanged,
   EMPTY,
+  filter,
   ignoreElements,
   map,
   merge,
@@ -28,6 +29,8 @@ import {
   of,
   type SchedulerLike,
   Subject,
+  startWith,
+  take,
   tap,
 } from 'rxjs';
 
@@ -48,10 +51,17 @@ import type { Command, Holdings, Input } from '../src/decide/sidecar/holdings.js
 import type { ServerNews } from '../src/decide/sidecar/server-event.js';
 import type { Run } from '../src/model/run.js';
 import type { Micros } from '../src/model/time.js';
-import type { Beat, Hello, Refused, AttemptRef as WireRef } from '../src/proto/gen/session.js';
+import type {
+  ArtifactsRemoved,
+  Beat,
+  Hello,
+  Refused,
+  AttemptRef as WireRef,
+} from '../src/proto/gen/session.js';
 import { type AlarmSetting, ringAlarms } from './sidecar/alarms.js';
 import { assignedRuns } from './sidecar/assigned.js';
 import { feedback } from './sidecar/feedback.js';
+import { answerRemovals, type Removal } from './sidecar/removals.js';
 import { type Dial, keepSession, type SessionEvent } from './sidecar/session.js';
 import type { InformerEvent } from './watch/informer-events.js';
 
@@ -84,11 +94,13 @@ export type SidecarEffects = Readonly<{
   clean: (command: Extract<AttemptCommand, { kind: 'Clean' }>) => Observable<never>;
   /** Ends and forgets an execution that nobody here knows. */
   endUnknown: (id: string, running: boolean) => Observable<never>;
+  /** Removes what a Run has in the pod's store. Answers once, never errors. */
+  removeArtifacts: (removal: Removal) => Observable<ArtifactsRemoved>;
   note: (note: Note) => void;
 }>;
 
 /** Who we are, for hello. */
-export type Identity = Pick<Hello, 'podName' | 'podUid' | 'runtime' | 'version'>;
+export type Identity = Pick<Hello, 'podName' | 'podUid' | 'runtime' | 'version' | 'artifactStore'>;
 
 export type SidecarOptions = Readonly<{
   identity: Identity;
@@ -150,6 +162,10 @@ export const runtimed = (
   { identity, holdings, now, clock = asyncScheduler, chance = Math.random, onState }: SidecarOptions,
 ): Observable<Input> => {
   const refusalsSubject = new Subject<Refused>();
+  const removalsSubject = new Subject<Removal>();
+  const removedSubject = new Subject<ArtifactsRemoved>();
+  /** An attempt is no longer held. */
+  const releasedSubject = new Subject<void>();
   const settingsSubject = new Subject<AlarmSetting>();
   const beatSubject = new BehaviorSubject<Beat>({
     healthy: false,
@@ -163,6 +179,7 @@ export const runtimed = (
     hello: () => ({ ...identity, ...beatSubject.value, held: holdings.held().map(wireRef) }),
     beats$: beatSubject,
     refusals$: refusalsSubject,
+    removed$: removedSubject,
     clock,
     chance,
   });
@@ -206,6 +223,10 @@ export const runtimed = (
         );
       case 'Drain':
         return of({ kind: 'DrainAsked' });
+      case 'RemoveArtifacts':
+        // On a way of its own: it may take long, and the session's other messages must not wait.
+        removalsSubject.next(event);
+        return EMPTY;
       case 'Opened':
       case 'Closed':
         return EMPTY;
@@ -254,6 +275,22 @@ export const runtimed = (
     }
   };
 
+  const isHeld = ({ runUid }: Removal): boolean => holdings.held().some(({ uid }) => uid === runUid);
+  const removals$ = removalsSubject.pipe(
+    // Of an attempt that is still here more may be stored: not before it is gone.
+    mergeMap((removal) =>
+      releasedSubject.pipe(
+        startWith(undefined),
+        filter(() => !isHeld(removal)),
+        take(1),
+        map(() => removal),
+      ),
+    ),
+    answerRemovals(effects.removeArtifacts),
+    tap((answer) => removedSubject.next(answer)),
+    ignoreElements(),
+  );
+
   const drain$ = sources.terminate$.pipe(
     map((): Input => {
       isTerminating = true;
@@ -266,6 +303,7 @@ export const runtimed = (
     ringAlarms(settingsSubject, now, clock).pipe(
       map(({ id, alarm }): Input => ({ kind: 'Rang', id, alarm })),
     ),
+    removals$,
     of(...sources.recovered),
     state$,
     drain$,
@@ -277,6 +315,7 @@ export const runtimed = (
   return feedback<Input, Command>(inputs$, {
     reduce: (input) => {
       const commands = holdings.reduce(input, { at: now(), chance: chance() });
+      if (input.kind === 'Cleaned') releasedSubject.next();
       if (holdings.isDraining && !beatSubject.value.draining)
         beatSubject.next({ ...beatSubject.value, draining: true });
       return commands;

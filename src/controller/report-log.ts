@@ -1,6 +1,7 @@
 /** What the operator reports, as log records: one per outcome, constant messages. */
 import type { OperatorReport } from '../../streams/operator.js';
 import type { Log } from '../io/log.js';
+import { storeName } from '../model/artifact-store.js';
 import type { Command } from '../model/command.js';
 import type { Outcome } from '../model/outcome.js';
 
@@ -12,7 +13,15 @@ const subjectOf = (command: Command): Record<string, unknown> => {
       return { run: command.run, uid: command.run.uid, reason: command.reason };
     case 'SignalAssign':
     case 'DeleteRun':
+    case 'MarkRun':
       return { run: command.run, uid: command.run.uid };
+    case 'RemoveArtifacts':
+      return { run: command.run, uid: command.run.uid, store: command.store };
+    case 'ReleaseRun':
+    case 'ExplainCleanup':
+      return { run: command.run, uid: command.run.uid, reason: command.reason };
+    case 'CreateCleanupPod':
+      return { pod: command.key, store: storeName(command.store) };
     case 'CreatePod':
       return { runtime: command.runtime, pod: `${command.runtime.namespace}/${command.name}` };
     case 'PatchRuntimeStatus':

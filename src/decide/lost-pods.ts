@@ -110,6 +110,7 @@ export const lostPods = (world: World): TimedMachine<WorldChange, Command> => {
           return onRun(change.after, change.key, nowMs);
         case 'Runtime':
         case 'Refused':
+        case 'ArtifactsRemoved':
           return [];
         default:
           return change satisfies never;

@@ -70,7 +70,7 @@ export const podReadiness = (world: World): TimedMachine<News, Command> => {
     const claim = claimOf(world, uid);
     if (!pod || claim || pod.runtimedReady !== 'True') lost.remove(uid);
     else if (lost.get(uid) === undefined) lost.set(uid, nowMs + LOST_MS);
-    return pod && claim && !pod.finished ? set(pod, claim) : [];
+    return pod && claim && !pod.finished && pod.cleans === undefined ? set(pod, claim) : [];
   };
 
   const onChange = (change: WorldChange, nowMs: number): ReadonlyArray<Command> => {

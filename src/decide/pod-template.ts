@@ -6,7 +6,11 @@
  */
 import { createHash } from 'node:crypto';
 
-import { type ArtifactStoreSettings, credentialsSecret } from '../model/artifact-store.js';
+import {
+  type ArtifactStoreSettings,
+  credentialsSecret,
+  type RecordedStore,
+} from '../model/artifact-store.js';
 import {
   ARTIFACT_VOLUME,
   CAPACITY_PREFIX,
@@ -77,7 +81,7 @@ export const storeOf = (spec: RuntimeSpec, settings: PodSettings): ArtifactStore
   spec.artifactStore ?? settings.defaultArtifactStore;
 
 /** What runtimed, and nobody else in the pod, gets of the store: environment, mounts and volumes. */
-const storeParts = (store: ArtifactStoreSettings | undefined) => {
+export const storeParts = (store: RecordedStore | undefined) => {
   if (store === undefined) return { env: [], mounts: [], volumes: [] };
   const secretName = credentialsSecret(store);
   const hasClaim = store.driver === 'filesystem';
@@ -107,6 +111,14 @@ const storeParts = (store: ArtifactStoreSettings | undefined) => {
         : [{ name: STORE_KEY_VOLUME, secret: { secretName, defaultMode: 0o440 } }]),
     ],
   };
+};
+
+/** The store with the account whose identity opens it, where no Secret does. */
+const recordedStore = ({ spec }: RuntimeRecord, settings: PodSettings): RecordedStore | undefined => {
+  const store = storeOf(spec, settings);
+  return store === undefined || store.driver === 'filesystem' || credentialsSecret(store) !== undefined
+    ? store
+    : { ...store, serviceAccountName: accountOf(spec.template) };
 };
 
 /**
@@ -165,6 +177,38 @@ const withoutVolumes = (container: Container, names: ReadonlySet<string>): Conta
 
 const probe = (path: string) => ({ httpGet: { path, port: 9094 }, periodSeconds: 5, timeoutSeconds: 5 });
 
+/** What a pod of ours needs to open a session. */
+export const sessionEnv = (settings: PodSettings) => [
+  literal('KRUNTIME_OPERATOR_URL', settings.operatorUrl),
+  literal('KRUNTIME_OPERATOR_CA', settings.operatorCa),
+  literal('KRUNTIME_SESSION_TOKEN_FILE', `${SESSION_PATH}/token`),
+  field('KRUNTIME_POD_NAME', 'metadata.name'),
+  field('KRUNTIME_POD_NAMESPACE', 'metadata.namespace'),
+  field('KRUNTIME_POD_UID', 'metadata.uid'),
+];
+export const SESSION_MOUNT = { name: SESSION_VOLUME, mountPath: SESSION_PATH, readOnly: true };
+/** The token that a pod proves itself with, and that is good for nothing else. */
+export const SESSION_TOKEN_VOLUME = {
+  name: SESSION_VOLUME,
+  projected: {
+    defaultMode: 0o440,
+    sources: [
+      {
+        serviceAccountToken: { path: 'token', audience: SESSION_AUDIENCE, expirationSeconds: TOKEN_SECONDS },
+      },
+    ],
+  },
+};
+
+/** Restricted Pod Security. */
+export const RESTRICTED = {
+  runAsNonRoot: true,
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+
 const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
   name: RUNTIMED_CONTAINER,
   image: imageOf(runtime.spec, settings),
@@ -181,14 +225,9 @@ const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
     literal('KRUNTIME_LOGS_ADDRESS', '127.0.0.1:9093'),
     literal('KRUNTIME_PROBES_ADDRESS', '0.0.0.0:9094'),
     literal('KRUNTIME_METRICS_ADDRESS', '0.0.0.0:9090'),
-    literal('KRUNTIME_OPERATOR_URL', settings.operatorUrl),
-    literal('KRUNTIME_OPERATOR_CA', settings.operatorCa),
-    literal('KRUNTIME_SESSION_TOKEN_FILE', `${SESSION_PATH}/token`),
     literal('KRUNTIME_SERVICE_ACCOUNT_DIR', API_PATH),
-    field('KRUNTIME_POD_NAME', 'metadata.name'),
-    field('KRUNTIME_POD_NAMESPACE', 'metadata.namespace'),
-    field('KRUNTIME_POD_UID', 'metadata.uid'),
-    ...storeParts(storeOf(runtime.spec, settings)).env,
+    ...sessionEnv(settings),
+    ...storeParts(recordedStore(runtime, settings)).env,
     ...gitParts(runtime.spec.git).env,
   ],
   ports: [
@@ -198,17 +237,11 @@ const runtimedContainer = (runtime: RuntimeRecord, settings: PodSettings) => ({
   readinessProbe: probe('/readyz'),
   livenessProbe: { ...probe('/healthz'), failureThreshold: 6 },
   resources: { requests: { cpu: '20m', memory: '64Mi' } },
-  securityContext: {
-    runAsNonRoot: true,
-    allowPrivilegeEscalation: false,
-    readOnlyRootFilesystem: true,
-    capabilities: { drop: ['ALL'] },
-    seccompProfile: { type: 'RuntimeDefault' },
-  },
+  securityContext: RESTRICTED,
   volumeMounts: [
     workspaceMount,
     { name: STATE_VOLUME, mountPath: STATE_PATH },
-    { name: SESSION_VOLUME, mountPath: SESSION_PATH, readOnly: true },
+    SESSION_MOUNT,
     { name: API_VOLUME, mountPath: API_PATH, readOnly: true },
     ...storeParts(storeOf(runtime.spec, settings)).mounts,
     ...gitParts(runtime.spec.git).mounts,
@@ -221,21 +254,7 @@ const volumes = (runtime: RuntimeRecord, settings: PodSettings) => [
   { name: STATE_VOLUME, emptyDir: {} },
   ...storeParts(storeOf(runtime.spec, settings)).volumes,
   ...gitParts(runtime.spec.git).volumes,
-  {
-    name: SESSION_VOLUME,
-    projected: {
-      defaultMode: 0o440,
-      sources: [
-        {
-          serviceAccountToken: {
-            path: 'token',
-            audience: SESSION_AUDIENCE,
-            expirationSeconds: TOKEN_SECONDS,
-          },
-        },
-      ],
-    },
-  },
+  SESSION_TOKEN_VOLUME,
   {
     name: API_VOLUME,
     projected: {

@@ -168,6 +168,7 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
         return pod?.cordonedSince !== undefined ? lookSoon(pod.runtime, nowMs) : [];
       }
       case 'Refused':
+      case 'ArtifactsRemoved':
         return [];
       default:
         return change satisfies never;

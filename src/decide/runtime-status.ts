@@ -173,6 +173,7 @@ export const runtimeStatus = (
         return;
       }
       case 'Refused':
+      case 'ArtifactsRemoved':
         return;
       default:
         return change satisfies never;

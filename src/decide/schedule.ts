@@ -117,6 +117,7 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
       case 'Session':
         return onPod(change.key, world.podByUid(change.key)?.runtime, nowMs);
       case 'Refused':
+      case 'ArtifactsRemoved':
         return;
       default:
         return change satisfies never;

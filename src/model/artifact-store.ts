@@ -35,6 +35,18 @@ const S3 = t.type({
 export const ArtifactStoreSettings = t.union([Filesystem, Gcs, S3]);
 export type ArtifactStoreSettings = t.TypeOf<typeof ArtifactStoreSettings>;
 
+/** A store as a Run's status records it: with what a pod needs to come back to it when no Runtime uses it any more. */
+export const RecordedStore = t.intersection([
+  ArtifactStoreSettings,
+  t.partial({
+    /** Account of the pod that stored there: the identity that opens a bucket where no Secret does. */
+    serviceAccountName: t.string,
+    /** Whom the files of a claim belong to. */
+    runAsUser: t.number,
+  }),
+]);
+export type RecordedStore = t.TypeOf<typeof RecordedStore>;
+
 const prefixed = (prefix: string | undefined): string => (prefix ? `/${prefix.replace(/\/+$/, '')}` : '');
 
 /** The store in words: `claim results`, `gs://bucket/prefix`, `s3://bucket/prefix`. */

@@ -1,7 +1,8 @@
 /**
  * What the operator decides to do, as data. Decisions return commands; `streams/effects` alone enacts them.
  */
-import type { PodUid } from './ids.js';
+import type { RecordedStore } from './artifact-store.js';
+import type { ObjectKey, PodUid } from './ids.js';
 import type { Condition } from './metadata.js';
 import type { PodRecord } from './pod.js';
 import type { AttemptResult, WaitReason } from './run-event.js';
@@ -28,6 +29,21 @@ export type Command =
   /** Push an assignment that is already durable down the pod's session again. */
   | Readonly<{ kind: 'SignalAssign'; run: RunRecord; podUid: PodUid }>
   | Readonly<{ kind: 'DeleteRun'; run: RunRecord }>
+  /** Ask a pod, over its session, to remove what the Run has in that store. */
+  | Readonly<{ kind: 'RemoveArtifacts'; run: RunRecord; podUid: PodUid; store: string }>
+  /** Put our finalizer on: something of the Run is about to be stored. */
+  | Readonly<{ kind: 'MarkRun'; run: RunRecord }>
+  /** Take our finalizer off: nothing of the Run is stored any more, or what is stays. */
+  | Readonly<{ kind: 'ReleaseRun'; run: RunRecord; reason: 'Removed' | 'Abandoned' | 'NamespaceGone' }>
+  /** Say on the Run why its deletion waits. */
+  | Readonly<{ kind: 'ExplainCleanup'; run: RunRecord; reason: string; message: string }>
+  | Readonly<{
+      kind: 'CreateCleanupPod';
+      key: ObjectKey;
+      namespace: string;
+      name: string;
+      store: RecordedStore;
+    }>
   | Readonly<{ kind: 'CreatePod'; runtime: RuntimeRecord; name: string; revision: string }>
   | Readonly<{ kind: 'DeletePod'; pod: PodRecord; reason: string }>
   | Readonly<{ kind: 'CordonPod'; pod: PodRecord; reason: string }>
@@ -63,10 +79,17 @@ export const commandKey = (command: Command): string => {
   switch (command.kind) {
     case 'AdvanceRun':
     case 'DeleteRun':
+    case 'MarkRun':
+    case 'ReleaseRun':
+    case 'ExplainCleanup':
       return `run ${command.run.key}`;
     case 'SignalCancel':
     case 'SignalAssign':
       return `signal ${command.run.key}`;
+    case 'RemoveArtifacts':
+      return `remove ${command.run.uid} ${command.store}`;
+    case 'CreateCleanupPod':
+      return `pod ${command.key}`;
     case 'DeletePod':
     case 'CordonPod':
     case 'PatchPodReady':
@@ -87,5 +110,8 @@ export const commandKey = (command: Command): string => {
 /** Background commands run only while no urgent one waits: nothing of a Run's life depends on them. */
 export const isBackground = (command: Command): boolean =>
   command.kind === 'RecordEvent' ||
+  command.kind === 'DeleteRun' ||
+  command.kind === 'ReleaseRun' ||
+  command.kind === 'ExplainCleanup' ||
   command.kind === 'PatchRuntimeStatus' ||
   (command.kind === 'AdvanceRun' && command.step.kind === 'Waited');

@@ -14,6 +14,12 @@ export const CORDONED_KEY = 'kruntimes.io/cordoned-since';
 export const RUNTIMED_READY = 'kruntimes.io/RuntimedReady';
 /** Finalizer of Runs with stored artifacts. */
 export const ARTIFACT_FINALIZER = 'kruntimes.io/artifact-cleanup';
+/** Annotation of a Run, `true`: its deletion leaves its artifacts where they are. */
+export const ABANDON_KEY = 'kruntimes.io/abandon-artifacts';
+/** Annotation of a pod that only removes artifacts: the store it does it in. Its Runtime label is empty. */
+export const CLEANS_KEY = 'kruntimes.io/cleans-store';
+/** Argument that makes runtimed the program of such a pod. */
+export const CLEANUP_MODE = 'cleanup';
 /** Name of the injected container. */
 export const RUNTIMED_CONTAINER = 'runtimed';
 /** Name the template's first container must have. */

@@ -4,7 +4,14 @@ import * as t from 'io-ts';
 
 import { type ObjectKey, objectKey, PodUid } from './ids.js';
 import { Condition, Metadata } from './metadata.js';
-import { CAPACITY_PREFIX, CORDONED_KEY, REVISION_KEY, RUNTIME_KEY, RUNTIMED_READY } from './names.js';
+import {
+  CAPACITY_PREFIX,
+  CLEANS_KEY,
+  CORDONED_KEY,
+  REVISION_KEY,
+  RUNTIME_KEY,
+  RUNTIMED_READY,
+} from './names.js';
 import { Amounts } from './run.js';
 import { type Micros, parseInstant } from './time.js';
 
@@ -63,6 +70,8 @@ export type PodRecord = Readonly<{
   /** Our own condition as it stands. */
   runtimedReady: Condition['status'] | undefined;
   trouble: PodTrouble | undefined;
+  /** It belongs to no Runtime and only removes artifacts, in this store. */
+  cleans?: string;
 }>;
 
 const HARMLESS = new Set(['ContainerCreating', 'PodInitializing']);
@@ -118,6 +127,7 @@ export const Pod = new t.Type<PodRecord, unknown, unknown>(
     if (runtime === undefined) return t.failure(u, context, `carries no label ${RUNTIME_KEY}`);
     const isTrue = (type: string): boolean =>
       status?.conditions?.some((c) => c.type === type && c.status === 'True') ?? false;
+    const cleans = metadata.annotations?.[CLEANS_KEY];
     const cordoned = metadata.annotations?.[CORDONED_KEY];
     return t.success({
       key: objectKey(namespace, metadata.name),
@@ -137,6 +147,7 @@ export const Pod = new t.Type<PodRecord, unknown, unknown>(
       containersReady: isTrue('ContainersReady'),
       runtimedReady: status?.conditions?.find((c) => c.type === RUNTIMED_READY)?.status,
       trouble: troubleOf(status),
+      ...(runtime === '' && cleans !== undefined ? { cleans } : {}),
     });
   },
   t.identity,

@@ -1,5 +1,5 @@
 /** What may happen to a Run, as data: the inputs of the lifecycle (src/decide/lifecycle.ts). */
-import type { ArtifactStoreSettings } from './artifact-store.js';
+import type { RecordedStore } from './artifact-store.js';
 import type { ArtifactRef, FailureReason, LogRef } from './run.js';
 import type { Micros } from './time.js';
 
@@ -14,7 +14,7 @@ export type AttemptResult =
       outputs: Readonly<Record<string, string>>;
       artifactRefs: ReadonlyArray<ArtifactRef>;
       /** Where they are. */
-      artifactStore?: ArtifactStoreSettings;
+      artifactStore?: RecordedStore;
     }>
   | Readonly<{
       kind: 'Failed';
@@ -25,7 +25,7 @@ export type AttemptResult =
       outputs?: Readonly<Record<string, string>>;
       artifactRefs?: ReadonlyArray<ArtifactRef>;
       /** Where they are, or where rests of them may be. */
-      artifactStore?: ArtifactStoreSettings;
+      artifactStore?: RecordedStore;
     }>
   /** Its process tree was ended because cancellation was requested. */
   | Readonly<{ kind: 'Cancelled'; message: string; exitCode?: number }>;

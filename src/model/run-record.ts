@@ -5,6 +5,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 
 import { type ObjectKey, objectKey, RunUid } from './ids.js';
+import { ABANDON_KEY, ARTIFACT_FINALIZER } from './names.js';
 import {
   type Amounts,
   isTerminal,
@@ -37,6 +38,12 @@ export type RunRecord = Readonly<{
   cancelRequested: boolean;
   ttlSeconds: number | undefined;
   deleting: boolean;
+  /** Undefined: none. */
+  finalizers: ReadonlyArray<string> | undefined;
+  /** The log of an attempt is, or will be, in its Runtime's store. */
+  logged: boolean;
+  /** Its artifacts are to be left where they are. */
+  abandoned: boolean;
   /** Of a Run that has ended: phase, assignedPod and completionTime alone. */
   status: RunStatus;
   /** The object as read, managedFields left out, while it waits and is small. */
@@ -67,6 +74,23 @@ const assignable = (u: unknown, run: Run): Readonly<Record<string, unknown>> | u
   return { ...(u as Record<string, unknown>), metadata };
 };
 
+const ONLY_OURS: ReadonlyArray<string> = [ARTIFACT_FINALIZER];
+
+/** One array for the many that have no other. */
+const sharedFinalizers = (
+  finalizers: ReadonlyArray<string> | undefined,
+): ReadonlyArray<string> | undefined => {
+  if (finalizers === undefined || finalizers.length === 0) return undefined;
+  return finalizers.length === 1 && finalizers[0] === ARTIFACT_FINALIZER ? ONLY_OURS : finalizers;
+};
+
+/** Whether it carries the finalizer of stored artifacts. */
+export const isMarked = ({ finalizers }: Pick<RunRecord, 'finalizers'>): boolean =>
+  finalizers?.includes(ARTIFACT_FINALIZER) ?? false;
+
+const isLogged = ({ logRef, attemptHistory = [] }: RunStatus = {}): boolean =>
+  logRef?.location !== undefined || attemptHistory.some((past) => past.logRef?.location !== undefined);
+
 /** A decoded Run → its record. `u` is the object it was decoded from. */
 const recordOf = (u: unknown, run: Run): RunRecord => {
   const { metadata, spec } = run;
@@ -85,6 +109,9 @@ const recordOf = (u: unknown, run: Run): RunRecord => {
     cancelRequested: spec.cancelRequested ?? false,
     ttlSeconds: spec.ttlSecondsAfterFinished,
     deleting: metadata.deletionTimestamp !== undefined,
+    finalizers: sharedFinalizers(metadata.finalizers),
+    logged: isLogged(run.status),
+    abandoned: metadata.annotations?.[ABANDON_KEY] === 'true',
     status: trimmedStatus(run.status ?? {}),
     object: assignable(u, run),
   };

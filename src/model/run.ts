@@ -6,7 +6,7 @@
  */
 import * as t from 'io-ts';
 
-import { ArtifactStoreSettings } from './artifact-store.js';
+import { RecordedStore } from './artifact-store.js';
 import { Condition, Metadata } from './metadata.js';
 import { Duration, Instant } from './time.js';
 
@@ -147,7 +147,7 @@ export const RunStatus = t.partial({
   outputs: t.record(t.string, t.string),
   artifactRefs: t.array(ArtifactRef),
   /** Stores that may hold something of an attempt; what the Run's deletion has to empty. */
-  artifactStores: t.array(ArtifactStoreSettings),
+  artifactStores: t.array(RecordedStore),
   /** Of the last attempt. */
   logRef: LogRef,
   message: t.string,

@@ -15,6 +15,8 @@ export type Session = Readonly<{
   /** Why not, if it does not. */
   healthMessage: string;
   draining: boolean;
+  /** Its artifact store, '' for none. */
+  artifactStore: string;
 }>;
 
 /** What happens on sessions. */
@@ -22,4 +24,6 @@ export type SessionEvent =
   | Readonly<{ kind: 'Opened'; session: Session }>
   | Readonly<{ kind: 'Changed'; podUid: PodUid; healthy: boolean; healthMessage: string; draining: boolean }>
   | Readonly<{ kind: 'Refused'; podUid: PodUid; attempt: AttemptRef; reason: string; message: string }>
+  /** Whether nothing of the Run is left in the pod's store; `error` says why not, '' that nothing is. */
+  | Readonly<{ kind: 'ArtifactsRemoved'; podUid: PodUid; runUid: RunUid; store: string; error: string }>
   | Readonly<{ kind: 'Closed'; podUid: PodUid; why: string }>;

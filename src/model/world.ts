@@ -39,6 +39,15 @@ export type WorldChange =
     }>
   | Readonly<{ kind: 'Pod'; key: ObjectKey; before: PodRecord | undefined; after: PodRecord | undefined }>
   | Readonly<{ kind: 'Session'; key: PodUid; before: Session | undefined; after: Session | undefined }>
+  /** The pod has removed what a Run of its namespace had in its store, or could not. */
+  | Readonly<{
+      kind: 'ArtifactsRemoved';
+      namespace: string;
+      podUid: PodUid;
+      runUid: RunUid;
+      store: string;
+      error: string;
+    }>
   /** The pod did not take an assignment. */
   | Readonly<{
       kind: 'Refused';

@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { firstValueFrom } from 'rxjs';
 
+import type { Removal } from '../../streams/sidecar/removals.js';
 import { type ArtifactOwner, attemptPrefix, runPrefix } from '../decide/artifacts/keys.js';
 import type { ArtifactLimits } from '../decide/artifacts/rules.js';
 import type { ArtifactsCollected, AttemptRef, Collected } from '../decide/sidecar/attempt.js';
@@ -10,24 +11,27 @@ import { hasArtifacts, type Kept, keepArtifacts } from '../io/artifacts/keep.js'
 import { Slots } from '../io/artifacts/slots.js';
 import type { ArtifactStore } from '../io/artifacts/store.js';
 import type { Log } from '../io/log.js';
+import { markStored } from '../io/runs/mark-stored.js';
 import { collectOutputs } from '../io/workspace/collect.js';
-import type { ArtifactStoreSettings } from '../model/artifact-store.js';
+import { credentialsSecret, type RecordedStore, storePlace } from '../model/artifact-store.js';
 import { runs } from '../model/resources.js';
 import { Run } from '../model/run.js';
 import type { KubePort } from '../ports.js';
+import type { ArtifactsRemoved } from '../proto/gen/session.js';
 
 /** Uploads of the pod at a time: a bound of memory, some MiB each with the drivers of object stores. */
 const UPLOADS = 4;
 
 /** The store of this pod. */
-export type PodStore = Readonly<{ settings: ArtifactStoreSettings; store: ArtifactStore }>;
+export type PodStore = Readonly<{ settings: RecordedStore; store: ArtifactStore }>;
 
 export type PodArtifactsOptions = Readonly<{
   folders: Folders;
+  pod: Readonly<{ namespace: string; uid: string }>;
   /** Undefined: the Runtime has none. */
   podStore: PodStore | undefined;
   limits: ArtifactLimits;
-  kube: Pick<KubePort, 'get'>;
+  kube: Pick<KubePort, 'get' | 'patch' | 'watch'>;
   log: Log;
   fieldsOf: (ref: AttemptRef) => Readonly<Record<string, unknown>>;
 }>;
@@ -39,7 +43,7 @@ const NO_STORE: ArtifactsCollected = {
     'the Run left artifacts, and its Runtime has no artifact store; set spec.artifactStore of the Runtime',
 };
 
-const collected = (kept: Kept, settings: ArtifactStoreSettings): ArtifactsCollected | undefined => {
+const collected = (kept: Kept, settings: RecordedStore): ArtifactsCollected | undefined => {
   switch (kept.kind) {
     case 'None':
       return undefined;
@@ -53,7 +57,12 @@ const collected = (kept: Kept, settings: ArtifactStoreSettings): ArtifactsCollec
         ...(kept.isTouched ? { store: settings } : {}),
       };
     case 'Failed':
-      return { kind: 'Lost', reason: 'ArtifactStoreFailed', message: kept.message, store: settings };
+      return {
+        kind: 'Lost',
+        reason: 'ArtifactStoreFailed',
+        message: kept.message,
+        ...(kept.isTouched ? { store: settings } : {}),
+      };
     default:
       return kept satisfies never;
   }
@@ -68,10 +77,34 @@ export type PodArtifacts = Readonly<{
    * is known. Never rejects.
    */
   discard: (ref: AttemptRef, stored: boolean) => Promise<boolean>;
+  /** Removes all that a Run of the pod's namespace has in that store. Never rejects. */
+  remove: (removal: Removal) => Promise<ArtifactsRemoved>;
 }>;
+
+/** Removes all that a Run has in the pod's store, which must be the one that is meant. Never rejects. */
+export const removeRun = async (
+  podStore: PodStore | undefined,
+  namespace: string,
+  { runUid, store }: Removal,
+  log: Log,
+): Promise<ArtifactsRemoved> => {
+  const answer = (error: string): ArtifactsRemoved => ({ runUid, store, error });
+  if (!podStore || storePlace(podStore.settings) !== store) return answer('the pod has another store');
+  try {
+    await podStore.store.remove(runPrefix({ namespace, uid: runUid }));
+    log.info({ uid: runUid, store }, 'artifacts of a deleted run removed');
+    return answer('');
+  } catch (err) {
+    log.warn({ uid: runUid, store, err }, 'artifacts of a deleted run not removed');
+    const secret = credentialsSecret(podStore.settings);
+    const why = err instanceof Error ? err.message : String(err);
+    return answer(secret === undefined ? why : `${why} (its credentials are those of Secret ${secret})`);
+  }
+};
 
 export const podArtifacts = ({
   folders,
+  pod,
   podStore,
   limits,
   kube,
@@ -79,6 +112,16 @@ export const podArtifacts = ({
   fieldsOf,
 }: PodArtifactsOptions): PodArtifacts => {
   const slots = new Slots(UPLOADS);
+
+  /** Before the first byte of an attempt goes to the store; undefined when the Run is marked, else why it is not. */
+  const mark = async (ref: AttemptRef): Promise<string | undefined> =>
+    podStore &&
+    markStored(ref, pod.uid, podStore.settings, kube, (err, ms) =>
+      log.warn(
+        { ...fieldsOf(ref), err, errKind: err.kind, nextAttemptMs: Math.round(ms) },
+        'run not marked as having artifacts, trying again',
+      ),
+    );
 
   const keep = async (ref: AttemptRef): Promise<ArtifactsCollected | undefined> => {
     const { artifacts } = placesOf(folders, ref);
@@ -88,6 +131,7 @@ export const podArtifacts = ({
       store,
       limits,
       slots,
+      mark: () => mark(ref),
       now: () => new Date().toISOString(),
       onRetry: (artifact, err, ms) =>
         log.warn(
@@ -126,6 +170,7 @@ export const podArtifacts = ({
         log.warn({ ...fieldsOf(ref), reason: kept.reason, why: kept.message }, 'artifacts not stored');
       return kept ? { ...outputs, artifacts: kept } : outputs;
     },
+    remove: (removal) => removeRun(podStore, pod.namespace, removal, log),
     discard: async (ref, stored) => {
       if (!podStore) return true;
       let isThere = true;

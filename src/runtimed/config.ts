@@ -6,7 +6,7 @@ import * as t from 'io-ts';
 import { type ArtifactLimits, DEFAULT_LIMITS } from '../decide/artifacts/rules.js';
 import type { Folders } from '../decide/sidecar/environment.js';
 import { Address } from '../io/address.js';
-import { ArtifactStoreSettings } from '../model/artifact-store.js';
+import { RecordedStore } from '../model/artifact-store.js';
 import { DEFAULT_GIT_LIMITS, type GitLimits, GitOrder } from '../model/git.js';
 import { DEFAULT_LOG_BOUNDS, type LogBounds, LogSettings } from '../model/log-bounds.js';
 import { Amounts } from '../model/run.js';
@@ -81,7 +81,29 @@ const Limits = t.partial({
   depth: t.number,
 });
 
+/** What every pod of ours needs: its session and its store. */
+const PodEnvironment = t.intersection([
+  t.type({
+    KRUNTIME_OPERATOR_URL: OperatorUrl,
+    KRUNTIME_SESSION_TOKEN_FILE: AbsolutePath,
+    KRUNTIME_POD_NAME: Filled,
+    KRUNTIME_POD_NAMESPACE: Filled,
+    KRUNTIME_POD_UID: Filled,
+  }),
+  t.partial({
+    KRUNTIME_OPERATOR_CA: t.string,
+    KRUNTIME_ARTIFACT_STORE: json(
+      'ArtifactStore',
+      RecordedStore,
+      'is not a store as in spec.artifactStore of a Runtime',
+    ),
+    KRUNTIME_ARTIFACT_STORE_DIR: AbsolutePath,
+    KRUNTIME_ARTIFACT_CREDENTIALS_DIR: AbsolutePath,
+  }),
+]);
+
 const Environment = t.intersection([
+  PodEnvironment,
   t.type({
     KRUNTIME_WORK_DIR: AbsolutePath,
     KRUNTIME_STATE_DIR: AbsolutePath,
@@ -89,26 +111,13 @@ const Environment = t.intersection([
     KRUNTIME_LOGS_ADDRESS: Address,
     KRUNTIME_PROBES_ADDRESS: Address,
     KRUNTIME_METRICS_ADDRESS: Address,
-    KRUNTIME_OPERATOR_URL: OperatorUrl,
-    KRUNTIME_SESSION_TOKEN_FILE: AbsolutePath,
     KRUNTIME_SERVICE_ACCOUNT_DIR: AbsolutePath,
-    KRUNTIME_POD_NAME: Filled,
-    KRUNTIME_POD_NAMESPACE: Filled,
-    KRUNTIME_POD_UID: Filled,
     KRUNTIME_RUNTIME: Filled,
     KRUNTIME_CAPACITY: Capacity,
     KUBERNETES_SERVICE_HOST: Filled,
     KUBERNETES_SERVICE_PORT: Filled,
   }),
   t.partial({
-    KRUNTIME_OPERATOR_CA: t.string,
-    KRUNTIME_ARTIFACT_STORE: json(
-      'ArtifactStore',
-      ArtifactStoreSettings,
-      'is not a store as in spec.artifactStore of a Runtime',
-    ),
-    KRUNTIME_ARTIFACT_STORE_DIR: AbsolutePath,
-    KRUNTIME_ARTIFACT_CREDENTIALS_DIR: AbsolutePath,
     KRUNTIME_GIT_CREDENTIALS_DIR: AbsolutePath,
     KRUNTIME_GIT: json('Git', GitOrder, 'is not a JSON object of hosts and limits'),
     KRUNTIME_LOG_BOUNDS: json(
@@ -119,6 +128,18 @@ const Environment = t.intersection([
     KRUNTIME_ARTIFACT_LIMITS: json('ArtifactLimits', Limits, 'is not a JSON object of limits and numbers'),
   }),
 ]);
+
+/** What the pod that only removes artifacts is told. */
+export type CleanupConfig = Readonly<{
+  operator: Readonly<{ url: string; ca: string; tokenFile: string }>;
+  pod: Readonly<{ name: string; namespace: string; uid: string }>;
+  artifacts: Readonly<{
+    store: RecordedStore;
+    /** Where the claim of a filesystem store is mounted. */
+    folder: string;
+    credentialsFolder: string | undefined;
+  }>;
+}>;
 
 export type Config = Readonly<{
   folders: Folders;
@@ -135,7 +156,7 @@ export type Config = Readonly<{
   logBounds: LogBounds;
   artifacts: Readonly<{
     /** Undefined: the Runtime has no store. */
-    store: ArtifactStoreSettings | undefined;
+    store: RecordedStore | undefined;
     /** Where the claim of a filesystem store is mounted. */
     folder: string;
     credentialsFolder: string | undefined;
@@ -165,47 +186,71 @@ const gitOf = (from: t.TypeOf<typeof Environment>, path: string | undefined): Co
   };
 };
 
+const linesOf = (errors: t.Errors): ReadonlyArray<string> =>
+  errors.map(({ context, message }) => {
+    const name = context.find(({ key }) => key.startsWith('K'))?.key ?? 'the environment';
+    return `${name} ${message ?? 'is not set or has a wrong form'}`;
+  });
+
+/** What both kinds of pod are told. */
+const ofPod = (from: t.TypeOf<typeof PodEnvironment>) => ({
+  operator: {
+    url: from.KRUNTIME_OPERATOR_URL,
+    ca: from.KRUNTIME_OPERATOR_CA ?? '',
+    tokenFile: from.KRUNTIME_SESSION_TOKEN_FILE,
+  },
+  pod: {
+    name: from.KRUNTIME_POD_NAME,
+    namespace: from.KRUNTIME_POD_NAMESPACE,
+    uid: from.KRUNTIME_POD_UID,
+  },
+  artifacts: {
+    store: from.KRUNTIME_ARTIFACT_STORE,
+    folder: from.KRUNTIME_ARTIFACT_STORE_DIR ?? '',
+    credentialsFolder: from.KRUNTIME_ARTIFACT_CREDENTIALS_DIR,
+  },
+});
+
+const lacksFolder = (from: t.TypeOf<typeof PodEnvironment>): boolean =>
+  from.KRUNTIME_ARTIFACT_STORE?.driver === 'filesystem' && from.KRUNTIME_ARTIFACT_STORE_DIR === undefined;
+const NO_FOLDER = ['KRUNTIME_ARTIFACT_STORE_DIR is not set'];
+
+/** The settings of the pod that only removes artifacts, or what is wrong with them. */
+export const readCleanupConfig = (env: NodeJS.ProcessEnv): E.Either<ReadonlyArray<string>, CleanupConfig> => {
+  const decoded = PodEnvironment.decode(env);
+  if (E.isLeft(decoded)) return E.left(linesOf(decoded.left));
+  if (lacksFolder(decoded.right)) return E.left(NO_FOLDER);
+  const { artifacts, ...others } = ofPod(decoded.right);
+  const { store } = artifacts;
+  return store === undefined
+    ? E.left(['KRUNTIME_ARTIFACT_STORE is not set'])
+    : E.right({ ...others, artifacts: { ...artifacts, store } });
+};
+
 /** The settings, or one line per variable that is wrong. Values are not repeated. */
 export const readConfig = (env: NodeJS.ProcessEnv): E.Either<ReadonlyArray<string>, Config> => {
   const decoded = Environment.decode(env);
-  if (E.isLeft(decoded))
-    return E.left(
-      decoded.left.map(({ context, message }) => {
-        const name = context.find(({ key }) => key.startsWith('K'))?.key ?? 'the environment';
-        return `${name} ${message ?? 'is not set or has a wrong form'}`;
-      }),
-    );
+  if (E.isLeft(decoded)) return E.left(linesOf(decoded.left));
   const from = decoded.right;
-  if (from.KRUNTIME_ARTIFACT_STORE?.driver === 'filesystem' && from.KRUNTIME_ARTIFACT_STORE_DIR === undefined)
-    return E.left(['KRUNTIME_ARTIFACT_STORE_DIR is not set']);
+  if (lacksFolder(from)) return E.left(NO_FOLDER);
+  const { artifacts, ...others } = ofPod(from);
   return E.right({
+    ...others,
     folders: { work: from.KRUNTIME_WORK_DIR, state: from.KRUNTIME_STATE_DIR },
     serverAddress: from.KRUNTIME_SERVER_ADDRESS,
     logsAddress: from.KRUNTIME_LOGS_ADDRESS,
     probesAddress: from.KRUNTIME_PROBES_ADDRESS,
     metricsAddress: from.KRUNTIME_METRICS_ADDRESS,
-    operator: {
-      url: from.KRUNTIME_OPERATOR_URL,
-      ca: from.KRUNTIME_OPERATOR_CA ?? '',
-      tokenFile: from.KRUNTIME_SESSION_TOKEN_FILE,
-    },
     api: {
       serviceAccountDir: from.KRUNTIME_SERVICE_ACCOUNT_DIR,
       host: from.KUBERNETES_SERVICE_HOST,
       port: from.KUBERNETES_SERVICE_PORT,
     },
-    pod: {
-      name: from.KRUNTIME_POD_NAME,
-      namespace: from.KRUNTIME_POD_NAMESPACE,
-      uid: from.KRUNTIME_POD_UID,
-    },
     runtime: from.KRUNTIME_RUNTIME,
     capacity: from.KRUNTIME_CAPACITY,
     logBounds: { ...DEFAULT_LOG_BOUNDS, ...from.KRUNTIME_LOG_BOUNDS },
     artifacts: {
-      store: from.KRUNTIME_ARTIFACT_STORE,
-      folder: from.KRUNTIME_ARTIFACT_STORE_DIR ?? '',
-      credentialsFolder: from.KRUNTIME_ARTIFACT_CREDENTIALS_DIR,
+      ...artifacts,
       limits: { ...DEFAULT_LIMITS, ...from.KRUNTIME_ARTIFACT_LIMITS },
     },
     git: gitOf(from, env.PATH),

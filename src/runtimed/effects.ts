@@ -207,6 +207,12 @@ export const sidecarEffects = ({
         }),
         running ? EMPTY : told('forget failed', id, server.forget(id)),
       ),
+    removeArtifacts: (removal) =>
+      defer(async () => {
+        // What is still to be shipped of it would come after.
+        await shipping?.shipper.dropRun(removal.runUid);
+        return artifacts.remove(removal);
+      }),
     note: ({ level, message, ref, fields }) =>
       log[level]({ ...(ref ? logFields(ref) : {}), ...fields }, message),
   };

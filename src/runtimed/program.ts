@@ -29,7 +29,7 @@ import { serverEvents } from '../io/runtime-server/events.js';
 import { dialOperator } from '../io/session/client.js';
 import { cleanWorkspace } from '../io/workspace/clean.js';
 import { createFolders, findRecords, refFromId } from '../io/workspace/records.js';
-import { locationOf } from '../model/artifact-store.js';
+import { locationOf, type RecordedStore, storePlace } from '../model/artifact-store.js';
 import { runs } from '../model/resources.js';
 import { Run } from '../model/run.js';
 import type { KubePort } from '../ports.js';
@@ -112,6 +112,12 @@ const logShipping = (
   };
 };
 
+/** The settings as Runs are to record them: files of a claim can be removed by nobody but their owner. */
+const recorded = (settings: RecordedStore): RecordedStore => {
+  const uid = process.getuid?.() ?? 0;
+  return settings.driver === 'filesystem' && uid > 0 ? { ...settings, runAsUser: uid } : settings;
+};
+
 /** The pod's artifact store, with what unfinished uploads of an earlier runtimed have left removed. */
 const openPodStore = async ({ artifacts, pod }: Config, log: Log): Promise<PodStore | undefined> => {
   const { store: settings, folder, credentialsFolder } = artifacts;
@@ -123,7 +129,7 @@ const openPodStore = async ({ artifacts, pod }: Config, log: Log): Promise<PodSt
   });
   // Nothing waits for it: it only frees room.
   store.sweep().catch((err: unknown) => log.warn({ err }, 'unfinished uploads cannot be removed'));
-  return { settings, store };
+  return { settings: recorded(settings), store };
 };
 
 /**
@@ -152,6 +158,7 @@ export const startRuntimed = async (
   const podStore = await openPodStore(config, log);
   const artifacts = podArtifacts({
     folders,
+    pod,
     podStore,
     limits: config.artifacts.limits,
     kube,
@@ -210,7 +217,13 @@ export const startRuntimed = async (
       now: nowMicros,
     }),
     {
-      identity: { podName: pod.name, podUid: pod.uid, runtime: config.runtime, version: VERSION },
+      identity: {
+        podName: pod.name,
+        podUid: pod.uid,
+        runtime: config.runtime,
+        version: VERSION,
+        artifactStore: podStore ? storePlace(podStore.settings) : '',
+      },
       holdings,
       now: nowMicros,
       onState: ({ isOpen, beat }) => {

@@ -193,6 +193,7 @@ export const worldStore = (): WorldStore => {
       return { kind: 'Session', key: event.podUid, before, after };
     }
     const namespace = before.podKey.slice(0, before.podKey.indexOf('/'));
+    if (event.kind === 'ArtifactsRemoved') return { ...event, namespace };
     const { runName, runUid, attempt } = event.attempt;
     const { reason, message, podUid } = event;
     return { kind: 'Refused', key: objectKey(namespace, runName), runUid, podUid, attempt, reason, message };

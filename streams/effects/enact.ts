@@ -4,6 +4,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { concat, defer, last, map, type Observable, of, takeWhile, tap } from 'rxjs';
 
+import { cleanupPodOf } from '../../src/decide/cleanup-pod.js';
 import { type RunEvent, step } from '../../src/decide/lifecycle.js';
 import { type PodSettings, podOf } from '../../src/decide/pod-template.js';
 import type { Command, RunStep } from '../../src/model/command.js';
@@ -11,11 +12,12 @@ import { CORDONED_KEY, RUNTIMED_READY } from '../../src/model/names.js';
 import type { Outcome } from '../../src/model/outcome.js';
 import { pods, runs, runtimes } from '../../src/model/resources.js';
 import { RunStatus } from '../../src/model/run.js';
-import type { RunRecord } from '../../src/model/run-record.js';
+import { isMarked, type RunRecord } from '../../src/model/run-record.js';
 import type { AttemptRef } from '../../src/model/session.js';
 import { statusMergePatch } from '../../src/model/status-patch.js';
 import { formatMicros, formatSeconds, type Micros } from '../../src/model/time.js';
 import type { Effect, KubePort, ObjectRef, SessionPort } from '../../src/ports.js';
+import { explainCleanup, markRun, releaseRun } from './cleanup-calls.js';
 import { grantCalls } from './grant-calls.js';
 import { recordEvent } from './record-event.js';
 
@@ -148,6 +150,30 @@ export const enacting = ({ kube, sessions, settings, now, random, identity, late
           kube.delete(runs, refOf(command.run), { uid: command.run.uid, propagationPolicy: 'Background' }),
           'drops',
         );
+      case 'RemoveArtifacts':
+        return defer(() => {
+          const { run, podUid, store } = command;
+          return signalled(command, sessions.removeArtifacts(podUid, run.uid, store));
+        });
+      case 'MarkRun':
+        return defer(() => {
+          const run = latest(command.run);
+          return isMarked(run)
+            ? of<Outcome>({ kind: 'Dropped', command, why: 'it has been' })
+            : outcomeOf(command, markRun(kube, run), 'drops');
+        });
+      case 'ReleaseRun':
+        return outcomeOf(command, releaseRun(kube, command.run), 'drops');
+      case 'ExplainCleanup':
+        return outcomeOf(command, explainCleanup(kube, command, now), 'drops');
+      case 'CreateCleanupPod': {
+        const { namespace, name, store } = command;
+        return outcomeOf(
+          command,
+          kube.create(pods, namespace, cleanupPodOf(namespace, name, store, settings)),
+          'fails',
+        );
+      }
       case 'CreatePod': {
         const { runtime, name, revision } = command;
         return outcomeOf(

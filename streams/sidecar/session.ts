@@ -27,6 +27,7 @@ import {
 } from 'rxjs';
 
 import type {
+  ArtifactsRemoved,
   Beat,
   FromOperator,
   FromRuntimed,
@@ -45,7 +46,8 @@ export type SessionEvent =
   | Readonly<{ kind: 'Closed'; message: string }>
   | Readonly<{ kind: 'Assign'; ref: WireRef; run: Buffer }>
   | Readonly<{ kind: 'Cancel'; ref: WireRef; reason: string }>
-  | Readonly<{ kind: 'Drain' }>;
+  | Readonly<{ kind: 'Drain' }>
+  | Readonly<{ kind: 'RemoveArtifacts'; runUid: string; store: string }>;
 
 export const FIRST_BACKOFF_MS = 100;
 export const LAST_BACKOFF_MS = 3_000;
@@ -62,6 +64,7 @@ export type SessionOptions = Readonly<{
   /** The pod's state; each change is sent at once. Emits the current one on subscription. */
   beats$: Observable<Beat>;
   refusals$: Observable<Refused>;
+  removed$: Observable<ArtifactsRemoved>;
   clock?: SchedulerLike;
   /** Uniform in [0, 1). */
   chance?: () => number;
@@ -87,6 +90,8 @@ const eventOf = ({ message }: FromOperator): ReadonlyArray<SessionEvent> => {
         : [];
     case 'drain':
       return [{ kind: 'Drain' }];
+    case 'removeArtifacts':
+      return [{ kind: 'RemoveArtifacts', ...message.value }];
     default:
       return [];
   }
@@ -108,9 +113,13 @@ const session = (dial: Dial, options: SessionOptions, clock: SchedulerLike): Obs
     const refusals$ = options.refusals$.pipe(
       map((value): FromRuntimed => ({ message: { $case: 'refused', value } })),
     );
+    const removed$ = options.removed$.pipe(
+      map((value): FromRuntimed => ({ message: { $case: 'artifactsRemoved', value } })),
+    );
     const outgoing$ = merge(
       defer(() => of<FromRuntimed>({ message: { $case: 'hello', value: options.hello() } })),
       refusals$,
+      removed$,
       beats$,
     ).pipe(takeUntil(endSubject));
     const incoming$ = dial(outgoing$);

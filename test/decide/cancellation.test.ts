@@ -56,10 +56,19 @@ describe('cancellations', () => {
     expect(cancellations(w.world, w.closed(p1))).to.deep.equal([]);
   });
 
-  it('says nothing of a Run that is gone', () => {
+  it('tells the pod of a Run that is being deleted, or is gone, and of no other that is gone', () => {
     const w = aWorld();
-    const run = aRun('a', asked);
+    w.pod(p1);
+    const run = aRun('a', { status: runningOn(p1) });
     w.run(run);
-    expect(cancellations(w.world, w.runGone(run))).to.deep.equal([]);
+    const signal = [`SignalCancel a: Cancelled to ${p1.uid}`];
+    expect(allTold(cancellations(w.world, w.run({ ...run, deleting: true })))).to.deep.equal(signal);
+    expect(allTold(cancellations(w.world, w.runGone(run)))).to.deep.equal(signal);
+    const waiting = aRun('b', asked);
+    w.run(waiting);
+    expect(cancellations(w.world, w.runGone(waiting))).to.deep.equal([]);
+    const ended = aRun('c', { status: { ...runningOn(p1), phase: 'Succeeded' } });
+    w.run(ended);
+    expect(cancellations(w.world, w.runGone(ended))).to.deep.equal([]);
   });
 });

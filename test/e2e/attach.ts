@@ -36,6 +36,8 @@ export type ControlPlane = Readonly<{
   whenRun: (name: string, satisfies: (run: Run) => boolean, withinMs?: number) => Promise<Run>;
   /** Its end. */
   end: (name: string, withinMs?: number) => Promise<Run>;
+  /** It is there no longer. */
+  whenGone: (name: string, withinMs?: number) => Promise<void>;
   patchRun: (name: string, body: unknown) => Promise<unknown>;
   patchRuntime: (name: string, body: unknown) => Promise<unknown>;
   /** Every version of the Run that the watch brought, in order. */
@@ -67,12 +69,20 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
 
   const versions = new Map<string, Run[]>();
   const seen = new Subject<Run>();
+  const gone = new Set<string>();
+  const goneSubject = new Subject<string>();
   const watching = informer(kube, runs, { namespace: 'default' }, Run, { random: Math.random }).subscribe(
     (event) => {
+      if (event.kind === 'Delete') {
+        const name = event.key.slice(event.key.indexOf('/') + 1);
+        gone.add(name);
+        goneSubject.next(name);
+      }
       if (event.kind !== 'Apply') return;
       const { name, resourceVersion } = event.object.metadata;
       const known = versions.get(name) ?? [];
       versions.set(name, known);
+      gone.delete(name);
       if (known.some(({ metadata }) => metadata.resourceVersion === resourceVersion)) return;
       known.push(event.object);
       seen.next(event.object);
@@ -130,6 +140,22 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
       ),
     whenRun,
     end: (name, withinMs) => whenRun(name, ({ status }) => isTerminal(status?.phase), withinMs),
+    whenGone: async (name, withinMs = 20_000) => {
+      if (gone.has(name)) return;
+      await firstValueFrom(
+        goneSubject.pipe(
+          filter((each) => each === name),
+          timeout({
+            first: withinMs,
+            with: () => {
+              throw new Error(
+                `Run ${name} was not gone in ${withinMs} ms: ${JSON.stringify(versions.get(name)?.at(-1))}`,
+              );
+            },
+          }),
+        ),
+      );
+    },
     patchRun: (name, body) => answer(kube.patch(runs, { namespace: 'default', name }, merged(body))),
     patchRuntime: (name, body) => answer(kube.patch(runtimes, { namespace: 'default', name }, merged(body))),
     history: (name) => versions.get(name) ?? [],

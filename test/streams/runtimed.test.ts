@@ -91,6 +91,7 @@ const play = (
       return EMPTY;
     },
     endUnknown: () => EMPTY,
+    removeArtifacts: ({ runUid, store }) => of({ runUid, store, error: '' }),
     note: () => undefined,
   };
   const sources: SidecarSources = {
@@ -103,7 +104,7 @@ const play = (
     terminate$: NEVER,
   };
   const steps$: Observable<unknown> = runtimed(sources, effects, {
-    identity: { podName: 'p', podUid: POD, runtime: 'bash', version: '1' },
+    identity: { podName: 'p', podUid: POD, runtime: 'bash', version: '1', artifactStore: '' },
     holdings: new Holdings({ uid: POD, capacity: { runs: 1 } }),
     now: () => micros(clock.now() * 1000),
     clock,

@@ -26,6 +26,9 @@ export const aRun = (name: string, overrides: Partial<RunRecord> = {}): RunRecor
   cancelRequested: false,
   ttlSeconds: undefined,
   deleting: false,
+  finalizers: undefined,
+  logged: false,
+  abandoned: false,
   status: {},
   object: undefined,
   ...overrides,
@@ -90,6 +93,7 @@ export const aSession = (pod: PodRecord, overrides: Partial<Session> = {}): Sess
   healthy: true,
   healthMessage: '',
   draining: false,
+  artifactStore: '',
   ...overrides,
 });
 

@@ -1,4 +1,5 @@
 /** Commands and outcomes in few words, for tables of what was decided. */
+import { storePlace } from '../../src/model/artifact-store.js';
 import type { Command, RunStep } from '../../src/model/command.js';
 import type { EffectError } from '../../src/model/effect-error.js';
 import type { News } from '../../src/model/news.js';
@@ -27,6 +28,15 @@ export const told = (command: Command): string => {
       return `SignalCancel ${command.run.name}: ${command.reason} to ${command.podUid}`;
     case 'SignalAssign':
       return `SignalAssign ${command.run.name} to ${command.podUid}`;
+    case 'RemoveArtifacts':
+      return `RemoveArtifacts ${command.run.name} from ${command.store} by ${command.podUid}`;
+    case 'ReleaseRun':
+    case 'ExplainCleanup':
+      return `${command.kind} ${command.run.name}: ${command.reason}`;
+    case 'CreateCleanupPod':
+      return `CreateCleanupPod in ${command.namespace} for ${storePlace(command.store)}`;
+    case 'MarkRun':
+      return `MarkRun ${command.run.name}`;
     case 'DeleteRun':
       return `DeleteRun ${command.run.name}`;
     case 'CreatePod':

@@ -3,10 +3,10 @@
 - apiGroups: [kruntimes.io]
   resources: [runtimes]
   verbs: [get, list, watch]
-# delete: Runs whose time to live is over.
+# patch: the finalizer of stored artifacts. delete: Runs whose time to live is over.
 - apiGroups: [kruntimes.io]
   resources: [runs]
-  verbs: [get, list, watch, delete]
+  verbs: [get, list, watch, patch, delete]
 # With the reading of Runs this is also what it grants to runtimed: nobody can grant what he does not hold.
 - apiGroups: [kruntimes.io]
   resources: [runtimes/status, runs/status]

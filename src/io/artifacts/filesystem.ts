@@ -3,8 +3,9 @@
  *
  * An object is written beside, under a name of its own below `.uploads`, flushed to disk and renamed, so that it is
  * whole or not there. Folders are 0700, files 0600. Keys are checked and the folder belongs to runtimed alone, so no
- * name leads out of it. `owner` (the pod's UID) begins the names of unfinished writes: after a restart `sweep` knows
- * its own; those of pods that are gone go when they are a day old.
+ * name leads out of it. `owner` (the pod's UID) begins the names of unfinished writes, and the key's folder ends them:
+ * after a restart `sweep` knows its own, `remove` takes those of its prefix along, and what is left of pods that are
+ * gone goes when it is a day old.
  */
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -114,6 +115,18 @@ export const filesystemStore = ({
     return join(folder, key);
   };
 
+  /** A prefix as part of the name of an unfinished write. */
+  const flat = (prefix: string): string => prefix.replaceAll('/', '+');
+
+  const uploading = async (): Promise<ReadonlyArray<string>> => {
+    try {
+      return await readdir(uploads);
+    } catch (cause) {
+      if (codeOf(cause) === 'ENOENT') return [];
+      throw cause;
+    }
+  };
+
   const walk = async function* (path: string, key: string): AsyncGenerator<StoredKey> {
     let entries: ReadonlyArray<string>;
     try {
@@ -137,7 +150,7 @@ export const filesystemStore = ({
     name,
     write: async (key, bytes, options) => {
       const target = pathOf(key);
-      const own = join(uploads, `${life}.${randomUUID()}`);
+      const own = join(uploads, `${life}.${randomUUID()}.${flat(dirname(key))}.`);
       const stored = (cause: unknown): StoreError => failure(`${key} cannot be stored`, cause);
       let sourceFailed = false;
       const watched = async function* (): AsyncGenerator<Buffer> {
@@ -181,20 +194,24 @@ export const filesystemStore = ({
     remove: async (prefix) => {
       try {
         await rm(pathOf(prefix), { recursive: true, force: true });
+        // `a/b/` is part of `.a+b.`, and of `.a+b+1.`.
+        const parts = ['.', '+'].map((end) => `.${flat(prefix.replace(/\/$/, ''))}${end}`);
+        for (const entry of await uploading())
+          if (parts.some((part) => entry.includes(part))) await rm(join(uploads, entry), { force: true });
       } catch (cause) {
         throw failure(`${prefix} cannot be removed`, cause);
       }
     },
     sweep: async () => {
       try {
-        for (const entry of await readdir(uploads)) {
+        for (const entry of await uploading()) {
           const path = join(uploads, entry);
           const facts = await lstat(path).catch(() => undefined);
           const isOwn = entry.startsWith(`${owner}.`) && !entry.startsWith(`${life}.`);
           if (isOwn || (facts && now() - facts.mtimeMs > ABANDONED_MS)) await rm(path, { force: true });
         }
       } catch (cause) {
-        if (codeOf(cause) !== 'ENOENT') throw failure('unfinished uploads cannot be removed', cause);
+        throw failure('unfinished uploads cannot be removed', cause);
       }
     },
   };

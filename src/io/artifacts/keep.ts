@@ -30,6 +30,11 @@ export type KeepOptions = Readonly<{
   /** An upload failed and is tried again. */
   onRetry: (name: string, error: StoreError, inMs: number) => void;
   limitMs?: number;
+  /**
+   * Marks the Run as one that has something stored, before anything is: what a crash leaves half-stored is then removed
+   * with the Run. Answers why it cannot, in which case nothing is stored. Not asked where there is nothing to store.
+   */
+  mark: () => Promise<string | undefined>;
 }>;
 
 /** What became of them. `Failed`: the store did not take them; what it did take may still be there. */
@@ -37,7 +42,7 @@ export type Kept =
   | Readonly<{ kind: 'None' }>
   | Readonly<{ kind: 'Stored'; refs: ReadonlyArray<ArtifactRef> }>
   | Readonly<{ kind: 'Invalid'; message: string; isTouched: boolean }>
-  | Readonly<{ kind: 'Failed'; message: string }>;
+  | Readonly<{ kind: 'Failed'; message: string; isTouched: boolean }>;
 
 const codeOf = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : String(cause);
@@ -140,6 +145,9 @@ export const keepArtifacts = async (
     root = await openRoot(path);
     const surveyed = root ? await survey(root, limits) : [];
     if (!root || surveyed.length === 0) return { kind: 'None' };
+    const refusal = await options.mark();
+    if (refusal !== undefined)
+      return { kind: 'Failed', message: `artifacts were not stored: ${refusal}`, isTouched };
     isTouched = true;
     return { kind: 'Stored', refs: await storeAll(root, surveyed, owner, options) };
   } catch (cause) {
@@ -147,8 +155,12 @@ export const keepArtifacts = async (
     if (isTouched) await store.remove(attemptPrefix(owner)).catch(() => undefined);
     if (cause instanceof ArtifactProblem) return { kind: 'Invalid', message: cause.message, isTouched };
     if (cause instanceof StoreError)
-      return { kind: 'Failed', message: `artifacts could not be stored: ${cause.message}` };
-    return { kind: 'Failed', message: `artifacts could not be stored in ${store.name}: ${codeOf(cause)}` };
+      return { kind: 'Failed', message: `artifacts could not be stored: ${cause.message}`, isTouched };
+    return {
+      kind: 'Failed',
+      message: `artifacts could not be stored in ${store.name}: ${codeOf(cause)}`,
+      isTouched,
+    };
   } finally {
     await root?.handle.close();
   }

@@ -13,6 +13,7 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   S3Client,
   S3ServiceException,
@@ -45,9 +46,16 @@ export type S3Options = Readonly<{
 
 const credentialsFrom = (folder: string) => async () => {
   const [id, secret] = await Promise.all(
-    ['accessKeyID', 'secretAccessKey'].map(async (file) =>
-      (await readFile(join(folder, file), 'utf8')).trim(),
-    ),
+    ['accessKeyID', 'secretAccessKey'].map(async (file) => {
+      const text = await readFile(join(folder, file), 'utf8').catch((cause: unknown) => {
+        throw new StoreError(
+          'Refused',
+          `the Secret with its credentials is not there or has no key ${file}`,
+          cause,
+        );
+      });
+      return text.trim();
+    }),
   );
   return {
     accessKeyId: id ?? '',
@@ -59,7 +67,7 @@ const credentialsFrom = (folder: string) => async () => {
 const kindOf = (cause: unknown): StoreErrorKind => {
   if (!(cause instanceof Error)) return 'Unavailable';
   const status = cause instanceof S3ServiceException ? (cause.$metadata.httpStatusCode ?? 0) : 0;
-  if (cause.name === 'NoSuchKey') return 'NotFound';
+  if (cause.name === 'NoSuchKey' || cause.name === 'NoSuchUpload') return 'NotFound';
   if (cause.name === 'CredentialsProviderError') return 'Refused';
   if ('code' in cause && cause.code === 'ENOENT') return 'Refused';
   if (status >= 500 || status === 429 || status === 408 || status === 0) return 'Unavailable';
@@ -124,6 +132,34 @@ export const s3Store = ({
     } while (token !== undefined);
   };
 
+  /** Ends uploads below a prefix of the bucket that were begun before then and have not ended. */
+  const abortUploads = async (Prefix: string, beforeMs: number): Promise<void> => {
+    let marker: Readonly<{ KeyMarker?: string; UploadIdMarker?: string }> | undefined = {};
+    while (marker) {
+      const page: ListMultipartUploadsCommandOutput = await told(
+        'unfinished uploads cannot be listed',
+        client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix, ...marker })),
+      );
+      for (const { Key, UploadId, Initiated } of page.Uploads ?? [])
+        if ((Initiated?.getTime() ?? 0) < beforeMs)
+          await told(
+            'an unfinished upload cannot be removed',
+            client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId })),
+          ).catch((error: unknown) => {
+            // It has ended by itself.
+            if (!(error instanceof StoreError && error.kind === 'NotFound')) throw error;
+          });
+      const { NextKeyMarker, NextUploadIdMarker } = page;
+      marker =
+        page.IsTruncated && NextKeyMarker !== undefined
+          ? {
+              KeyMarker: NextKeyMarker,
+              ...(NextUploadIdMarker === undefined ? {} : { UploadIdMarker: NextUploadIdMarker }),
+            }
+          : undefined;
+    }
+  };
+
   return {
     driver: 's3',
     name,
@@ -179,18 +215,8 @@ export const s3Store = ({
           `${key} cannot be removed`,
           client.send(new DeleteObjectCommand({ Bucket: bucket, Key: base + key })),
         );
+      await abortUploads(checked(below), Number.POSITIVE_INFINITY);
     },
-    sweep: async () => {
-      const { Uploads = [] } = await told(
-        'unfinished uploads cannot be listed',
-        client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: base })),
-      );
-      for (const { Key, UploadId, Initiated } of Uploads)
-        if (Initiated && Date.now() - Initiated.getTime() > ABANDONED_MS)
-          await told(
-            'an unfinished upload cannot be removed',
-            client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId })),
-          );
-    },
+    sweep: () => abortUploads(base, Date.now() - ABANDONED_MS),
   };
 };

@@ -87,6 +87,12 @@ export class LogShipper {
     return wasShipped;
   }
 
+  /** The same for all attempts of a Run. */
+  async dropRun(uid: string): Promise<void> {
+    const ids = [...this.#notBefore.keys(), ...this.#closing, ...this.#queue, ...this.#busy.keys()];
+    for (const id of new Set(ids)) if (id === uid || id.startsWith(`${uid}.`)) await this.drop(id);
+  }
+
   /** The pod is told to end: what there is is shipped at once, and more often from now on. */
   hurry(): void {
     this.#liveMs = HURRY_MS;

@@ -151,6 +151,7 @@ export const serveSessions = async ({
         healthy: hello.healthy,
         healthMessage: hello.healthMessage,
         draining: hello.draining,
+        artifactStore: hello.artifactStore,
       },
     });
   };
@@ -180,6 +181,10 @@ export const serveSessions = async ({
       const { reason, message: text } = message.value;
       if (attempt)
         events.next({ kind: 'Refused', podUid, attempt, reason: reason || 'Refused', message: text });
+    } else if (message?.$case === 'artifactsRemoved') {
+      const { runUid, store, error } = message.value;
+      const uid = RunUid.decode(runUid);
+      if (E.isRight(uid)) events.next({ kind: 'ArtifactsRemoved', podUid, runUid: uid.right, store, error });
     }
   };
 
@@ -274,6 +279,8 @@ export const serveSessions = async ({
       cancel: (pod, attempt, reason) =>
         send(pod, { message: { $case: 'cancel', value: { attempt: attemptMessage(attempt), reason } } }),
       drain: (pod) => send(pod, { message: { $case: 'drain', value: {} } }),
+      removeArtifacts: (pod, runUid, store) =>
+        send(pod, { message: { $case: 'removeArtifacts', value: { runUid, store } } }),
     },
     tcpPort,
     useCertificate: shown.use,

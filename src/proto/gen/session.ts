@@ -77,6 +77,8 @@ export interface Hello {
   healthMessage: string;
   /** SIGTERM was received: assign nothing more. */
   draining: boolean;
+  /** Its artifact store, as RemoveArtifacts names stores; empty where it has none. */
+  artifactStore: string;
 }
 
 export interface Welcome {
@@ -494,6 +496,7 @@ function createBaseHello(): Hello {
     healthy: false,
     healthMessage: "",
     draining: false,
+    artifactStore: "",
   };
 }
 
@@ -522,6 +525,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.draining !== false) {
       writer.uint32(64).bool(message.draining);
+    }
+    if (message.artifactStore !== "") {
+      writer.uint32(74).string(message.artifactStore);
     }
     return writer;
   },
@@ -603,6 +609,14 @@ export const Hello: MessageFns<Hello> = {
             message.draining = reader.bool();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.artifactStore = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -628,6 +642,7 @@ export const Hello: MessageFns<Hello> = {
     message.healthy = object.healthy ?? false;
     message.healthMessage = object.healthMessage ?? "";
     message.draining = object.draining ?? false;
+    message.artifactStore = object.artifactStore ?? "";
     return message;
   },
 };

@@ -51,6 +51,7 @@ describe('keepArtifacts', () => {
       limits: DEFAULT_LIMITS,
       slots: new Slots(4),
       now: () => '2026-01-01T00:00:00Z',
+      mark: () => Promise.resolve(undefined),
       onRetry: () => undefined,
     };
   });
@@ -300,7 +301,25 @@ describe('keepArtifacts', () => {
       expect(await keep({ store: failing(kind), limitMs: 300 })).to.deep.equal({
         kind: 'Failed',
         message: 'artifacts could not be stored: s3://bucket: no such bucket',
+        isTouched: true,
       });
+    expect(await keysOf(store, 'ns/uid/')).to.deep.equal([]);
+  });
+
+  it('stores nothing of a Run that cannot be marked, and marks none that has nothing to store', async () => {
+    let marks = 0;
+    const mark = (): Promise<string> => {
+      marks += 1;
+      return Promise.resolve('the Run is being deleted');
+    };
+    expect(await keep({ mark })).to.deep.equal({ kind: 'None' });
+    expect(marks).to.equal(0);
+    await put('a', 'aaa');
+    expect(await keep({ mark })).to.deep.equal({
+      kind: 'Failed',
+      message: 'artifacts were not stored: the Run is being deleted',
+      isTouched: false,
+    });
     expect(await keysOf(store, 'ns/uid/')).to.deep.equal([]);
   });
 

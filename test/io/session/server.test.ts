@@ -34,6 +34,7 @@ const hello = (podUid: string, overrides: Partial<Hello> = {}): FromRuntimed => 
       healthy: true,
       healthMessage: '',
       draining: false,
+      artifactStore: '',
       ...overrides,
     },
   },

@@ -28,9 +28,11 @@ const options: Omit<SessionOptions, 'clock'> = {
     healthy: true,
     healthMessage: '',
     draining: false,
+    artifactStore: '',
   }),
   beats$: NEVER,
   refusals$: NEVER,
+  removed$: NEVER,
   chance: () => 0,
 };
 
