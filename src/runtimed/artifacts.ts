@@ -7,6 +7,7 @@ import { type ArtifactOwner, attemptPrefix, runPrefix } from '../decide/artifact
 import type { ArtifactLimits } from '../decide/artifacts/rules.js';
 import type { ArtifactsCollected, AttemptRef, Collected } from '../decide/sidecar/attempt.js';
 import { type Folders, placesOf } from '../decide/sidecar/environment.js';
+import { isRemovedAsEmpty } from '../io/artifacts/empty.js';
 import { hasArtifacts, type Kept, keepArtifacts } from '../io/artifacts/keep.js';
 import { Slots } from '../io/artifacts/slots.js';
 import type { ArtifactStore } from '../io/artifacts/store.js';
@@ -125,6 +126,7 @@ export const podArtifacts = ({
 
   const keep = async (ref: AttemptRef): Promise<ArtifactsCollected | undefined> => {
     const { artifacts } = placesOf(folders, ref);
+    if (isRemovedAsEmpty(artifacts)) return undefined;
     if (!podStore) return (await hasArtifacts(artifacts)) ? NO_STORE : undefined;
     const { settings, store } = podStore;
     const kept = await keepArtifacts(artifacts, ref, {
@@ -161,7 +163,7 @@ export const podArtifacts = ({
 
   return {
     collect: async (ref, artifacts) => {
-      const outputs = await collectOutputs(folders, ref);
+      const outputs = collectOutputs(folders, ref);
       if (artifacts === 'Leave') return outputs;
       const kept = await keep(ref);
       if (kept?.kind === 'Stored')

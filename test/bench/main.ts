@@ -5,12 +5,14 @@
  * figure, not a fault.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { describeMachine } from './machine.js';
 import { embeddedPlane, givenPlane, type Plane } from './plane.js';
 import { stopwatch } from './processor-time.js';
+import { profiledPrograms, switchProfiles } from './profiled.js';
 import { tableOf } from './report.js';
 import { type Figures, isMet, type Scenario } from './scenario.js';
 import { burst, slotUse } from './scenarios/burst.js';
@@ -41,6 +43,8 @@ ${scenarios.map(({ name, question }) => `  ${name.padEnd(8)} ${question}`).join(
   --folder DIR        below which its own control plane keeps its data: the disk that is measured
   --set NAME=NUMBER   a parameter of the scenarios, such as runs, rounds, rate, at-a-time, creators, slots, warm-up
   --out FILE          the JSON (default: bench-results/<time>.json)
+  --programs DIR      bundles of another build than dist/, to compare two
+  --profile DIR       CPU profiles of the programs, taken while processor time is measured, go there
   --keep              leave the data folder
   --strict            a missed target is an error
 `;
@@ -54,6 +58,8 @@ const { values: flags, positionals: named } = parseArgs({
     folder: { type: 'string' },
     set: { type: 'string', multiple: true, default: [] },
     out: { type: 'string' },
+    programs: { type: 'string' },
+    profile: { type: 'string' },
     keep: { type: 'boolean', default: false },
     strict: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
@@ -91,16 +97,28 @@ const say = (what: string): void => {
   process.stderr.write(`… ${what}\n`);
 };
 
+const profiledFolder =
+  flags.profile === undefined ? undefined : mkdtempSync(join(tmpdir(), 'krt-bench-profiled-'));
+const programs =
+  profiledFolder === undefined || flags.profile === undefined
+    ? flags.programs && resolve(flags.programs)
+    : profiledPrograms(profiledFolder, resolve(flags.profile));
+
 say('the control plane starts');
 const plane: Plane =
   flags.kubeconfig === undefined
-    ? await embeddedPlane(flags.folder === undefined ? undefined : resolve(flags.folder), flags.keep)
+    ? await embeddedPlane({
+        keep: flags.keep,
+        ...(flags.folder === undefined ? {} : { folder: resolve(flags.folder) }),
+        ...(programs === undefined ? {} : { programs }),
+      })
     : await givenPlane(flags.kubeconfig, flags.namespace, flags.image);
 
 const folder = mkdtempSync(join(plane.disk, '..', 'krt-bench-files-'));
 const time = new Date().toISOString();
 const out = resolve(flags.out ?? `bench-results/${time.replaceAll(':', '-').slice(0, 19)}.json`);
 const machine = describeMachine(plane.disk);
+const readTimes = stopwatch(plane.dataDir);
 const results: Record<string, Figures> = {};
 let isBad = false;
 
@@ -114,7 +132,11 @@ try {
     say(`${name}: ${question}`);
     const figures = await measure({
       plane: async () => plane,
-      stopwatch: stopwatch(plane.dataDir),
+      stopwatch: () => {
+        const times = readTimes();
+        if (profiledFolder !== undefined && plane.dataDir !== undefined) switchProfiles(plane.dataDir);
+        return times;
+      },
       folder,
       parameter: (parameter, byDefault) =>
         settings.get(`${name}.${parameter}`) ?? settings.get(parameter) ?? byDefault,
@@ -132,6 +154,7 @@ try {
   );
   await plane.stop();
   rmSync(folder, { recursive: true, force: true });
+  if (profiledFolder !== undefined) rmSync(profiledFolder, { recursive: true, force: true });
 }
 process.stdout.write(`\nall values: ${out}\n`);
 process.exit(isBad ? 1 : 0);

@@ -136,11 +136,16 @@ const sizeBelow = (folder: string): number =>
         .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
     : 0;
 
-/** A control plane of the bundles of dist/, in a folder of its own below `folder` (default: the temporary one). */
-export const embeddedPlane = async (folder = tmpdir(), keep = false): Promise<Plane> => {
+/** A control plane of `programs` (default: dist/), in a folder of its own below `folder` (default: the temporary one). */
+export const embeddedPlane = async ({
+  folder = tmpdir(),
+  programs,
+  keep,
+}: Readonly<{ folder?: string; programs?: string; keep: boolean }>): Promise<Plane> => {
   const dataDir = await mkdtemp(join(folder, 'krt-bench-'));
   const running = await startControlPlane({
     dataDir,
+    ...(programs === undefined ? {} : { programs }),
     withRuntimes: false,
     log: bunyan.createLogger({ name: 'bench', level: 'error', stream: process.stderr }),
   });

@@ -5,11 +5,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { ProcessFact } from './proc.js';
-import { type ForkMark, type TreeSigns, treeMembers } from './tree.js';
+import { type ProcessFact, processFact } from './proc.js';
+import type { ProcessTable } from './process-table.js';
+import { type ForkMark, mayHaveForked, type TreeSigns } from './tree.js';
 
 /** A tree as it is known to the one who started it. */
-export type Tree = Readonly<{ signs: TreeSigns; since: ForkMark }>;
+export type Tree = Readonly<{ signs: TreeSigns; since: ForkMark; processes: ProcessTable }>;
 
 /** Sends a signal; false when there was nobody to take it. A negative id is a process group. */
 const send = (pid: number, signal: NodeJS.Signals | 0): boolean => {
@@ -24,24 +25,37 @@ const send = (pid: number, signal: NodeJS.Signals | 0): boolean => {
  * Groups first: a signal to a group reaches processes that fork at this moment, one to a process does not. A group
  * of a member is the tree's alone, since groups do not span sessions and the session was made by the tree.
  */
-const signalMembers = (members: ReadonlyMap<number, ProcessFact>, signal: NodeJS.Signals): void => {
-  const groups = new Set([...members.values()].map((fact) => fact.group).filter((group) => group > 1));
+const signalMembers = (members: readonly ProcessFact[], leader: number, signal: NodeJS.Signals): void => {
+  const groups = new Set(members.map((fact) => fact.group).filter((group) => group > 1 && group !== leader));
   for (const group of groups) send(-group, signal);
-  for (const { pid, group } of members.values()) if (group <= 1) send(pid, signal);
+  for (const { pid, group } of members) if (group <= 1) send(pid, signal);
 };
 
-/** Sends a signal to everything that belongs to the tree now. SIGCONT follows, or a stopped process would not act. */
-export const signalTree = ({ signs, since }: Tree, signal: NodeJS.Signals): void => {
-  const members = treeMembers(signs, since);
-  send(-signs.leader, signal);
-  signalMembers(members, signal);
-  send(-signs.leader, 'SIGCONT');
-  signalMembers(members, 'SIGCONT');
+/** The tree's living members, by a look that was begun after this call. */
+const membersOf = async ({ signs, since, processes }: Tree): Promise<readonly ProcessFact[]> => {
+  if (mayHaveForked(since)) {
+    await processes.fresh();
+    return processes.members(signs);
+  }
+  const leader = processFact(signs.leader);
+  return leader?.group === signs.leader ? [leader] : [];
 };
 
-/** Is anything of the tree alive? */
-export const isTreeAlive = ({ signs, since }: Tree): boolean =>
-  treeMembers(signs, since).size > 0 || isGroupAlive(signs.leader);
+/**
+ * Sends a signal to everything that belongs to the tree now: to the leader's group at once, to what has left it after
+ * a look. SIGCONT follows, or a stopped process would not act.
+ */
+export const signalTree = async (tree: Tree, signal: NodeJS.Signals): Promise<void> => {
+  const { leader } = tree.signs;
+  send(-leader, signal);
+  send(-leader, 'SIGCONT');
+  const members = await membersOf(tree);
+  signalMembers(members, leader, signal);
+  signalMembers(members, leader, 'SIGCONT');
+};
+
+const isTreeAlive = async (tree: Tree): Promise<boolean> =>
+  (await membersOf(tree)).length > 0 || isGroupAlive(tree.signs.leader);
 
 /** The group is asked only where /proc can not be: a zombie nobody reaps still answers for its group. */
 const isGroupAlive = (leader: number): boolean => process.platform !== 'linux' && send(-leader, 0);
@@ -55,7 +69,7 @@ const pausesMs = [1, 2, 4, 8, 16, 32];
 /** Resolves as soon as nothing of the tree is alive, or to false after `withinMs`. */
 export const treeGone = async (tree: Tree, withinMs: number): Promise<boolean> => {
   const end = performance.now() + withinMs;
-  for (let look = 0; isTreeAlive(tree); look += 1) {
+  for (let look = 0; await isTreeAlive(tree); look += 1) {
     const left = end - performance.now();
     if (left <= 0) return false;
     await delay(Math.min(left, pausesMs[look] ?? 50));
@@ -74,10 +88,10 @@ export const killTree = async (tree: Tree): Promise<boolean> => {
   const end = performance.now() + killBoundMs;
   send(-tree.signs.leader, 'SIGKILL');
   for (let look = 0; ; look += 1) {
-    const members = treeMembers(tree.signs, tree.since);
-    if (members.size === 0 && !isGroupAlive(tree.signs.leader)) return true;
+    const members = await membersOf(tree);
+    if (members.length === 0 && !isGroupAlive(tree.signs.leader)) return true;
     if (performance.now() > end) return false;
-    signalMembers(members, 'SIGKILL');
+    signalMembers(members, tree.signs.leader, 'SIGKILL');
     send(-tree.signs.leader, 'SIGKILL');
     await delay(pausesMs[look] ?? 50);
   }

@@ -4,7 +4,14 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 
-export type ProcessFact = Readonly<{ pid: number; parent: number; group: number; session: number }>;
+export type ProcessFact = Readonly<{
+  pid: number;
+  parent: number;
+  group: number;
+  session: number;
+  /** When it was started, in the kernel's ticks since boot: tells two processes with one id apart. */
+  start: number;
+}>;
 
 const readProc = (path: string): Buffer | undefined => {
   try {
@@ -41,10 +48,17 @@ export const lastProcessId = (): number | undefined => {
 export const processFact = (pid: number): ProcessFact | undefined => {
   // "pid (any name, even with ) in it) S ppid pgrp session ..."
   const stat = readProc(`${pid}/stat`)?.toString('latin1');
-  const [state, parent, group, session] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+  const [state, parent, group, session] = fields;
   return state === undefined || state === 'Z' || state === 'X'
     ? undefined
-    : { pid, parent: Number(parent), group: Number(group), session: Number(session) };
+    : {
+        pid,
+        parent: Number(parent),
+        group: Number(group),
+        session: Number(session),
+        start: Number(fields[19]),
+      };
 };
 
 /** Was the process started with this environment entry? What it changed since is not seen, what it inherited is. */
@@ -54,6 +68,21 @@ export const hasEnvironEntry = (pid: number, entry: string): boolean => {
   const wanted = Buffer.from(`${entry}\0`);
   const at = environ.indexOf(wanted);
   return at === 0 || (at > 0 && environ.indexOf(Buffer.concat([Buffer.of(0), wanted])) >= 0);
+};
+
+/**
+ * The environment entry of this name that the process was started with, '' when it has none, or hides it from us;
+ * undefined while it shows no environment at all, as in the middle of an exec.
+ */
+export const environEntry = (pid: number, name: string): string | undefined => {
+  const environ = readProc(`${pid}/environ`);
+  if (environ === undefined) return '';
+  if (environ.length === 0) return undefined;
+  const text = `\0${environ.toString('latin1')}`;
+  const at = text.indexOf(`\0${name}=`);
+  if (at < 0) return '';
+  const end = text.indexOf('\0', at + 1);
+  return text.slice(at + 1, end < 0 ? text.length : end);
 };
 
 /** The hard limit on realtime CPU time (RLIMIT_RTTIME) in microseconds; undefined when unlimited. */

@@ -1,6 +1,5 @@
 /** What did the attempt leave behind in its outputs file? Read within bounds. Artifacts: `src/io/artifacts`. */
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import * as E from 'fp-ts/lib/Either.js';
 
 import type { AttemptRef, Collected } from '../../decide/sidecar/attempt.js';
@@ -18,13 +17,17 @@ const errorCode = (cause: unknown): string =>
 const invalid = (message: string): E.Either<OutputsProblem, never> =>
   E.left({ reason: 'OutputsInvalid', message });
 
-/** undefined: there is no such file. O_NONBLOCK, so that a FIFO put in its place cannot hold us. */
-const readOutputs = async (
+/**
+ * undefined: there is no such file. O_NONBLOCK, so that a FIFO put in its place cannot hold us. Synchronous: the file
+ * is small or refused, and mostly there is none.
+ */
+const readOutputs = (
   path: string,
-): Promise<E.Either<OutputsProblem, Readonly<Record<string, string>>> | undefined> => {
-  let file: Awaited<ReturnType<typeof open>>;
+): E.Either<OutputsProblem, Readonly<Record<string, string>>> | undefined => {
+  let fd: number;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
     const code = errorCode(cause);
     if (code === 'ENOENT') return undefined;
@@ -33,25 +36,25 @@ const readOutputs = async (
     );
   }
   try {
-    const facts = await file.stat();
+    const facts = fstatSync(fd);
     if (!facts.isFile()) return invalid('$KRUNTIME_OUTPUTS is not a regular file');
     if (facts.size > MAX_FILE_BYTES) return E.left(fileTooLarge);
     // One byte more than its size, so that a file that grows meanwhile is seen as larger than the limit at worst.
     const buffer = Buffer.alloc(facts.size + 1);
     let length = 0;
     for (let read = -1; read !== 0 && length < buffer.length; length += read)
-      ({ bytesRead: read } = await file.read(buffer, length, buffer.length - length, length));
+      read = readSync(fd, buffer, length, buffer.length - length, length);
     return parseOutputs(buffer.subarray(0, length));
   } catch (cause) {
     return invalid(`$KRUNTIME_OUTPUTS cannot be read: ${errorCode(cause)}`);
   } finally {
-    await file.close();
+    closeSync(fd);
   }
 };
 
-/** Never rejects. */
-export const collectOutputs = async (folders: Folders, ref: AttemptRef): Promise<Collected> => {
-  const outputs = await readOutputs(placesOf(folders, ref).outputs);
+/** Never throws. */
+export const collectOutputs = (folders: Folders, ref: AttemptRef): Collected => {
+  const outputs = readOutputs(placesOf(folders, ref).outputs);
   if (outputs !== undefined && E.isLeft(outputs)) return { kind: 'Bad', ...outputs.left };
   return { kind: 'Outputs', outputs: outputs?.right ?? {} };
 };

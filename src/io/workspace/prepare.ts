@@ -4,8 +4,11 @@
  * A missing entrypoint file, or one that a symlink leads out of the workspace, is InvalidSpec, not PrepareSource: the
  * source is immutable (inline text, or a commit by its hash), so another attempt would miss it again, and
  * PrepareSource is retried. A failure of the disk is PrepareSource: another pod may have room.
+ *
+ * The calls are synchronous: a handful of small ones, which together take less than one turn of the thread pool.
  */
-import { mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { realpath, rm, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 
@@ -29,11 +32,11 @@ const errorCode = (cause: unknown): string =>
 /** A fresh, empty folder, even when one was left behind. Others of the pod's group may use it: its fsGroup is shared. */
 const makeFresh = async (path: string): Promise<void> => {
   try {
-    await mkdir(path, { mode: 0o770 });
+    mkdirSync(path, { mode: 0o770 });
   } catch (cause) {
     if (errorCode(cause) !== 'EEXIST') throw cause;
     await rm(path, { recursive: true, force: true });
-    await mkdir(path, { mode: 0o770 });
+    mkdirSync(path, { mode: 0o770 });
   }
 };
 
@@ -70,19 +73,19 @@ export const prepareWorkspace = async (
   const { repoURL } = work.source ?? {};
   let commit: Readonly<{ commitSHA?: string }> = {};
   try {
-    await (repoURL === undefined
-      ? recordAttempt(folders, podUid, assignment)
-      : reserveAttempt(folders, assignment.ref));
-    const own = makeFresh(places.own).then(() => mkdir(places.artifacts, { mode: 0o770 }));
-    await Promise.all([own, makeFresh(places.workspace)]);
+    if (repoURL === undefined) recordAttempt(folders, podUid, assignment);
+    else await reserveAttempt(folders, assignment.ref);
+    await makeFresh(places.own);
+    mkdirSync(places.artifacts, { mode: 0o770 });
+    await makeFresh(places.workspace);
     const inline = work.source?.inline;
     if (inline !== undefined)
-      await writeFile(join(places.workspace, SCRIPT), inline, { mode: 0o770, flag: 'wx' });
+      writeFileSync(join(places.workspace, SCRIPT), inline, { mode: 0o770, flag: 'wx' });
     if (repoURL !== undefined) {
       const commitSHA = await git.checkOut({ ...work.source, repoURL }, places.workspace, signal);
       if (E.isLeft(commitSHA)) return { kind: 'PrepareFailed', ...commitSHA.left };
       commit = { commitSHA: commitSHA.right };
-      await recordAttempt(folders, podUid, { ...assignment, ...commit });
+      recordAttempt(folders, podUid, { ...assignment, ...commit });
     }
     const isWritten = inline !== undefined && work.entrypoint === SCRIPT;
     if (work.entrypoint !== undefined && !isWritten) {

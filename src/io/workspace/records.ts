@@ -6,6 +6,7 @@
  * one can only belong to an attempt that was never executed, and is removed with its workspace. An end is written
  * beside and renamed, so that it is whole or not there.
  */
+import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
@@ -108,8 +109,8 @@ export const reserveAttempt = (folders: Folders, ref: AttemptRef): Promise<void>
   writeFile(placesOf(folders, ref).record, '', { mode: 0o600 });
 
 /** Before anything else of the attempt exists. */
-export const recordAttempt = (folders: Folders, podUid: string, assignment: Assignment): Promise<void> =>
-  writeFile(
+export const recordAttempt = (folders: Folders, podUid: string, assignment: Assignment): void =>
+  writeFileSync(
     placesOf(folders, assignment.ref).record,
     JSON.stringify(AttemptRecord.encode(recordOf(podUid, assignment))),
     { mode: 0o600 },

@@ -137,7 +137,7 @@ export class Execution {
     this.#cause = cause;
     this.#graceEndsAt = performance.now() + graceMs;
     clearTimeout(this.#timer);
-    signalTree(tree, 'SIGTERM');
+    void signalTree(tree, 'SIGTERM');
     this.#timer = setTimeout(() => void killTree(tree), graceMs);
   }
 

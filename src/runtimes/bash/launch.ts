@@ -62,7 +62,7 @@ export const startCold = (
   }
   return {
     child,
-    tree: { signs: { leader: child.pid, ...mark.signs }, since },
+    tree: { signs: { leader: child.pid, ...mark.signs }, since, processes: marker.processes },
     stdoutFd: out.readFd,
     stderrFd: err.readFd,
   };

@@ -1,6 +1,7 @@
 /** The signs by which the processes of one server, and of one execution of it, are known from all others. */
 import { randomInt } from 'node:crypto';
 
+import { ProcessTable } from '../../io/processes/process-table.js';
 import type { TreeSigns } from '../../io/processes/tree.js';
 
 /** The environment variable every process of an execution was started with. */
@@ -25,6 +26,8 @@ const leastLimit = 2 ** 51;
 export class TreeMarker {
   /** Unique to this server among those on the machine. */
   readonly server = randomInt(1, 2 ** 31);
+  /** In which all trees of this server are looked for. */
+  readonly processes = new ProcessTable(treeVariable);
   #trees = 0;
 
   next(): TreeMark {

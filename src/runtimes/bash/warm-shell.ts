@@ -11,6 +11,7 @@ import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { FifoStock } from '../../io/processes/fifos.js';
+import type { ProcessTable } from '../../io/processes/process-table.js';
 import { forkMark } from '../../io/processes/tree.js';
 import type { Launched } from './launch.js';
 import type { TreeMark, TreeMarker } from './marker.js';
@@ -41,11 +42,13 @@ export class WarmShell {
   readonly #stderrFd: number;
   readonly #wakeFd: number;
   readonly #workFd: number;
+  readonly #processes: ProcessTable;
 
   /** @throws Error when the process can not be made; nothing stays open then. */
   constructor(settings: WarmShellSettings, fifos: FifoStock, marker: TreeMarker) {
     const { bash, guardFolder, scriptName, waitFile, env } = settings;
     this.mark = marker.next();
+    this.#processes = marker.processes;
     const theirs: number[] = [];
     const ours: number[] = [];
     const pipe = (readBlocks: boolean): readonly [number, number] => {
@@ -98,7 +101,7 @@ export class WarmShell {
     closeSync(this.#wakeFd);
     return {
       child: this.child,
-      tree: { signs: { leader: this.#pid, ...this.mark.signs }, since },
+      tree: { signs: { leader: this.#pid, ...this.mark.signs }, since, processes: this.#processes },
       stdoutFd: this.#stdoutFd,
       stderrFd: this.#stderrFd,
     };

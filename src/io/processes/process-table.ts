@@ -1,0 +1,167 @@
+/**
+ * All processes of the machine, and which of them belong to which tree: one look at /proc for everybody who asks at
+ * the same time.
+ *
+ * A process is read when it is first seen. What it shows then is enough for ever: what makes it a member of a tree
+ * (see TreeSigns) is inherited, cannot be taken on later, and is not forgotten here when the process gives it up. So a
+ * look costs one listing and three small reads per process that is new, however many trees are looked at; and ending
+ * a thousand trees at once costs about as many looks as one.
+ *
+ * A look that was begun before it was asked for proves nothing, since a process may have been forked after it: hence
+ * `fresh`. A process id means the same process for `trustMs`; after that it is compared by its start time.
+ */
+import { environEntry, type ProcessFact, processFact, processIds, realtimeLimit } from './proc.js';
+import type { TreeSigns } from './tree.js';
+
+/** Where the facts come from. */
+export type ProcessReader = Readonly<{
+  ids: () => readonly number[];
+  fact: (pid: number) => ProcessFact | undefined;
+  /** The environment entry `NAME=value`; '' when it has none of this name; undefined when it can not be said yet. */
+  entry: (pid: number, name: string) => string | undefined;
+  limit: (pid: number) => number | undefined;
+}>;
+
+const ofProc: ProcessReader = {
+  ids: processIds,
+  fact: processFact,
+  entry: environEntry,
+  limit: realtimeLimit,
+};
+
+/** Longer than this, and process ids may have been used up once around, milliseconds. */
+export const trustMs = 2_000;
+
+type Known = {
+  readonly pid: number;
+  /** Undefined: it was over (a zombie) when it was looked at. */
+  readonly fact: ProcessFact | undefined;
+  readonly entry: string;
+  readonly limit: number | undefined;
+  seenAt: number;
+};
+
+/** Things by what they have in common. */
+class Index<K> {
+  readonly #sets = new Map<K, Set<Known>>();
+
+  add(key: K, known: Known): void {
+    const set = this.#sets.get(key);
+    if (set === undefined) this.#sets.set(key, new Set([known]));
+    else set.add(known);
+  }
+
+  remove(key: K, known: Known): void {
+    const set = this.#sets.get(key);
+    if (set?.delete(known) && set.size === 0) this.#sets.delete(key);
+  }
+
+  get(key: K): Iterable<Known> {
+    return this.#sets.get(key) ?? [];
+  }
+}
+
+export class ProcessTable {
+  readonly #variable: string;
+  readonly #reader: ProcessReader;
+  readonly #now: () => number;
+  readonly #known = new Map<number, Known>();
+  readonly #bySession = new Index<number>();
+  readonly #byGroup = new Index<number>();
+  readonly #byParent = new Index<number>();
+  readonly #byEntry = new Index<string>();
+  readonly #byLimit = new Index<number>();
+  #next: Promise<void> | undefined;
+
+  /** @param variable name of the environment entry that is a sign of a tree */
+  constructor(variable: string, reader: ProcessReader = ofProc, now: () => number = () => performance.now()) {
+    this.#variable = variable;
+    this.#reader = reader;
+    this.#now = now;
+  }
+
+  /** Resolves after a look that was begun after this call, the same one for all calls of one turn. */
+  fresh(): Promise<void> {
+    this.#next ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#next = undefined;
+        this.#look();
+        resolve();
+      });
+    });
+    return this.#next;
+  }
+
+  /** Members of the tree as of the last look that live still, each as it is now. */
+  members({ leader, environEntry: entry, realtimeLimit: limit }: TreeSigns): readonly ProcessFact[] {
+    const found = new Set<Known>([
+      // Not by the leader's own id: it leads group and session while it lives, and may be somebody else's after that.
+      ...this.#byGroup.get(leader),
+      ...this.#bySession.get(leader),
+      ...this.#byEntry.get(entry),
+      ...this.#byLimit.get(limit),
+    ]);
+    // A set goes on to what is added while it is gone through.
+    for (const { pid } of found) for (const child of this.#byParent.get(pid)) found.add(child);
+    return [...found].flatMap(({ pid, fact }) => {
+      const now = this.#reader.fact(pid);
+      return now === undefined || now.start !== fact?.start ? [] : [now];
+    });
+  }
+
+  #look(): void {
+    const now = this.#now();
+    const ids = new Set(this.#reader.ids());
+    // Ourselves we never are: what we start, we start as somebody else's.
+    ids.delete(process.pid);
+    for (const [pid, known] of this.#known) if (!ids.has(pid)) this.#drop(known);
+    for (const pid of ids) this.#see(pid, now);
+  }
+
+  #see(pid: number, now: number): void {
+    const known = this.#known.get(pid);
+    if (known !== undefined && now - known.seenAt <= trustMs) return;
+    const fact = this.#reader.fact(pid);
+    const isSame = fact !== undefined && known?.fact?.start === fact.start;
+    const isUnclear = known?.seenAt === Number.NEGATIVE_INFINITY;
+    if (known !== undefined && isSame && !isUnclear) {
+      known.seenAt = now;
+      return;
+    }
+    if (known !== undefined) this.#drop(known);
+    const parent = fact && this.#known.get(fact.parent);
+    const entry = fact && this.#reader.entry(pid, this.#variable);
+    const limit = fact && this.#reader.limit(pid);
+    // In the middle of its exec a process shows no environment, so it is read again; a kernel thread never has one.
+    const isClear = fact === undefined || entry !== undefined || (isSame && isUnclear);
+    this.#add({
+      pid,
+      fact,
+      entry: entry || parent?.entry || '',
+      limit: limit ?? parent?.limit,
+      seenAt: isClear ? now : Number.NEGATIVE_INFINITY,
+    });
+  }
+
+  #add(known: Known): void {
+    this.#known.set(known.pid, known);
+    const { fact, entry, limit } = known;
+    if (fact === undefined) return;
+    this.#bySession.add(fact.session, known);
+    this.#byGroup.add(fact.group, known);
+    this.#byParent.add(fact.parent, known);
+    if (entry !== '') this.#byEntry.add(entry, known);
+    if (limit !== undefined) this.#byLimit.add(limit, known);
+  }
+
+  #drop(known: Known): void {
+    this.#known.delete(known.pid);
+    const { fact, entry, limit } = known;
+    if (fact === undefined) return;
+    this.#bySession.remove(fact.session, known);
+    this.#byGroup.remove(fact.group, known);
+    this.#byParent.remove(fact.parent, known);
+    if (entry !== '') this.#byEntry.remove(entry, known);
+    if (limit !== undefined) this.#byLimit.remove(limit, known);
+  }
+}

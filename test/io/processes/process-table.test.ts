@@ -1,0 +1,148 @@
+/** Which processes belong to which tree, and how often /proc is read to know it. */
+import { expect } from 'chai';
+
+import type { ProcessFact } from '../../../src/io/processes/proc.js';
+import { ProcessTable, trustMs } from '../../../src/io/processes/process-table.js';
+import type { TreeSigns } from '../../../src/io/processes/tree.js';
+
+type Fake = ProcessFact & Readonly<{ entry?: string | undefined; limit?: number }>;
+
+/** A machine of the test's own making, and a table that looks at it. */
+const machine = () => {
+  const all = new Map<number, Fake>();
+  const reads = { listings: 0, facts: 0, signs: 0 };
+  let nowMs = 0;
+  const table = new ProcessTable(
+    'TREE',
+    {
+      ids: () => {
+        reads.listings += 1;
+        return [...all.keys()];
+      },
+      fact: (pid) => {
+        reads.facts += 1;
+        return all.get(pid);
+      },
+      entry: (pid) => {
+        reads.signs += 1;
+        const fake = all.get(pid);
+        return fake && 'entry' in fake ? fake.entry : '';
+      },
+      limit: (pid) => all.get(pid)?.limit,
+    },
+    () => nowMs,
+  );
+  const put = (fake: Partial<Fake> & Readonly<{ pid: number }>): void => {
+    all.set(fake.pid, { parent: 1, group: fake.pid, session: fake.pid, start: fake.pid, ...fake });
+  };
+  const pass = (ms: number): void => {
+    nowMs += ms;
+  };
+  return { all, reads, table, put, pass };
+};
+
+const signs = (leader: number): TreeSigns => ({
+  leader,
+  environEntry: `TREE=${leader}`,
+  realtimeLimit: 1_000_000 + leader,
+});
+
+const pids = (facts: readonly ProcessFact[]): readonly number[] =>
+  facts.map(({ pid }) => pid).sort((a, b) => a - b);
+
+describe('ProcessTable', () => {
+  it('finds a member by its group, session, environment entry, limit or parent, and nobody else', async () => {
+    const { table, put } = machine();
+    put({ pid: 100, entry: 'TREE=100' });
+    put({ pid: 101, group: 100, session: 100 });
+    put({ pid: 102, session: 100 });
+    put({ pid: 103, entry: 'TREE=100' });
+    put({ pid: 104, limit: 1_000_100 });
+    put({ pid: 105, parent: 104 });
+    put({ pid: 200, entry: 'TREE=200' });
+    put({ pid: 201, parent: 200 });
+    put({ pid: 300 });
+    await table.fresh();
+    expect(pids(table.members(signs(100)))).to.deep.equal([100, 101, 102, 103, 104, 105]);
+    expect(pids(table.members(signs(200)))).to.deep.equal([200, 201]);
+  });
+
+  it('knows a member again that has left session, parent and environment since it was first seen', async () => {
+    const { all, table, put, pass } = machine();
+    put({ pid: 100, entry: 'TREE=100' });
+    put({ pid: 101, parent: 100, group: 100, session: 100 });
+    await table.fresh();
+    all.delete(100);
+    put({ pid: 101, parent: 1, entry: '' });
+    for (const ms of [0, trustMs + 1]) {
+      pass(ms);
+      await table.fresh();
+      expect(pids(table.members(signs(100)))).to.deep.equal([101]);
+    }
+  });
+
+  it('a child of a member is one even if both hide all signs and the member is gone', async () => {
+    const { all, table, put } = machine();
+    put({ pid: 100, entry: 'TREE=100' });
+    put({ pid: 101, parent: 100 });
+    await table.fresh();
+    put({ pid: 102, parent: 101 });
+    await table.fresh();
+    all.delete(100);
+    all.delete(101);
+    await table.fresh();
+    expect(pids(table.members(signs(100)))).to.deep.equal([102]);
+  });
+
+  it('does not take a process for another that had its id', async () => {
+    const { table, put, pass } = machine();
+    put({ pid: 100, entry: 'TREE=100' });
+    put({ pid: 101, parent: 100 });
+    await table.fresh();
+    put({ pid: 101, start: 5_000 });
+    expect(pids(table.members(signs(100)))).to.deep.equal([100]);
+    pass(trustMs + 1);
+    await table.fresh();
+    expect(pids(table.members(signs(100)))).to.deep.equal([100]);
+  });
+
+  it('reads a process again that was in the middle of its exec, and a kernel thread only twice', async () => {
+    const { reads, table, put } = machine();
+    put({ pid: 2, entry: undefined });
+    put({ pid: 101, entry: undefined });
+    await table.fresh();
+    put({ pid: 101, entry: 'TREE=100' });
+    await table.fresh();
+    expect(pids(table.members(signs(100)))).to.deep.equal([101]);
+    await table.fresh();
+    expect(reads.signs).to.equal(4);
+  });
+
+  it('one listing serves all who ask in one turn, and each process is read once, however many trees there are', async () => {
+    const { reads, table, put } = machine();
+    const leaders = Array.from({ length: 500 }, (_, i) => 1_000 + i * 3);
+    for (const pid of leaders) {
+      put({ pid, entry: `TREE=${pid}` });
+      put({ pid: pid + 1, parent: pid, session: pid, group: pid });
+      put({ pid: pid + 2, parent: pid });
+    }
+    const found = await Promise.all(
+      leaders.map(async (leader) => {
+        await table.fresh();
+        return table.members(signs(leader)).length;
+      }),
+    );
+    expect(new Set(found)).to.deep.equal(new Set([3]));
+    expect(reads).to.deep.equal({ listings: 1, facts: 1_500 + 1_500, signs: 1_500 });
+    await table.fresh();
+    expect(reads).to.deep.equal({ listings: 2, facts: 3_000, signs: 1_500 });
+  });
+
+  it('a look begins after it was asked for', async () => {
+    const { table, put } = machine();
+    const asked = table.fresh();
+    put({ pid: 100 });
+    await asked;
+    expect(pids(table.members(signs(100)))).to.deep.equal([100]);
+  });
+});
