@@ -225,4 +225,101 @@ describe('Store', () => {
       { numRuns: 60 },
     );
   });
+
+  /** The folder as a kill would leave it: room behind the records, the lock held by nobody. */
+  const killed = (): string => {
+    const copy = mkdtempSync(join(tmpdir(), 'kruntimes-killed-'));
+    for (const name of readdirSync(folder).filter((entry) => /^(log|snapshot)-[0-9]+$/.test(entry)))
+      writeFileSync(join(copy, name), readFileSync(join(folder, name)));
+    return copy;
+  };
+  const texts = (store: Store): string[] => [...store.list(things)].map(({ bytes }) => bytes.toString());
+  /** A new version with another status, and, if asked, another spec. */
+  const next = (store: Store, name: string, status: string, spec?: string): void => {
+    const before = store.head(things, 'n', name)?.object;
+    store.put(things, {
+      ...thing(name, 'v'),
+      spec: spec === undefined && before !== undefined ? before.spec : { source: spec ?? 'first' },
+      status: { phase: status },
+    });
+  };
+
+  it('a status costs what a status weighs: the log grows the same whatever the spec', async () => {
+    const grown: number[] = [];
+    for (const size of [3_000, 200_000]) {
+      const other = mkdtempSync(join(tmpdir(), 'kruntimes-grown-'));
+      const store = await Store.open({ folder: other });
+      next(store, 'a', 'Pending', 'x'.repeat(size));
+      await store.durable();
+      const bytes = (): number => decodeRecords(readFileSync(join(other, 'log-1'))).validBytes;
+      const from = bytes();
+      for (const phase of ['Scheduled', 'Succeeded']) {
+        next(store, 'a', phase);
+        await store.durable();
+      }
+      grown.push(bytes() - from);
+      await store.close();
+      rmSync(other, { recursive: true, force: true });
+    }
+    expect(grown[1]).to.equal(grown[0]);
+    expect(grown[0]).to.be.below(600);
+  });
+
+  it('reads back byte for byte what was durable before a kill, specs that were logged once included', async () => {
+    const step = fc.record({
+      name: fc.constantFrom('a', 'b'),
+      change: fc.constantFrom('status', 'small', 'large', 'removal'),
+      waits: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 25 }),
+        fc.constantFrom(4_000, 10_000_000),
+        async (steps, snapshotBytes) => {
+          rmSync(folder, { recursive: true, force: true });
+          const store = await Store.open({ folder, snapshotBytes });
+          for (const [i, { name, change, waits }] of steps.entries()) {
+            const before = store.head(things, 'n', name)?.object;
+            if (change !== 'removal')
+              next(
+                store,
+                name,
+                `${i}`,
+                change === 'status' ? undefined : `${i}`.repeat(change === 'small' ? 1 : 2_000),
+              );
+            else if (before !== undefined) store.remove(things, before);
+            if (waits) await store.durable();
+          }
+          await store.durable();
+          const copy = killed();
+          const again = await Store.open({ folder: copy });
+          expect(texts(again)).to.deep.equal(texts(store));
+          expect(again.revision).to.equal(store.revision);
+          await again.close();
+          await store.close();
+          rmSync(copy, { recursive: true, force: true });
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('takes the room behind the records of an older log for nothing, and anything else there for damage', async () => {
+    const store = await Store.open({ folder });
+    next(store, 'a', 'Pending', 'one');
+    await store.durable();
+    const copy = killed();
+    await store.close();
+    writeFileSync(join(copy, 'log-2'), '');
+    const opened = await Store.open({ folder: copy });
+    expect(texts(opened)).to.have.length(1);
+    await opened.close();
+    appendFileSync(join(copy, 'log-1'), 'x');
+    let message = '';
+    await Store.open({ folder: copy }).catch((error: unknown) => {
+      message = String(error);
+    });
+    expect(message).to.match(/log-1 is damaged at byte/);
+    rmSync(copy, { recursive: true, force: true });
+  });
 });

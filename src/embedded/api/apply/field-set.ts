@@ -36,12 +36,37 @@ const combine = (a: FieldSet, b: FieldSet, member: (a: boolean, b: boolean) => b
   );
 };
 
-/** Fields of one or the other. */
-export const union = (a: FieldSet, b: FieldSet): FieldSet =>
-  isEmpty(a) ? b : isEmpty(b) ? a : combine(a, b, (x, y) => x || y);
-/** Fields of the first that are not in the second. */
-export const difference = (a: FieldSet, b: FieldSet): FieldSet =>
-  isEmpty(b) || isEmpty(a) ? a : combine(a, b, (x, y) => x && !y);
+/** Fields of one or the other; the first itself where the second adds nothing. */
+export const union = (a: FieldSet, b: FieldSet): FieldSet => {
+  if (a === b || isEmpty(b)) return a;
+  if (isEmpty(a)) return b;
+  let below: Map<string, FieldSet> | undefined;
+  for (const [key, added] of b.below) {
+    const own = a.below.get(key);
+    const both = own === undefined ? added : union(own, added);
+    if (both === own) continue;
+    below ??= new Map(a.below);
+    below.set(key, both);
+  }
+  const isMember = a.isMember || b.isMember;
+  return below === undefined && isMember === a.isMember ? a : { isMember, below: below ?? a.below };
+};
+/** Fields of the first that are not in the second; the first itself where that is all of them. */
+export const difference = (a: FieldSet, b: FieldSet): FieldSet => {
+  if (isEmpty(a) || isEmpty(b)) return a;
+  let below: Map<string, FieldSet> | undefined;
+  for (const [key, removed] of b.below) {
+    const own = a.below.get(key);
+    if (own === undefined) continue;
+    const left = difference(own, removed);
+    if (left === own) continue;
+    below ??= new Map(a.below);
+    if (isEmpty(left)) below.delete(key);
+    else below.set(key, left);
+  }
+  const isMember = a.isMember && !b.isMember;
+  return below === undefined && isMember === a.isMember ? a : { isMember, below: below ?? a.below };
+};
 /** Fields of both. */
 export const intersection = (a: FieldSet, b: FieldSet): FieldSet =>
   isEmpty(a) || isEmpty(b) ? noFields : combine(a, b, (x, y) => x && y);
@@ -77,12 +102,17 @@ export const fromFieldsV1 = (json: JsonObject | undefined): FieldSet => {
   return set;
 };
 
-/** Writes FieldsV1. */
+const written = new WeakMap<FieldSet, JsonObject>();
+
+/** Writes FieldsV1; of the same set the same, so that a manager whose fields did not change costs nothing. */
 export const toFieldsV1 = (set: FieldSet): JsonObject => {
+  const known = written.get(set);
+  if (known !== undefined) return known;
   const json: JsonObject = {};
   if (set.isMember && set.below.size > 0) json['.'] = {};
   for (const key of [...set.below.keys()].sort()) json[key] = toFieldsV1(set.below.get(key) ?? noFields);
   parsed.set(json, set);
+  written.set(set, json);
   return json;
 };
 

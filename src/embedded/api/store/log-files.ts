@@ -2,34 +2,14 @@
  * The files of a store: `log-<n>` holds the changes after `snapshot-<n>`. A snapshot gets its name only when it is
  * complete and synced; then the files before it are removed.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-} from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Entry } from './entry.js';
 import type { LogRecord } from './record.js';
 import { decodeRecords, encodeRecord } from './record.js';
-
-/** Makes creation, renaming and removal of a folder's files durable. */
-export const syncFolder = (folder: string): void => {
-  const fd = openSync(folder, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-};
+import { syncFolder } from './sync-folder.js';
 
 const numbersOf = (folder: string, prefix: string): number[] =>
   readdirSync(folder)
@@ -45,6 +25,9 @@ export type Recovered = Readonly<{
   logNumber: number;
   logBytes: number;
 }>;
+
+/** Room that was made for records and not needed (see LogWriter). */
+const isUnused = (bytes: Buffer): boolean => bytes.every((byte) => byte === 0);
 
 /** Reads a store's folder; creates it when absent. Cuts a torn tail off the newest log. Throws on damage elsewhere. */
 export const recoverFiles = (folder: string): Recovered => {
@@ -69,7 +52,7 @@ export const recoverFiles = (folder: string): Recovered => {
     const file = readFileSync(path);
     const read = decodeRecords(file);
     if (read.validBytes !== file.length) {
-      if (n !== logs.at(-1))
+      if (n !== logs.at(-1) && !isUnused(file.subarray(read.validBytes)))
         throw new Error(`${path} is damaged at byte ${read.validBytes}; restore the folder`);
       truncateSync(path, read.validBytes);
     }
@@ -77,18 +60,6 @@ export const recoverFiles = (folder: string): Recovered => {
     logBytes = read.validBytes;
   }
   return { snapshot, changes, logNumber: logs.at(-1) ?? Math.max(base, 1), logBytes };
-};
-
-/** Opens a log for appending; it and its name are durable when this returns. */
-export const openLog = async (folder: string, n: number): Promise<FileHandle> => {
-  const path = join(folder, `log-${n}`);
-  const isNew = !existsSync(path);
-  const file = await open(path, 'a', 0o600);
-  if (isNew) {
-    await file.sync();
-    syncFolder(folder);
-  }
-  return file;
 };
 
 /** Entries written to a snapshot before others get a turn. */

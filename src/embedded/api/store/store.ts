@@ -9,7 +9,6 @@
  * Cost: all changes that arrive while one sync runs share the next one.
  */
 import { mkdirSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
 import sortedBTree from 'sorted-btree';
 
 import type { KubeObject } from '../object.js';
@@ -18,7 +17,8 @@ import type { Entry, StoreEvent } from './entry.js';
 import { entryKey, entryOf, makeEntry } from './entry.js';
 import { History } from './history.js';
 import { lockFolder } from './lock.js';
-import { openLog, recoverFiles, writeSnapshot } from './log-files.js';
+import { recoverFiles, writeSnapshot } from './log-files.js';
+import { LogWriter, SyncFailed } from './log-writer.js';
 import type { LogRecord } from './record.js';
 import { encodeRecord } from './record.js';
 
@@ -55,6 +55,17 @@ const objectOfRecord = (record: LogRecord): KubeObject => {
   return object;
 };
 
+/** Objects of fewer bytes are logged whole, spec and all. */
+const WHOLE_BYTES = 2_048;
+
+/** The record of a change: without the spec where that is as before, so that a status costs what a status weighs. */
+const recordOf = (kind: 'P' | 'D', entry: Entry, before: Entry | undefined): Buffer[] => {
+  const { spec } = entry.object;
+  return entry.bytes.length < WHOLE_BYTES || spec === undefined || before?.object.spec !== spec
+    ? encodeRecord(kind, entry)
+    : encodeRecord('U', entry, Buffer.from(JSON.stringify({ ...entry.object, spec: null })));
+};
+
 /** See the head of the file. */
 export class Store {
   readonly #folder: string;
@@ -63,9 +74,8 @@ export class Store {
   readonly #tables = new Map<string, Table>();
   readonly #allListeners = new Set<(event: StoreEvent) => void>();
   readonly #unlock: () => void;
-  #log: FileHandle;
+  #log: LogWriter;
   #logNumber: number;
-  #logBytes: number;
   #liveBytes = 0;
   #floor = 0;
   #headRevision = 0;
@@ -76,20 +86,13 @@ export class Store {
   #snapshotting: Promise<void> | undefined;
   #closed = false;
 
-  private constructor(
-    options: StoreOptions,
-    unlock: () => void,
-    log: FileHandle,
-    logNumber: number,
-    logBytes: number,
-  ) {
+  private constructor(options: StoreOptions, unlock: () => void, log: LogWriter, logNumber: number) {
     this.#folder = options.folder;
     this.#snapshotBytes = options.snapshotBytes ?? 64 * 1024 * 1024;
     this.#onFatal = options.onFatal ?? (() => undefined);
     this.#unlock = unlock;
     this.#log = log;
     this.#logNumber = logNumber;
-    this.#logBytes = logBytes;
   }
 
   /** Opens the store of a folder, or a new one. Throws when another process has it or a file is damaged. */
@@ -98,8 +101,8 @@ export class Store {
     const unlock = lockFolder(options.folder);
     try {
       const recovered = recoverFiles(options.folder);
-      const log = await openLog(options.folder, recovered.logNumber);
-      const store = new Store(options, unlock, log, recovered.logNumber, recovered.logBytes);
+      const log = await LogWriter.open(options.folder, recovered.logNumber, recovered.logBytes);
+      const store = new Store(options, unlock, log, recovered.logNumber);
       store.#recover(recovered.snapshot, recovered.changes);
       return store;
     } catch (error) {
@@ -242,12 +245,20 @@ export class Store {
     }
     for (const record of changes) {
       if (record.revision <= this.#floor) continue;
-      this.#apply(
-        record.kind,
-        entryOf(record.resource, objectOfRecord(record), record.revision, Buffer.from(record.text)),
-      );
+      this.#apply(record.kind === 'D' ? 'D' : 'P', this.#entryOfChange(record));
     }
     this.#headRevision = this.#durableRevision;
+  }
+
+  #entryOfChange(record: LogRecord): Entry {
+    const object = objectOfRecord(record);
+    if (record.kind !== 'U')
+      return entryOf(record.resource, object, record.revision, Buffer.from(record.text));
+    const before = this.get(record.resource, object.metadata.namespace, object.metadata.name ?? '');
+    if (before === undefined)
+      throw new Error(`the log changes an object that is not there, at revision ${record.revision}`);
+    object.spec = before.object.spec;
+    return entryOf(record.resource, object, record.revision, Buffer.from(JSON.stringify(object)));
   }
 
   #apply(kind: 'P' | 'D', entry: Entry): void {
@@ -275,8 +286,10 @@ export class Store {
 
   #enqueue(kind: 'P' | 'D', entry: Entry): void {
     if (this.#closed) throw new Error('the store is closed');
+    const { namespace, name = '' } = entry.object.metadata;
+    const before = kind === 'P' ? this.head(entry.resource, namespace, name) : undefined;
     this.#table(entry.resource).pending.set(entry.key, { kind, entry });
-    this.#queue.push({ kind, entry, parts: encodeRecord(kind, entry) });
+    this.#queue.push({ kind, entry, parts: recordOf(kind, entry, before) });
     this.#flushing ??= this.#flush();
   }
 
@@ -304,20 +317,12 @@ export class Store {
   }
 
   async #append(buffers: Buffer[]): Promise<void> {
-    const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
-    // Small batches go out as one write; the copy costs less than a long vector.
-    await this.#log.appendFile(
-      buffers.length === 1 ? (buffers[0] ?? Buffer.alloc(0)) : Buffer.concat(buffers, bytes),
-    );
     try {
-      await this.#log.datasync();
+      await this.#log.append(Buffer.concat(buffers));
     } catch (error) {
-      // After a failed sync nobody knows what is on disk: only reading it again, in a new process, tells.
-      const fatal = new Error(`the log could not be synced: ${String(error)}`, { cause: error });
-      this.#onFatal(fatal);
-      throw fatal;
+      if (error instanceof SyncFailed) this.#onFatal(error);
+      throw error;
     }
-    this.#logBytes += bytes;
   }
 
   /** A batch could not be written (disk full): the log is cut back, and it and all that built on it never happened. */
@@ -326,7 +331,7 @@ export class Store {
     for (const { entry } of lost) this.#table(entry.resource).pending.clear();
     this.#headRevision = this.#durableRevision;
     this.#log
-      .truncate(this.#logBytes)
+      .cutBack()
       .catch((cause: unknown) => this.#onFatal(new Error('the log could not be cut back', { cause })));
     for (const { reject } of [...waiters, ...this.#waiters.splice(0)]) reject(error);
   }
@@ -334,15 +339,14 @@ export class Store {
   async #rotateWhenLarge(): Promise<void> {
     if (
       this.#snapshotting !== undefined ||
-      this.#logBytes <= Math.max(this.#snapshotBytes, 2 * this.#liveBytes)
+      this.#log.bytes <= Math.max(this.#snapshotBytes, 2 * this.#liveBytes)
     )
       return;
     const next = this.#logNumber + 1;
-    const log = await openLog(this.#folder, next);
+    const log = await LogWriter.open(this.#folder, next, 0);
     await this.#log.close();
     this.#log = log;
     this.#logNumber = next;
-    this.#logBytes = 0;
     const trees = [...this.#tables.values()].map(({ tree }) => tree.clone());
     const marker = entryOf(
       '',
