@@ -1,5 +1,5 @@
 /** The wall clock in microseconds. */
-import { asyncScheduler, type SchedulerLike } from 'rxjs';
+import { asyncScheduler, type SchedulerAction, type SchedulerLike, type Subscription } from 'rxjs';
 
 import { type Micros, micros } from '../model/time.js';
 
@@ -23,4 +23,25 @@ export const nowMicros = (): Micros => {
 export const preciseClock: SchedulerLike = {
   now: () => nowMicros() / 1000,
   schedule: asyncScheduler.schedule.bind(asyncScheduler),
+};
+
+/**
+ * rxjs's timers, each a turn of the event loop late: what has come in by then is known first. node calls timers before
+ * it reads, so without it a busy process would find that something "still runs" whose end lies in the socket.
+ */
+export const afterInput: SchedulerLike = {
+  now: preciseClock.now,
+  schedule: <T>(
+    work: (this: SchedulerAction<T>, state?: T) => void,
+    delay?: number,
+    state?: T,
+  ): Subscription =>
+    asyncScheduler.schedule<T>(
+      function (given) {
+        const turn = setImmediate(() => work.call(this, given));
+        this.add(() => clearImmediate(turn));
+      },
+      delay,
+      state,
+    ),
 };

@@ -11,7 +11,7 @@ import { Holdings, type Input } from '../decide/sidecar/holdings.js';
 import { listenGrpc, printAddress } from '../io/address.js';
 import { openStore } from '../io/artifacts/open-store.js';
 import { serveArtifacts } from '../io/artifacts/server.js';
-import { nowMicros } from '../io/clock.js';
+import { afterInput, nowMicros } from '../io/clock.js';
 import { gitSources } from '../io/git/sources.js';
 import type { Log } from '../io/log.js';
 import { serveMetrics } from '../io/metrics-server.js';
@@ -226,6 +226,7 @@ export const startRuntimed = async (
       },
       holdings,
       now: nowMicros,
+      clock: afterInput,
       onState: ({ isOpen, beat }) => {
         if (isOpen !== ready.isOpen) log.info({ isOpen }, 'session with the operator changed');
         if (beat.healthy !== ready.healthy)
