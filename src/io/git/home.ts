@@ -58,10 +58,10 @@ const baseEnvironment = (folder: string): Record<string, string> => ({
 const writePrivate = (path: string, text: string): Promise<void> =>
   writeFile(path, text, { mode: 0o600, flag: 'wx' });
 
-/** A folder for commands that reach nobody. */
+/** A folder for commands that reach nobody; whoever made it removes it. */
 export const makeLocalHome = async (folder: string): Promise<Home> => {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeFile(join(folder, '.gitconfig'), `${config('none').join('\n')}\n`, { mode: 0o600 });
+  await mkdir(folder, { mode: 0o700 });
+  await writePrivate(join(folder, '.gitconfig'), `${config('none').join('\n')}\n`);
   return { folder, env: baseEnvironment(folder) };
 };
 

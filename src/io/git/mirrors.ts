@@ -2,7 +2,7 @@
  * What this pod keeps of repositories: one bare repository each, with the commits that were fetched whole.
  *
  *     <folder>/mirrors/<hash of URL>/   packs, packed-refs, shallow
- *     <folder>/fetches/<n>/             one fetch: its HOME and a repository that borrows the mirror's objects
+ *     <folder>/fetches/<random>/        one fetch or checkout: its HOME and a repository that borrows the mirror's objects
  *
  * A fetch writes into a folder of its own and never into a mirror; what it brought is moved in afterwards, packs by
  * rename, then the note of them. So fetches of one repository do not wait for each other, one that is broken off at any
@@ -10,7 +10,7 @@
  *
  * Bounded: beyond `cacheBytes` the mirrors that were not used for longest go, but never one in use.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -30,8 +30,8 @@ type Mirror = {
 
 /** A mirror in use. It is not removed before `release`. */
 export type Lease = Readonly<{
-  /** The bare repository. */
-  path: string;
+  /** Its objects; nothing else of it is ever read by git. */
+  objects: string;
   has: (commit: string) => boolean;
   /** Makes a repository that knows what the mirror has, for a fetch to write into. */
   prepare: (repository: string) => Promise<void>;
@@ -64,7 +64,6 @@ export class Mirrors {
   readonly #mirrors: Map<string, Mirror>;
   /** Changes of mirrors, one after the other; all are short. */
   #turn: Promise<unknown> = Promise.resolve();
-  #next = 0;
 
   private constructor(folder: string, cacheBytes: number, mirrors: Map<string, Mirror>) {
     this.#folder = folder;
@@ -101,10 +100,9 @@ export class Mirrors {
     return new Mirrors(folder, cacheBytes, new Map(found.map(({ key, mirror }) => [key, mirror])));
   }
 
-  /** A path for one fetch, that nothing else uses. */
+  /** A path for one fetch or checkout. Nobody can guess it, so nobody can have put settings for git there. */
   fetchFolder(): string {
-    this.#next += 1;
-    return join(this.#folder, 'fetches', String(this.#next));
+    return join(this.#folder, 'fetches', randomUUID());
   }
 
   /** Bytes of all mirrors. */
@@ -138,7 +136,7 @@ export class Mirrors {
     mirror.users += 1;
     let isReleased = false;
     return {
-      path: mirror.path,
+      objects: join(mirror.path, 'objects'),
       has: (commit) => mirror.commits.has(commit),
       prepare: (repository) => this.#inTurn(() => this.#prepare(mirror, repository)),
       adopt: (repository, commit) => this.#inTurn(() => this.#adopt(mirror, repository, commit)),

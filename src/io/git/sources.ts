@@ -20,7 +20,7 @@ import { type Credentials, readCredentials } from './credentials.js';
 import { SourceFailure } from './failure.js';
 import { type Fetcher, fetchCommit, resolveRef } from './fetch.js';
 import { findGit } from './find-git.js';
-import { type Home, makeLocalHome, makeRemoteHome } from './home.js';
+import { makeRemoteHome } from './home.js';
 import { type Lease, Mirrors } from './mirrors.js';
 
 /** A repository, and a commit of it or a branch or tag; the commit counts where there are both. */
@@ -114,7 +114,6 @@ class Sources implements GitSources {
   constructor(
     private readonly git: string,
     private readonly mirrors: Mirrors,
-    private readonly local: Home,
     private readonly options: GitOptions,
   ) {}
 
@@ -173,28 +172,15 @@ class Sources implements GitSources {
     }
   }
 
-  async #write(
-    { path }: Lease,
+  #write(
+    { objects }: Lease,
     commit: string,
     folder: string,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    const index = this.mirrors.fetchFolder();
-    try {
-      return await checkOutFiles({
-        git: this.git,
-        home: this.local,
-        repository: path,
-        commit,
-        folder,
-        index,
-        maxBytes: this.options.limits.maxBytes,
-        signal,
-      });
-    } finally {
-      await rm(index, { force: true });
-      await rm(`${index}.lock`, { force: true });
-    }
+    const scratch = this.mirrors.fetchFolder();
+    const { maxBytes } = this.options.limits;
+    return checkOutFiles({ git: this.git, objects, commit, folder, scratch, maxBytes, signal });
   }
 
   async #withFetcher<A>(
@@ -286,5 +272,5 @@ export const gitSources = async (options: GitOptions): Promise<GitSources> => {
     return withoutGit;
   }
   const mirrors = await Mirrors.open(options.folder, options.limits.cacheBytes);
-  return new Sources(git, mirrors, await makeLocalHome(join(options.folder, 'home')), options);
+  return new Sources(git, mirrors, options);
 };

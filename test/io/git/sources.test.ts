@@ -11,6 +11,7 @@ import {
   readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -500,6 +501,34 @@ describe('gitSources over https', function () {
           expect(E.isLeft(result) && result.left.reason, name).to.equal('InvalidSpec');
         }
       }
+    });
+
+    it('that get a Run to tamper with mirror and workspace still give no orders', async () => {
+      const { repo, url } = repository();
+      const commitSHA = repo.commit({ '.gitattributes': '* filter=evil\n', a: '1' });
+      const [pod, proof, elsewhere] = [fresh('pod'), fresh('proof'), fresh('elsewhere')];
+      const sources = await open({}, {}, pod);
+      commitOf(await checkOut(sources, { repoURL: url, commitSHA }));
+      const [mirror = ''] = readdirSync(join(pod, 'mirrors'));
+      const command = `touch ${proof}; cat`;
+      writeFileSync(
+        join(pod, 'mirrors', mirror, 'config'),
+        `[core]\n\tfsmonitor = "${command}"\n\tsshCommand = "${command}"\n\talternateRefsCommand = "${command}"\n[filter "evil"]\n\tsmudge = "${command}"\n`,
+      );
+      const next = repo.commit({ '.gitattributes': '* filter=evil\n', a: '2' });
+      for (const sha of [commitSHA, next])
+        commitOf(await checkOut(sources, { repoURL: url, commitSHA: sha }));
+      expect(existsSync(proof)).to.equal(false);
+      mkdirSync(elsewhere);
+      const folder = fresh('workspace');
+      symlinkSync(elsewhere, folder);
+      const swapped = await sources.checkOut(
+        { repoURL: url, commitSHA },
+        folder,
+        new AbortController().signal,
+      );
+      expect(E.isLeft(swapped) && swapped.left.message).to.match(/is not the empty folder it was made as/);
+      expect(readdirSync(elsewhere)).to.deep.equal([]);
     });
 
     it('run no hook, filter, attribute driver, submodule or setting of their own', async () => {

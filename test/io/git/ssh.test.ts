@@ -177,7 +177,7 @@ describe('gitSources over ssh', function () {
 
   it('leaves no key behind', () => {
     for (const name of readdirSync(root).filter((entry) => entry.startsWith('pod-'))) {
-      expect(readdirSync(join(root, name)).sort()).to.deep.equal(['fetches', 'home', 'mirrors']);
+      expect(readdirSync(join(root, name)).sort()).to.deep.equal(['fetches', 'mirrors']);
       expect(readdirSync(join(root, name, 'fetches'))).to.deep.equal([]);
     }
   });
