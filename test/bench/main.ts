@@ -17,6 +17,7 @@ import { tableOf } from './report.js';
 import { type Figures, isMet, type Scenario } from './scenario.js';
 import { burst, slotUse } from './scenarios/burst.js';
 import { cancelMany, cancelOne } from './scenarios/cancellation.js';
+import { gitSourcesRun } from './scenarios/git.js';
 import { krtStart } from './scenarios/krt.js';
 import { oneRun, oneRunOpen } from './scenarios/one-run.js';
 import { throughput } from './scenarios/throughput.js';
@@ -30,6 +31,7 @@ const scenarios: ReadonlyArray<Scenario> = [
   cancelOne,
   cancelMany,
   krtStart,
+  gitSourcesRun,
 ];
 
 const USAGE = `Usage: npm run bench -- [SCENARIO...] [flags]
