@@ -64,23 +64,25 @@ export const keepNamespaces = (
   };
   const isTerminating = (namespace: string): boolean =>
     store.head(namespaces, undefined, namespace)?.object.metadata.deletionTimestamp !== undefined;
+  const removeIfEmpty = (namespace: string): void => {
+    const head = store.head(namespaces, undefined, namespace);
+    if (head !== undefined && contents(namespace).next().done === true) store.remove(namespaces, head.object);
+  };
   const empty = (namespace: string): void => {
     for (const [storage, object] of [...contents(namespace)])
       if (object.metadata.deletionTimestamp === undefined) deleteStored(storage, object);
-    const { done } = contents(namespace).next();
-    const head = store.head(namespaces, undefined, namespace);
-    if (done === true && head !== undefined) store.remove(namespaces, head.object);
+    removeIfEmpty(namespace);
   };
-  const emptying = new Set<string>();
+  const left = new Set<string>();
   let turn: NodeJS.Immediate | undefined;
-  /** Once for all that happens in this turn: a look is at everything in the namespace. */
-  const emptySoon = (namespace: string): void => {
-    emptying.add(namespace);
+  /** Once for all that goes in this turn. */
+  const removeSoon = (namespace: string): void => {
+    left.add(namespace);
     turn ??= setImmediate(() => {
       turn = undefined;
-      const namespaces = [...emptying];
-      emptying.clear();
-      for (const name of namespaces) if (isTerminating(name)) empty(name);
+      const all = [...left];
+      left.clear();
+      for (const name of all) if (isTerminating(name)) removeIfEmpty(name);
     });
   };
   const look = (object: KubeObject): void => {
@@ -95,10 +97,14 @@ export const keepNamespaces = (
       return;
     }
     const { namespace } = entry.object.metadata;
-    if (namespace !== undefined && isTerminating(namespace) && type === 'DELETED') emptySoon(namespace);
+    if (namespace !== undefined && isTerminating(namespace) && type === 'DELETED') removeSoon(namespace);
     else if (namespace !== undefined && type === 'DELETED' && isFurniture(entry.resource, entry.object))
       furnish(namespace);
-    else if (namespace !== undefined && type === 'ADDED' && isTerminating(namespace)) emptySoon(namespace);
+    else if (namespace !== undefined && type === 'ADDED' && isTerminating(namespace)) {
+      const late = store.head(entry.resource, namespace, entry.object.metadata.name ?? '')?.object;
+      if (late !== undefined && late.metadata.deletionTimestamp === undefined)
+        deleteStored(entry.resource, late);
+    }
   });
   return () => {
     clearImmediate(turn);
