@@ -18,6 +18,8 @@ import { type Figures, isMet, type Scenario } from './scenario.js';
 import { burst, slotUse } from './scenarios/burst.js';
 import { cancelMany, cancelOne } from './scenarios/cancellation.js';
 import { gitSourcesRun } from './scenarios/git.js';
+import { failOver } from './scenarios/fail-over.js';
+import { fleetOfPods } from './scenarios/fleet.js';
 import { krtStart } from './scenarios/krt.js';
 import { oneRun, oneRunOpen } from './scenarios/one-run.js';
 import { throughput } from './scenarios/throughput.js';
@@ -32,6 +34,8 @@ const scenarios: ReadonlyArray<Scenario> = [
   cancelMany,
   krtStart,
   gitSourcesRun,
+  fleetOfPods,
+  failOver,
 ];
 
 const USAGE = `Usage: npm run bench -- [SCENARIO...] [flags]
