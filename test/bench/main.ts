@@ -18,10 +18,14 @@ import { type Figures, isMet, type Scenario } from './scenario.js';
 import { burst, slotUse } from './scenarios/burst.js';
 import { cancelMany, cancelOne } from './scenarios/cancellation.js';
 import { gitSourcesRun } from './scenarios/git.js';
+import { core } from './scenarios/core.js';
 import { failOver } from './scenarios/fail-over.js';
 import { fleetOfPods } from './scenarios/fleet.js';
+import { idle } from './scenarios/idle.js';
 import { krtStart } from './scenarios/krt.js';
+import { memoryHeld } from './scenarios/memory.js';
 import { oneRun, oneRunOpen } from './scenarios/one-run.js';
+import { backlog, retained } from './scenarios/retained.js';
 import { throughput } from './scenarios/throughput.js';
 
 const scenarios: ReadonlyArray<Scenario> = [
@@ -34,8 +38,13 @@ const scenarios: ReadonlyArray<Scenario> = [
   cancelMany,
   krtStart,
   gitSourcesRun,
+  backlog,
+  retained,
   fleetOfPods,
+  memoryHeld,
   failOver,
+  core,
+  idle,
 ];
 
 const USAGE = `Usage: npm run bench -- [SCENARIO...] [flags]

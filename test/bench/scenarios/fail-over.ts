@@ -14,6 +14,8 @@ import type { Bench, Figures, Scenario } from '../scenario.js';
 import { summary } from '../stats.js';
 
 const EVERY_MS = 20;
+/** The address that pods are told, the same by both as that of a Service: another would be another pod template. */
+const FLAGS = ['--sessions-url', 'https://localhost:9443'];
 const PODS = 4;
 const SLOTS = 1_000;
 /** Longest wait for a dispatch before the bench gives up, milliseconds. */
@@ -61,7 +63,8 @@ const gapOf = async (
     await new Promise((resolve) => setTimeout(resolve, 10));
   isOver = true;
   await creating;
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  while (dispatched.size < created && performance.now() - ended < 2 * PATIENCE_MS)
+    await new Promise((resolve) => setTimeout(resolve, 100));
   watching.unsubscribe();
   return { gapMs: first - last, lost: created - dispatched.size };
 };
@@ -83,7 +86,7 @@ const measure = async (bench: Bench): Promise<Figures> => {
   const errors: string[] = [];
   const stage = await openStage();
   try {
-    const operators = [await stage.operator({ flags: [] }), await stage.operator({ flags: [] })];
+    const operators = [await stage.operator({ flags: FLAGS }), await stage.operator({ flags: FLAGS })];
     const fleet = simulate({
       kube: stage.kube,
       namespace: 'default',
@@ -107,7 +110,7 @@ const measure = async (bench: Bench): Promise<Figures> => {
         if (Number.isNaN(gapMs)) errors.push(`round ${round + 1}: nothing was dispatched after the ${how}`);
         if (lost > 0) errors.push(`round ${round + 1}: ${lost} Runs were never dispatched after the ${how}`);
         // In its place and on its port, as a Deployment would.
-        operators[place] = await stage.operator({ flags: [], sessionsUrl: leader.sessionsUrl });
+        operators[place] = await stage.operator({ flags: FLAGS, sessionsUrl: leader.sessionsUrl });
       }
     errors.push(...fleet.errors());
     fleet.stop();

@@ -1,0 +1,168 @@
+/**
+ * Does a Run notice how much there is besides? One Run at a time, and as many as the slots take, on an empty system and
+ * then: `d` with 10,000 Runs Pending behind another Runtime, `e` with 100,000 finished Runs retained.
+ */
+import { runtimes } from '../../../src/model/resources.js';
+import { answer } from '../../e2e/attach.js';
+import { createFinishedRuns, createRuns } from '../fleet/cohort.js';
+import { closedLoop } from '../load.js';
+import type { Plane } from '../plane.js';
+import { type ProcessorTimes, timeBetween } from '../processor-time.js';
+import { openRuns, type Sample } from '../runs.js';
+import type { Bench, Row, Scenario } from '../scenario.js';
+import { summary } from '../stats.js';
+import { failures, noOp, warmUp } from './one-run.js';
+
+/** What was measured in one surrounding. */
+type Measured = Readonly<{
+  oneByOne: ReadonlyArray<Sample>;
+  rate: number;
+  many: ReadonlyArray<Sample>;
+  /** Milliseconds per Run, one by one and many at a time. */
+  oneCpu: ProcessorTimes;
+  manyCpu: ProcessorTimes;
+}>;
+
+const each = (used: ProcessorTimes, count: number): ProcessorTimes =>
+  Object.fromEntries(Object.entries(used).map(([program, ms]) => [program, ms / count]));
+
+const look = async (bench: Bench, plane: Plane, runtime: string): Promise<Measured> => {
+  const count = bench.parameter('runs', 400);
+  const manyCount = bench.parameter('many', 2_000);
+  const width = bench.parameter('at-a-time', 64);
+  const runs = await openRuns(plane);
+  const spec = noOp(runtime);
+  await warmUp(runs, spec, bench.parameter('warm-up', 300), 8);
+  const oneByOne: Sample[] = [];
+  const oneFrom = bench.stopwatch();
+  await closedLoop(count, 1, async () => {
+    oneByOne.push(await runs.run(runs.name(), spec));
+  });
+  const oneCpu = each(timeBetween(oneFrom, bench.stopwatch()), count);
+  const many: Sample[] = [];
+  const manyFrom = bench.stopwatch();
+  const began = performance.now();
+  await closedLoop(manyCount, width, async () => {
+    many.push(await runs.run(runs.name(), spec));
+  });
+  const rate = (manyCount / (performance.now() - began)) * 1_000;
+  const manyCpu = each(timeBetween(manyFrom, bench.stopwatch()), manyCount);
+  runs.close();
+  return { oneByOne, many, rate, oneCpu, manyCpu };
+};
+
+const rowsOf = (where: string, { oneByOne, many, rate, oneCpu, manyCpu }: Measured): ReadonlyArray<Row> => [
+  {
+    label: `${where}: create → end seen, one by one`,
+    unit: 'ms',
+    values: summary(oneByOne.map((run) => run.seen - run.began)),
+  },
+  {
+    label: '  create → assigned: the decision and its write',
+    unit: 'ms',
+    values: summary(oneByOne.map((run) => (run.scheduledMicros - run.beganMicros) / 1_000)),
+  },
+  { label: '  operator, per Run', unit: 'ms cpu', values: oneCpu.controller ?? Number.NaN },
+  { label: '  API server, per Run', unit: 'ms cpu', values: oneCpu.apiserver ?? Number.NaN },
+  { label: `${where}: Runs per second`, unit: '/s', values: rate },
+  {
+    label: '  create → end seen',
+    unit: 'ms',
+    values: summary(many.map((run) => run.seen - run.began)),
+  },
+  { label: '  operator, per Run', unit: 'ms cpu', values: manyCpu.controller ?? Number.NaN },
+  { label: '  API server, per Run', unit: 'ms cpu', values: manyCpu.apiserver ?? Number.NaN },
+];
+
+const compared =
+  (
+    name: string,
+    question: string,
+    fill: (bench: Bench, plane: Plane) => Promise<number>,
+  ): Scenario['measure'] =>
+  async (bench) => {
+    const plane = await bench.plane();
+    const runtime = await plane.runtime({ pods: 2, slots: 64 });
+    bench.say('an empty system');
+    const empty = await look(bench, plane, runtime);
+    bench.say(question);
+    const there = await fill(bench, plane);
+    bench.say(`the same beside ${there} Runs`);
+    const full = await look(bench, plane, runtime);
+    const ratio = (of: (measured: Measured) => number): number => of(full) / of(empty);
+    const p50 = ({ oneByOne }: Measured): number => summary(oneByOne.map((run) => run.seen - run.began)).p50;
+    const decision = ({ oneByOne }: Measured): number =>
+      summary(oneByOne.map((run) => run.scheduledMicros - run.beganMicros)).p50;
+    return {
+      parameters: { there, pods: 2, slots: 64 },
+      rows: [...rowsOf('empty', empty), ...rowsOf(name, full)],
+      targets: [
+        { label: 'create → end seen, p50, to the empty system', value: ratio(p50), unit: 'x', atMost: 1.2 },
+        { label: 'create → assigned, p50', value: ratio(decision), unit: 'x', atMost: 1.2 },
+        {
+          label: 'Runs per second',
+          value: ratio(({ rate }) => rate),
+          unit: 'x',
+          atLeast: 1 / 1.2,
+        },
+        {
+          label: 'operator, processor time per Run of many',
+          value: ratio(({ manyCpu }) => manyCpu.controller ?? Number.NaN),
+          unit: 'x',
+          atMost: 1.2,
+        },
+        {
+          label: 'API server, processor time per Run of many',
+          value: ratio(({ manyCpu }) => manyCpu.apiserver ?? Number.NaN),
+          unit: 'x',
+          atMost: 1.2,
+        },
+      ],
+      errors: [empty, full].flatMap(({ oneByOne, many }) => failures([...oneByOne, ...many])),
+      raw: {
+        emptyMs: empty.oneByOne.map((run) => run.seen - run.began),
+        fullMs: full.oneByOne.map((run) => run.seen - run.began),
+      },
+    };
+  };
+
+const waitingRuns = async (bench: Bench, plane: Plane): Promise<number> => {
+  const count = bench.parameter('backlog', 10_000);
+  const tag = Date.now().toString(36);
+  const name = `bench-full-${tag}`;
+  await answer(
+    plane.kube.create(runtimes, plane.namespace, {
+      apiVersion: 'kruntimes.io/v1alpha1',
+      kind: 'Runtime',
+      metadata: { name },
+      spec: {
+        replicas: 0,
+        template: { spec: { containers: [{ name: 'runtime', image: 'none' }] } },
+      },
+    }),
+  );
+  await createRuns(plane.kube, name, count, 64, (index) => `waits-${tag}-${index}`);
+  // Each is told once why it waits; that is behind us when the API is quiet.
+  let revision = await plane.revision();
+  for (let quiet = 0; quiet < 3; ) {
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const now = await plane.revision();
+    quiet = now - revision < 20 ? quiet + 1 : 0;
+    revision = now;
+  }
+  return count;
+};
+
+const finishedRuns = async (bench: Bench, plane: Plane): Promise<number> => {
+  const count = bench.parameter('retained', 100_000);
+  const tag = Date.now().toString(36);
+  await createFinishedRuns(plane.kube, plane.namespace, count, 64, (index) => `retained-${tag}-${index}`);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  return count;
+};
+
+const D = 'beside 10,000 Runs that wait for another Runtime';
+const E = 'beside 100,000 finished Runs';
+
+export const backlog: Scenario = { name: 'd', question: D, measure: compared('backlog', D, waitingRuns) };
+export const retained: Scenario = { name: 'e', question: E, measure: compared('retained', E, finishedRuns) };
