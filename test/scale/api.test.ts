@@ -124,6 +124,34 @@ describe('work of the API server', function () {
     expect(await cost(LARGE), `${small} steps among ${SMALL}`).to.be.below(small * 1.5);
   });
 
+  it('what nobody looks at is kept as its text alone, and reads as it was written', async () => {
+    const store = await filled(2_000);
+    const all = [...store.list('/configmaps')];
+    expect(all.filter(({ isWarm }) => isWarm).length).to.be.at.most(1_024);
+    const [first] = all;
+    expect(first?.isWarm).to.equal(false);
+    expect(first?.object).to.deep.equal({
+      ...named('ConfigMap', 'a', 'c-000000'),
+      metadata: { ...named('ConfigMap', 'a', 'c-000000').metadata, resourceVersion: '1' },
+    });
+    expect(first?.isWarm).to.equal(true);
+    for (const { object } of all) expect(object.kind).to.equal('ConfigMap');
+    expect(all.filter(({ isWarm }) => isWarm).length).to.be.at.most(1_024);
+  });
+
+  it('a list by name looks at that object alone, and one by a field parses each object once', async () => {
+    const store = await filled(2_000);
+    const names = (query: Readonly<Record<string, string>>): ReadonlyArray<string> =>
+      new Lister().list(listing(store, 'a', query)).entries.map(({ key }) => key);
+    const one = { fieldSelector: 'metadata.name=c-000017' };
+    expect(countWork(() => expect(names(one)).to.deep.equal(['a/c-000017']))).to.be.below(500);
+    expect(names({ ...one, labelSelector: 'color=red' })).to.deep.equal([]);
+    expect(names({ labelSelector: '!color' }).length).to.equal(2_000);
+    const [coldest] = [...store.list('/configmaps', 'a')].filter(({ isWarm }) => !isWarm);
+    expect(names({ labelSelector: '!color' }).length).to.equal(2_000);
+    expect(coldest?.isWarm, 'parsed a second time').to.equal(false);
+  });
+
   it('a look for old Events costs nothing for the young ones, and finds the old one', async () => {
     const store = await filled(0);
     let nowMs = 0;

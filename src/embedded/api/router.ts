@@ -374,10 +374,9 @@ export class Router {
     const { store } = call.backend;
     const selection = selectionOf(call);
     const deleted: JsonObject[] = [];
-    for (const { object } of [...store.list(call.type.storage, selection.namespace)]) {
-      const { name = '', namespace = '' } = object.metadata;
-      if (!selection.includes(object) || store.head(call.type.storage, namespace, name) === undefined)
-        continue;
+    for (const entry of [...store.list(call.type.storage, selection.namespace)].filter(selection.includes)) {
+      const { name = '', namespace = '' } = entry.object.metadata;
+      if (store.head(call.type.storage, namespace, name) === undefined) continue;
       deleted.push(
         deleteObject({ ...call, dryRun, info: { ...call.info, name, namespace } }, options).object,
       );

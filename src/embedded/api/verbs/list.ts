@@ -68,6 +68,10 @@ export class Lister {
     const token = query.get('continue') ? decodeToken(query.get('continue') ?? '') : undefined;
     checkVersionOptions(call, token !== undefined);
     const { tree, revision } = token === undefined ? this.#now(call) : this.#moment(call, token);
+    if (selection.key !== undefined && token === undefined) {
+      const only = tree.get(selection.key);
+      return { revision, entries: only !== undefined && selection.includes(only) ? [only] : [] };
+    }
     const prefix = selection.namespace === '' ? '' : `${selection.namespace}/`;
     const entries: Entry[] = [];
     let last = '';
@@ -75,7 +79,7 @@ export class Lister {
     for (const [key, entry] of tree.entries(token === undefined ? prefix : token.after)) {
       if (!key.startsWith(prefix)) break;
       if (token !== undefined && key <= token.after) continue;
-      if (!selection.includes(entry.object)) continue;
+      if (!selection.includes(entry)) continue;
       if (limit > 0 && entries.length === limit) {
         isWhole = false;
         break;

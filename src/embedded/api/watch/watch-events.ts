@@ -5,28 +5,36 @@ import type { Entry, StoreEvent } from '../store/entry.js';
 /** Type of a watch event. */
 export type WatchType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
-/** An event as a watcher with a selection sees it; `entry` when the object is exactly the stored one. */
-export type Seen = Readonly<{ type: WatchType; object: KubeObject; entry: Entry | undefined }>;
+/** An event as a watcher with a selection sees it: the stored object, or one made for this watcher. */
+export type Seen = Readonly<
+  { type: WatchType } & ({ entry: Entry } | { entry: undefined; left: KubeObject })
+>;
+
+/** The object of an event. One that is stored may have to be parsed for it. */
+export const seenObject = (seen: Seen): KubeObject =>
+  seen.entry === undefined ? seen.left : seen.entry.object;
 
 /**
  * The event as seen through a selection: an object that comes into the selection is added, one that leaves it is
  * deleted, in its last state inside. Undefined when the watcher has nothing to hear.
  */
-export const seenEvent = (event: StoreEvent, includes: (object: KubeObject) => boolean): Seen | undefined => {
+export const seenEvent = (event: StoreEvent, includes: (entry: Entry) => boolean): Seen | undefined => {
   const { entry, previous } = event;
-  const was = previous !== undefined && includes(previous.object);
-  if (event.type === 'DELETED') return was ? { type: 'DELETED', object: entry.object, entry } : undefined;
-  const is = includes(entry.object);
-  if (is) return { type: was ? 'MODIFIED' : 'ADDED', object: entry.object, entry };
+  const was = previous !== undefined && includes(previous);
+  if (event.type === 'DELETED') return was ? { type: 'DELETED', entry } : undefined;
+  const is = includes(entry);
+  if (is) return { type: was ? 'MODIFIED' : 'ADDED', entry };
   if (!was || previous === undefined) return undefined;
+  const { object } = previous;
   const left: KubeObject = {
-    ...previous.object,
-    metadata: { ...previous.object.metadata, resourceVersion: String(event.revision) },
+    ...object,
+    metadata: { ...object.metadata, resourceVersion: String(event.revision) },
   };
-  return { type: 'DELETED', object: left, entry: undefined };
+  return { type: 'DELETED', left, entry: undefined };
 };
 
-const lines = new WeakMap<Entry, Partial<Record<WatchType, Buffer>>>();
+/** By what is sent soon after it is written; it must not outlive that by much, being as large as the object's text. */
+const lines = new WeakMap<KubeObject, Partial<Record<WatchType, Buffer>>>();
 const end = Buffer.from('}\n');
 const heads: Readonly<Record<WatchType, Buffer>> = {
   ADDED: Buffer.from('{"type":"ADDED","object":'),
@@ -34,13 +42,17 @@ const heads: Readonly<Record<WatchType, Buffer>> = {
   DELETED: Buffer.from('{"type":"DELETED","object":'),
 };
 
-/** The line of a stored object, made once and shared by all watchers. */
+/** The line of a stored object, made once and shared by all watchers while the object is held. */
 export const sharedLine = (type: WatchType, entry: Entry): Buffer => {
-  let known = lines.get(entry);
+  const make = (): Buffer => Buffer.concat([heads[type], entry.bytes, end]);
+  // From history: nobody else is about to send it.
+  if (!entry.isWarm) return make();
+  const { object } = entry;
+  let known = lines.get(object);
   if (known === undefined) {
     known = {};
-    lines.set(entry, known);
+    lines.set(object, known);
   }
-  known[type] ??= Buffer.concat([heads[type], entry.bytes, end]);
+  known[type] ??= make();
   return known[type];
 };

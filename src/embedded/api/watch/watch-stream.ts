@@ -17,7 +17,7 @@ import { checkNotInFuture } from '../verbs/list.js';
 import type { Selection } from '../verbs/selection.js';
 import { selectionOf } from '../verbs/selection.js';
 import type { Seen } from './watch-events.js';
-import { seenEvent, sharedLine } from './watch-events.js';
+import { seenEvent, seenObject, sharedLine } from './watch-events.js';
 
 /** Bytes that may wait for a slow reader. */
 const maxBacklogBytes = 32 * 1024 * 1024;
@@ -94,7 +94,7 @@ export const serveWatch = (
   let sentRevision = store.revision;
   const sendEvent = (event: StoreEvent): void => {
     sentRevision = event.revision;
-    if (selection.namespace !== '' && event.entry.object.metadata.namespace !== selection.namespace) return;
+    if (selection.namespace !== '' && !event.entry.key.startsWith(`${selection.namespace}/`)) return;
     const seen = seenEvent(event, selection.includes);
     if (seen === undefined) return;
     response.write(render(seen));
@@ -141,23 +141,24 @@ const initialLines = function* (
   render: (seen: Seen) => Buffer | string,
 ): Generator<Buffer | string> {
   for (const entry of backend.store.list(type.storage, selection.namespace)) {
-    if (selection.includes(entry.object)) yield render({ type: 'ADDED', object: entry.object, entry });
+    if (selection.includes(entry)) yield render({ type: 'ADDED', entry });
   }
 };
 
 const rendererOf = ({ backend, type }: Call, form: WatchForm): ((seen: Seen) => Buffer | string) => {
   const served = (object: KubeObject): KubeObject => type.toServed?.(object) ?? object;
-  if (form.kind === 'metadata') return (seen) => line(seen.type, metadataOnly(served(seen.object)));
+  if (form.kind === 'metadata') return (seen) => line(seen.type, metadataOnly(served(seenObject(seen))));
   if (form.kind === 'table') {
     let isFirst = true;
     return (seen) => {
-      const metadata = { resourceVersion: seen.object.metadata.resourceVersion ?? '' };
-      const table = tableOf(type, [seen.object], metadata, form.include, backend.nowMs(), isFirst);
+      const object = seenObject(seen);
+      const metadata = { resourceVersion: object.metadata.resourceVersion ?? '' };
+      const table = tableOf(type, [object], metadata, form.include, backend.nowMs(), isFirst);
       isFirst = false;
       return line(seen.type, table);
     };
   }
-  if (type.toServed !== undefined) return (seen) => line(seen.type, served(seen.object));
+  if (type.toServed !== undefined) return (seen) => line(seen.type, served(seenObject(seen)));
   return (seen) =>
-    seen.entry === undefined ? line(seen.type, seen.object) : sharedLine(seen.type, seen.entry);
+    seen.entry === undefined ? line(seen.type, seen.left) : sharedLine(seen.type, seen.entry);
 };
