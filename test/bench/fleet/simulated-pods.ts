@@ -199,6 +199,7 @@ export const simulate = ({ kube, namespace, runtime, folder, fateOf, operatorUrl
           podUid: uid,
           runtime,
           version: 'bench',
+          artifactStore: '',
           healthy: true,
           healthMessage: '',
           draining: false,
@@ -206,6 +207,7 @@ export const simulate = ({ kube, namespace, runtime, folder, fateOf, operatorUrl
         }),
         beats$: of({ healthy: true, healthMessage: '', draining: false }),
         refusals$: NEVER,
+        removed$: NEVER,
       },
     );
     sessions.set(
