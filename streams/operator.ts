@@ -176,7 +176,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       return merge(
         planSchedule(news$, world, clock),
         planCancellations(changes$, world),
-        planDeliveries(changes$, world),
+        planDeliveries(news$, world, clock),
         planLostPods(changes$, world, clock),
         planTimeouts(changes$, world, clock),
         planExpiry(changes$, world, clock),

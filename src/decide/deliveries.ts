@@ -1,38 +1,97 @@
 /**
  * Deliveries: which assignments did not arrive, and which came back?
  *
- * An assignment is durable before it is pushed, so nothing is lost when the push is; a session that opens without
- * holding what is Scheduled on its pod is told again. A refusal sends the Run back to the queue.
+ * An assignment is durable before it is pushed, so nothing is lost when the push is. A pod takes one that it knows for
+ * no news, so whatever may have been missed is told again:
+ * - when a session opens, what is Scheduled on its pod and not held by it;
+ * - `UNPUSHED_MS` after a Run was seen Scheduled and no push of it has been reported: the answer to our write was lost
+ *   and the watch brought what it did, or another operator wrote it, or the Run that came back could not be taken back;
+ * - every `REPUSH_MS` while it stays Scheduled.
+ * A refusal sends the Run back to the queue. O(log n) per change of a Run.
  */
 import type { Command } from '../model/command.js';
+import type { ObjectKey, PodUid } from '../model/ids.js';
+import type { News } from '../model/news.js';
+import type { Outcome } from '../model/outcome.js';
+import type { RunRecord } from '../model/run-record.js';
+import type { Session } from '../model/session.js';
 import type { World, WorldChange } from '../model/world.js';
+import { deadlines } from './deadlines.js';
 import { phaseOf } from './lifecycle.js';
+import type { TimedMachine } from './timed-machine.js';
 
-/** Commands that this change calls for. */
-export const deliveries = (world: World, change: WorldChange): ReadonlyArray<Command> => {
-  if (change.kind === 'Session' && change.after && !change.before) {
-    const held = new Set(change.after.held.map(({ runUid, attempt }) => `${runUid} ${attempt}`));
+/** Between a Run being seen Scheduled and its push: the watch is often ahead of the write's answer. Milliseconds. */
+export const UNPUSHED_MS = 1000;
+/** Between pushes of a Run that stays Scheduled: it waits for its source, or for the Runtime Server, or was missed. */
+export const REPUSH_MS = 10_000;
+
+/** The assignment that the Run waits on to be taken, if any. */
+const assignmentOf = (run: RunRecord | undefined): string | undefined =>
+  run && phaseOf(run.status) === 'Scheduled'
+    ? `${run.uid} ${run.status.attempt ?? 1} ${run.status.assignedPodUID ?? ''}`
+    : undefined;
+
+/** The machine behind `streams/pipelines/deliveries.ts`. */
+export const deliveries = (world: World): TimedMachine<News, Command> => {
+  const unpushed = deadlines<ObjectKey>();
+
+  const onRun = (change: Extract<WorldChange, { kind: 'Run' }>, nowMs: number): void => {
+    const { key, before, after } = change;
+    const assignment = assignmentOf(after);
+    if (assignment === undefined) unpushed.remove(key);
+    else if (assignment !== assignmentOf(before)) unpushed.set(key, nowMs + UNPUSHED_MS);
+  };
+
+  const push = (run: RunRecord, nowMs: number): ReadonlyArray<Command> => {
+    const podUid = run.status.assignedPodUID as PodUid | undefined;
+    if (phaseOf(run.status) !== 'Scheduled' || podUid === undefined || !world.sessions.has(podUid)) return [];
+    unpushed.set(run.key, nowMs + REPUSH_MS);
+    return [{ kind: 'SignalAssign', run, podUid }];
+  };
+
+  const opened = ({ podUid, held }: Session, nowMs: number): ReadonlyArray<Command> => {
+    const known = new Set(held.map(({ runUid, attempt }) => `${runUid} ${attempt}`));
     return world
-      .runsOn(change.key)
-      .filter(
-        (run) => phaseOf(run.status) === 'Scheduled' && !held.has(`${run.uid} ${run.status.attempt ?? 1}`),
-      )
-      .map((run) => ({ kind: 'SignalAssign', run, podUid: change.key }));
-  }
-  if (change.kind !== 'Refused') return [];
-  const run = world.runs.get(change.key);
-  const isCurrent =
-    run !== undefined &&
-    run.uid === change.runUid &&
-    run.status.assignedPodUID === change.podUid &&
-    (run.status.attempt ?? 1) === change.attempt;
-  return isCurrent
-    ? [
-        {
-          kind: 'AdvanceRun',
-          run,
-          step: { kind: 'Returned', reason: change.reason, message: change.message },
-        },
-      ]
-    : [];
+      .runsOn(podUid)
+      .filter((run) => !known.has(`${run.uid} ${run.status.attempt ?? 1}`))
+      .flatMap((run) => push(run, nowMs));
+  };
+
+  const refused = (change: Extract<WorldChange, { kind: 'Refused' }>): ReadonlyArray<Command> => {
+    const run = world.runs.get(change.key);
+    const isCurrent =
+      run !== undefined &&
+      run.uid === change.runUid &&
+      run.status.assignedPodUID === change.podUid &&
+      (run.status.attempt ?? 1) === change.attempt;
+    const step = { kind: 'Returned', reason: change.reason, message: change.message } as const;
+    return isCurrent ? [{ kind: 'AdvanceRun', run, step }] : [];
+  };
+
+  const settled = ({ command, kind }: Outcome, nowMs: number): void => {
+    if (command.kind !== 'AdvanceRun') return;
+    const { step, run } = command;
+    if (assignmentOf(world.runs.get(run.key)) === undefined) return;
+    if (step.kind === 'Assigned' && kind === 'Done') unpushed.set(run.key, nowMs + REPUSH_MS);
+    if (step.kind === 'Returned' && kind !== 'Done') unpushed.set(run.key, nowMs + UNPUSHED_MS);
+  };
+
+  return {
+    apply: (news, nowMs) => {
+      if (news.kind === 'Outcome') {
+        settled(news.outcome, nowMs);
+        return [];
+      }
+      const { change } = news;
+      if (change.kind === 'Run') onRun(change, nowMs);
+      if (change.kind === 'Session' && change.after && !change.before) return opened(change.after, nowMs);
+      return change.kind === 'Refused' ? refused(change) : [];
+    },
+    dueMs: unpushed.nextMs,
+    wake: (nowMs) =>
+      unpushed.takeDue(nowMs).flatMap((key) => {
+        const run = world.runs.get(key);
+        return run ? push(run, nowMs) : [];
+      }),
+  };
 };

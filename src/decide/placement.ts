@@ -29,6 +29,8 @@ export type Slot = Readonly<{
   capacity: Amounts;
   /** It has a healthy session, is not cordoned, draining or terminating. */
   schedulable: boolean;
+  /** It has just refused an assignment: nothing is placed on it for now, whatever we think that it holds. */
+  isFull?: boolean;
 }>;
 
 /** One Run to be assigned. */
@@ -104,7 +106,7 @@ const shapeKey = (requests: Amounts): string =>
     .join(',');
 
 const free = (pod: Pod, resource: string): number =>
-  (pod.slot.capacity[resource] ?? 0) - (pod.used.get(resource) ?? 0);
+  pod.slot.isFull === true ? 0 : (pod.slot.capacity[resource] ?? 0) - (pod.used.get(resource) ?? 0);
 
 const fits = (pod: Pod, requests: Amounts): boolean =>
   Object.entries(requests).every(([resource, amount]) => free(pod, resource) >= amount);

@@ -1,8 +1,8 @@
 /**
  * Scheduling: what does this change let us place, and who has to be told why it waits?
  *
- * Feeds the placement index and turns its placements into commands; keeps two deadline queues, one for the times of
- * retries, one for explanations. A Run that is placed within `EXPLAIN_AFTER_MS` is never told that it waits: only one
+ * Feeds the placement index and turns its placements into commands; keeps three deadline queues: times of retries, explanations,
+ * and pods that refused. A Run that is placed within `EXPLAIN_AFTER_MS` is never told that it waits: only one
  * that has to wait costs a write, and another only when the reason changes.
  */
 import type { Command } from '../model/command.js';
@@ -23,8 +23,14 @@ export const EXPLAIN_AFTER_MS = 250;
 /** After a refused write the Run waits for its newer version; should that have been missed, this long. */
 export const STALE_MS = 1000;
 
+/**
+ * A pod that refuses an assignment gets none for this long, milliseconds: what took the room is not known here (the
+ * process of a Run that was deleted, say), and asking at once would be refused at once, as fast as the API can write.
+ */
+export const REFUSED_MS = 500;
+
 /** The pod with this UID as placement sees it; undefined when it is gone. */
-const slotOf = (world: World, uid: PodUid): Slot | undefined => {
+const slotOf = (world: World, uid: PodUid, isFull: boolean): Slot | undefined => {
   const pod = world.podByUid(uid);
   if (pod === undefined) return undefined;
   const session = world.sessions.get(uid);
@@ -41,6 +47,7 @@ const slotOf = (world: World, uid: PodUid): Slot | undefined => {
       !pod.terminating &&
       !pod.finished &&
       pod.cordonedSince === undefined,
+    isFull,
   };
 };
 
@@ -56,6 +63,7 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
   const explaining = deadlines<ObjectKey>();
   /** Runtimes whose waiting Runs are to be told a new reason. */
   const turned = deadlines<ObjectKey>();
+  const refusing = deadlines<PodUid>();
   const poolStates = new Map<ObjectKey, string>();
 
   const inNextBatch = (queue: Deadlines<ObjectKey>, key: ObjectKey, nowMs: number): void => {
@@ -95,7 +103,7 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
     });
 
   const onPod = (uid: PodUid, runtime: ObjectKey | undefined, nowMs: number): void => {
-    index.setPod(uid, slotOf(world, uid));
+    index.setPod(uid, slotOf(world, uid, refusing.get(uid) !== undefined));
     if (runtime !== undefined) onPool(runtime, nowMs);
   };
 
@@ -106,7 +114,8 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
       case 'Runtime':
         index.setRuntime(change.key, change.after !== undefined && !change.after.deleting);
         if (change.before?.uid !== change.after?.uid)
-          for (const { uid } of world.podsOf(change.key)) index.setPod(uid, slotOf(world, uid));
+          for (const { uid } of world.podsOf(change.key))
+            index.setPod(uid, slotOf(world, uid, refusing.get(uid) !== undefined));
         onPool(change.key, nowMs);
         return;
       case 'Pod':
@@ -117,6 +126,8 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
       case 'Session':
         return onPod(change.key, world.podByUid(change.key)?.runtime, nowMs);
       case 'Refused':
+        refusing.set(change.podUid, nowMs + REFUSED_MS);
+        return onPod(change.podUid, world.podByUid(change.podUid)?.runtime, nowMs);
       case 'ArtifactsRemoved':
         return;
       default:
@@ -162,8 +173,9 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
       else onOutcome(input.outcome, nowMs);
       return placed(nowMs);
     },
-    dueMs: () => earliest(returning.nextMs(), explaining.nextMs(), turned.nextMs()),
+    dueMs: () => earliest(returning.nextMs(), explaining.nextMs(), turned.nextMs(), refusing.nextMs()),
     wake: (nowMs) => {
+      for (const uid of refusing.takeDue(nowMs)) onPod(uid, world.podByUid(uid)?.runtime, nowMs);
       for (const key of returning.takeDue(nowMs)) onRun(key, world.runs.get(key), nowMs);
       return [...placed(nowMs), ...explained(nowMs)];
     },

@@ -1,15 +1,20 @@
 /**
  * Deliveries: which durable assignments did their pods not take?
  *
- * A pod that refuses sends the Run back; a session that opens without one is told again. Stateless.
+ * Changes and what became of assignments in; pushes to repeat, and Runs that came back, out. One queue of deadlines
+ * and one timer: O(log n) per change of a Run.
  */
-import { mergeMap, type Observable } from 'rxjs';
+import { asyncScheduler, type Observable, type SchedulerLike } from 'rxjs';
 
 import { deliveries } from '../../src/decide/deliveries.js';
 import type { Command } from '../../src/model/command.js';
-import type { World, WorldChange } from '../../src/model/world.js';
+import type { News } from '../../src/model/news.js';
+import type { World } from '../../src/model/world.js';
+import { foldInTime } from '../operators/fold-in-time.js';
 
 /** Commands that repeat or take back assignments. */
-export const planDeliveries = (changes$: Observable<WorldChange>, world: World): Observable<Command> =>
-  // mergeMap flattens an array that is there already: nothing is in flight.
-  changes$.pipe(mergeMap((change) => deliveries(world, change)));
+export const planDeliveries = (
+  news$: Observable<News>,
+  world: World,
+  clock: SchedulerLike = asyncScheduler,
+): Observable<Command> => news$.pipe(foldInTime(() => deliveries(world), clock));

@@ -7,7 +7,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import { EXPLAIN_AFTER_MS, STALE_MS, schedule } from '../../src/decide/schedule.js';
+import { EXPLAIN_AFTER_MS, REFUSED_MS, STALE_MS, schedule } from '../../src/decide/schedule.js';
 import type { Command } from '../../src/model/command.js';
 import type { News } from '../../src/model/news.js';
 import type { RunRecord } from '../../src/model/run-record.js';
@@ -81,6 +81,17 @@ describe('schedule', () => {
     apply(w.opened(p1));
     expect(apply(w.run(aRun('a')))).to.deep.equal([]);
     expect(apply(w.runtime(aRuntime()))).to.deep.equal(['AdvanceRun a: Assigned p1']);
+  });
+
+  it('leaves a pod that refused alone for a while: what fills it may be unknown here', () => {
+    const { w, apply, wake } = ready();
+    const run = aRun('a');
+    apply(w.run(run));
+    apply(w.run(aRun('a', { status: scheduledOn(p1) })));
+    apply(w.refused(p1, run, 1, 'AtCapacity'), 10);
+    expect(apply(w.run(run), 12), 'at once').to.deep.equal([]);
+    expect(wake(9 + REFUSED_MS)).to.not.include('AdvanceRun a: Assigned p1');
+    expect(wake(10 + REFUSED_MS)).to.deep.equal(['AdvanceRun a: Assigned p1']);
   });
 
   it('places nothing that is cancelled or being deleted', () => {

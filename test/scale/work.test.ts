@@ -34,6 +34,7 @@ const operator = () => {
     pods(w.world, { revisionOf: () => 'r1', random: () => 0.5 }),
     podReadiness(w.world),
     runtimeStatus(w.world, () => 'r1'),
+    deliveries(w.world),
   ];
   const onChanges = [lostPods(w.world), timeouts(w.world), expiry(w.world), notes()];
   const commands: Command[] = [];
@@ -42,7 +43,6 @@ const operator = () => {
       ...onNews.flatMap((machine) => [...machine.apply({ kind: 'Change', change }, nowMs)]),
       ...onChanges.flatMap((machine) => [...machine.apply(change, nowMs)]),
       ...cancellations(w.world, change),
-      ...deliveries(w.world, change),
     ];
     commands.push(...made);
     return made;

@@ -178,7 +178,7 @@ const writeEnd = (attempt: Attempt, event: EndEvent): Advance => ({
 const clearAlarms = ({ ref }: Attempt): AttemptCommand => ({ kind: 'ClearAlarms', id: idOf(ref) });
 
 const clean = (attempt: Attempt, isWritten = false): Advance =>
-  to(attempt, { name: 'Cleaning' }, clearAlarms(attempt), {
+  to(attempt, { name: 'Cleaning', isWritten }, clearAlarms(attempt), {
     kind: 'Clean',
     ref: attempt.ref,
     prepared: attempt.prepared,

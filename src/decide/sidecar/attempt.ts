@@ -90,7 +90,8 @@ export type Stage =
   | Readonly<{ name: 'Running' }>
   | Readonly<{ name: 'Collecting'; exit: Exit }>
   | Readonly<{ name: 'Ending'; event: EndEvent }>
-  | Readonly<{ name: 'Cleaning' }>;
+  /** `isWritten`: its end stands in the API; else its result was thrown away. */
+  | Readonly<{ name: 'Cleaning'; isWritten: boolean }>;
 
 /** The lifecycle's event at the end of an attempt. */
 export type EndEvent = Extract<RunEvent, { kind: 'AttemptEnded' }>;

@@ -5,7 +5,7 @@
  * done; the cost of an input does not grow with the number of attempts held, except for the rare inputs that concern
  * all of them (the Runtime Server came or went).
  */
-import { type Amounts, isTerminal, type Run } from '../../model/run.js';
+import { type Amounts, isTerminal, type Run, type RunStatus } from '../../model/run.js';
 import { type Micros, plusMillis } from '../../model/time.js';
 import { type Refusal, refusal, withAmounts } from './admission.js';
 import { admitted, advance, lost, resumed, resumedEnd } from './advance.js';
@@ -26,7 +26,7 @@ import {
 
 /** How long the Runtime Server may be away before what ran there counts as lost, milliseconds. */
 export const SERVER_LOST_MS = 5_000;
-/** Ids of attempts whose end we wrote are kept, so that a late or repeated assignment cannot run one again. */
+/** Names of assignments that ended here are kept, so that a late or repeated message cannot run one again. */
 export const REMEMBERED_ENDS = 8_192;
 /** The alarm that belongs to the Runtime Server rather than to an attempt has this id. */
 export const SERVER_ALARM = '';
@@ -67,6 +67,12 @@ export type Pod = Readonly<{ uid: string; capacity: Amounts }>;
 /** Whether the attempt takes room: its processes may live. */
 const takesRoom = (stage: Stage): boolean => stage.name !== 'Ending' && stage.name !== 'Cleaning';
 
+/**
+ * An attempt's number may be assigned again, also to this pod: a Run that was Scheduled on a pod that was lost goes back
+ * unharmed. What tells the assignments apart is their time.
+ */
+const assignmentName = (id: string, { scheduledTime }: RunStatus): string => `${id} ${scheduledTime ?? ''}`;
+
 /** Single owner of what is held; `reduce` is its only way to change. */
 export class Holdings {
   readonly #pod: Pod;
@@ -74,6 +80,8 @@ export class Holdings {
   /** Run UID → ids of its attempts, oldest first; more than one while the older one is being cleaned. */
   readonly #byRun = new Map<string, ReadonlyArray<string>>();
   readonly #ended = new Set<string>();
+  /** By id: an assignment that came while an earlier one of that number is still held. */
+  readonly #next = new Map<string, Readonly<{ run: Run; via: Via }>>();
   #used: Amounts = {};
   #draining = false;
   #serverUp = false;
@@ -170,13 +178,15 @@ export class Holdings {
     if (has !== had) this.#used = withAmounts(this.#used, attempt.requests, has ? 1 : -1);
     if (before === undefined)
       this.#byRun.set(attempt.ref.uid, [...(this.#byRun.get(attempt.ref.uid) ?? []), id]);
-    if (before?.stage.name === 'Ending' && attempt.stage.name === 'Cleaning') this.#remember(id);
+    // By the status before: a retry takes the time of the assignment out of it.
+    if (before && before.stage.name !== 'Cleaning' && attempt.stage.name === 'Cleaning')
+      this.#remember(assignmentName(id, before.status));
     this.#attempts.set(id, attempt);
     return commands;
   }
 
-  #remember(id: string): void {
-    this.#ended.add(id);
+  #remember(name: string): void {
+    this.#ended.add(name);
     if (this.#ended.size <= REMEMBERED_ENDS) return;
     const [oldest] = this.#ended;
     if (oldest !== undefined) this.#ended.delete(oldest);
@@ -194,7 +204,13 @@ export class Holdings {
     const ref = refOf(run);
     if (ref === undefined) return [];
     const id = idOf(ref);
-    if (this.#attempts.has(id) || this.#ended.has(id)) return [];
+    if (this.#ended.has(assignmentName(id, run.status ?? {}))) return [];
+    const held = this.#attempts.get(id);
+    if (held !== undefined) {
+      // Is the one that is held written after all, it was for this assignment, too.
+      if (held.status.scheduledTime !== run.status?.scheduledTime) this.#next.set(id, { run, via });
+      return [];
+    }
     const assignment = assignmentOf(run, ref);
     const why: Refusal | undefined =
       !this.#isOurs(run) || run.status?.phase !== 'Scheduled'
@@ -220,11 +236,13 @@ export class Holdings {
       .filter((id) => id !== current)
       .flatMap((id) => this.#attempt(id, { kind: 'StopAsked', cause: 'Fenced' }, moment));
     if (ref === undefined || current === '') return moved;
-    if (this.#attempts.has(current))
-      return run.spec.cancelRequested
+    if (this.#attempts.has(current)) {
+      if (run.status?.phase === 'Scheduled') this.#assigned(run, 'watch', moment);
+      return run.spec.cancelRequested || run.metadata.deletionTimestamp !== undefined
         ? [...moved, ...this.#attempt(current, { kind: 'StopAsked', cause: 'Cancelled' }, moment)]
         : moved;
-    if (this.#ended.has(current)) return moved;
+    }
+    if (this.#ended.has(assignmentName(current, run.status ?? {}))) return moved;
     return run.status?.phase === 'Running'
       ? [...moved, ...this.#keep(current, lost(assignmentOf(run, ref), moment))]
       : [...moved, ...this.#assigned(run, 'watch', moment)];
@@ -270,7 +288,11 @@ export class Holdings {
     const left = (this.#byRun.get(attempt.ref.uid) ?? []).filter((other) => other !== id);
     if (left.length === 0) this.#byRun.delete(attempt.ref.uid);
     else this.#byRun.set(attempt.ref.uid, left);
-    const [next] = left;
-    return next === undefined ? [] : this.#attempt(next, { kind: 'WorkspaceFree' }, moment);
+    const [waiting] = left;
+    const freed = waiting === undefined ? [] : this.#attempt(waiting, { kind: 'WorkspaceFree' }, moment);
+    const next = this.#next.get(id);
+    this.#next.delete(id);
+    const isDone = attempt.stage.name === 'Cleaning' && attempt.stage.isWritten;
+    return next === undefined || isDone ? freed : [...freed, ...this.#assigned(next.run, next.via, moment)];
   }
 }

@@ -1,6 +1,7 @@
 /** The Runs that the API has as assigned to this pod and not ended: one list, or a watch. */
 import * as E from 'fp-ts/lib/Either.js';
 import {
+  asyncScheduler,
   defer,
   expand,
   last,
@@ -8,6 +9,7 @@ import {
   type Observable,
   of,
   retry,
+  type SchedulerLike,
   scan,
   switchMap,
   takeWhile,
@@ -46,6 +48,7 @@ export const listAssigned = (
   kube: Pick<KubePort, 'list'>,
   selection: Selection,
   chance: () => number = Math.random,
+  clock: SchedulerLike = asyncScheduler,
 ): Observable<ReadonlyArray<RunType>> => {
   const page = (next: string | undefined): Observable<ListPage> =>
     kube
@@ -69,7 +72,10 @@ export const listAssigned = (
     map((progress) => progress.runs),
     retry({
       delay: (_cause, count) =>
-        timer(Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(count - 1, 10)) * (1 - chance() / 2)),
+        timer(
+          Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(count - 1, 10)) * (1 - chance() / 2),
+          clock,
+        ),
     }),
   );
 };

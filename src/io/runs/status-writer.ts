@@ -10,14 +10,17 @@
  */
 import * as E from 'fp-ts/lib/Either.js';
 import {
+  asyncScheduler,
   catchError,
   concatMap,
   defer,
   from,
   map,
   type Observable,
+  type ObservableInput,
   of,
   retry,
+  type SchedulerLike,
   switchMap,
   throwError,
   timer,
@@ -42,11 +45,12 @@ export type WriterPorts = Readonly<{
   kube: Pick<KubePort, 'get' | 'patch'>;
   podUid: string;
   /** Keeps the end on disk; told once per end, when the API did not take it. */
-  hold: (assignment: Assignment, event: EndEvent) => Promise<void>;
+  hold: (assignment: Assignment, event: EndEvent) => ObservableInput<unknown>;
   /** A write failed and is tried again. */
   onRetry: (assignment: Assignment, error: EffectError, retryInMs: number) => void;
   /** Uniform in [0, 1). */
   chance?: () => number;
+  clock?: SchedulerLike;
 }>;
 
 type Knowledge = Readonly<{ policy: LifecyclePolicy; status: RunStatus }>;
@@ -160,7 +164,7 @@ export const writeStatus = (
   ports: WriterPorts,
 ): Observable<Written> =>
   defer(() => {
-    const { chance = Math.random } = ports;
+    const { chance = Math.random, clock = asyncScheduler } = ports;
     let held = false;
     const hold = (): Observable<unknown> => {
       if (held || event.kind !== 'AttemptEnded') return of(undefined);
@@ -180,7 +184,7 @@ export const writeStatus = (
             Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(count - 1, 10)) * (1 - chance() / 2),
           );
           ports.onRetry(assignment, cause.error, ms);
-          return hold().pipe(switchMap(() => timer(ms)));
+          return hold().pipe(switchMap(() => timer(ms, clock)));
         },
       }),
       catchError((cause: unknown): Observable<Written> => {

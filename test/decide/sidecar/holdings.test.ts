@@ -390,6 +390,52 @@ describe('Holdings', function () {
     expect(world.admitted).to.equal(1);
   });
 
+  describe('a number that is assigned again', () => {
+    const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
+    const assigned = (scheduledMs: number): Input => ({
+      kind: 'Assigned',
+      run: aRun('a', {}, { scheduledTime: micros(scheduledMs * 1000) }),
+      via: 'session',
+    });
+    const input = (given: AttemptInput): Input => ({ kind: 'Attempt', id: 'a', input: given });
+    /** Executed, ended, and its end is being written. */
+    const ending = () => {
+      const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
+      const feed = (given: Input): ReadonlyArray<string> => kinds(holdings.reduce(given, at(0)));
+      feed({ kind: 'ServerOpened' });
+      feed(assigned(1));
+      feed(input({ kind: 'Prepared', execution }));
+      feed(input({ kind: 'Started', at: micros(0) }));
+      feed(input({ kind: 'Exited', exit: anExit(1, 'Exited') }));
+      feed(input({ kind: 'Collected', collected: { kind: 'Outputs', outputs: {} } }));
+      return feed;
+    };
+    const fenced = input({ kind: 'StatusFenced', message: 'it is on another pod' });
+    const cleaned: Input = { kind: 'Cleaned', id: 'a' };
+
+    it('to the pod that lost it is executed anew', () => {
+      const feed = ending();
+      feed(fenced);
+      feed(cleaned);
+      expect(feed(assigned(1)), 'the old message once more').to.deep.equal([]);
+      expect(feed(assigned(2))).to.deep.equal(['Prepare']);
+    });
+
+    it('while the one before is held is executed once that is cleaned away', () => {
+      const feed = ending();
+      expect(feed(assigned(2))).to.deep.equal([]);
+      feed(fenced);
+      expect(feed(cleaned)).to.deep.equal(['Prepare']);
+    });
+
+    it('while the one before is held is not executed when that one is written after all', () => {
+      const feed = ending();
+      feed(assigned(2));
+      feed(input({ kind: 'StatusWritten', status: { phase: 'Succeeded' } }));
+      expect(feed(cleaned)).to.deep.equal([]);
+    });
+  });
+
   it('refuses when draining, when full, and when the assignment is not its own', () => {
     const holdings = new Holdings({ uid: POD, capacity: { runs: 2, gpu: 1 } });
     const assign = (run: Run): ReadonlyArray<Command> =>
