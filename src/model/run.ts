@@ -73,7 +73,13 @@ export const FailureReason = t.keyof({
 export type FailureReason = t.TypeOf<typeof FailureReason>;
 
 /** What a Run executes: inline text, or a Git commit, by its hash or by a branch or tag. */
-export const Source = t.partial({ inline: t.string, repoURL: t.string, commitSHA: t.string, ref: t.string });
+export const Source = t.partial({
+  inline: t.string,
+  repoURL: t.string,
+  commitSHA: t.string,
+  ref: t.string,
+  submodules: t.boolean,
+});
 
 /** spec of a Run. */
 export const RunSpec = t.intersection([

@@ -1,10 +1,11 @@
 /** Git sources on a whole control plane: the Secret of a Runtime, krt and, where it is there, kubectl. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 
+import { processIds } from '../../src/io/processes/proc.js';
 import { createAuthority } from '../../src/io/session/certificates.js';
 import { runs, runtimes, secrets } from '../../src/model/resources.js';
 import { ARepository } from '../io/git/a-repository.js';
@@ -31,6 +32,16 @@ const run = (program: string, argv: ReadonlyArray<string>, input = ''): Promise<
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, ...said }));
     child.stdin.end(input);
+  });
+
+/** Processes that have this text in their command line. */
+const pidsNaming = (text: string): ReadonlyArray<number> =>
+  processIds().filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text);
+    } catch {
+      return false;
+    }
   });
 
 describe('Git sources on a control plane', function () {
@@ -197,6 +208,31 @@ spec:
       const error = await plane.refusal('refused-by-the-api', { entrypoint: 'x', ...spec });
       expect(error.message, JSON.stringify(spec)).to.match(message);
     }
+  });
+
+  it('leaves no git process behind when runtimed is killed in mid-fetch, and fetches again', async () => {
+    const url = server.url('killed.git');
+    const killed = new ARepository(join(root, 'killed.git'));
+    const sha = killed.commit({ 'run.sh': 'echo again' });
+    const asked = new Promise<void>((resolve) => {
+      server.before = (request) => {
+        if (request.url?.startsWith('/killed.git')) resolve();
+        return true;
+      };
+    });
+    await plane.create('killed', {
+      runtime: 'git',
+      source: { repoURL: url, commitSHA: sha },
+      entrypoint: 'run.sh',
+    });
+    await asked;
+    const fetching = (): ReadonlyArray<number> => pidsNaming(url);
+    expect(fetching()).to.not.deep.equal([]);
+    for (const pid of plane.pidsOf('runtimed.js')) process.kill(pid, 'SIGKILL');
+    server.before = basicAuth('robot', PASSWORD);
+    const { status } = await plane.end('killed', START_LIMIT_MS);
+    expect(status).to.include({ phase: 'Succeeded', attempt: 1 });
+    expect(fetching()).to.deep.equal([]);
   });
 
   it('fetches over ssh, and names the Runtime’s field where there is no key', async function () {

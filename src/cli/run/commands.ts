@@ -22,6 +22,7 @@ export const runCommands = (dispatch: Dispatch): ReadonlyArray<Command> =>
       .option('--repo-url <url>', 'Git repository to run from')
       .option('--commit-sha <sha>', 'commit of the repository, by its full hash')
       .option('--ref <name>', 'branch or tag of the repository, instead of a commit')
+      .option('--submodules', 'with the submodules of the repository')
       .option('--entrypoint <path>', 'file to execute, relative to the workspace')
       .addOption(repeated('-e, --env <key=value>', 'environment variable (repeatable)'))
       .option('--timeout <duration>', 'limit of each attempt, such as 30s')

@@ -2,7 +2,7 @@
 import { GROUP, VERSION } from '../../model/resources.js';
 import { usage } from '../failure.js';
 import { durationFlag } from '../global-flags.js';
-import { countFlag, type Input, listFlag, nameOf, textFlag } from '../input.js';
+import { countFlag, type Input, isOn, listFlag, nameOf, textFlag } from '../input.js';
 
 /** What is to be created; the runtime and the name may be left to be found. */
 export type RunOrder = Readonly<{
@@ -61,8 +61,8 @@ export const parseOrder = (input: Input): RunOrder => {
   const entrypoint = textFlag(input, 'entrypoint');
   const args = input.operands;
   if (file !== undefined && repoURL !== undefined) throw usage('-f and --repo-url exclude each other');
-  if (repoURL === undefined && (commitSHA !== undefined || ref !== undefined))
-    throw usage('--commit-sha and --ref need --repo-url');
+  if (repoURL === undefined && (commitSHA !== undefined || ref !== undefined || isOn(input, 'submodules')))
+    throw usage('--commit-sha, --ref and --submodules need --repo-url');
   if (repoURL !== undefined && (commitSHA === undefined) === (ref === undefined))
     throw usage('--repo-url needs one of --commit-sha and --ref');
   if (file === undefined && repoURL === undefined && entrypoint === undefined && args.length === 0)
@@ -79,6 +79,7 @@ export const parseOrder = (input: Input): RunOrder => {
         ...given('repoURL', repoURL),
         ...given('commitSHA', commitSHA),
         ...given('ref', ref),
+        ...(isOn(input, 'submodules') ? { submodules: true } : {}),
       }),
       ...given('entrypoint', entrypoint),
       ...(args.length > 0 ? { args: [...args] } : {}),

@@ -40,6 +40,7 @@ export const workOf = ({ spec, status }: Run): Work => {
           ...(spec.source.repoURL === undefined ? {} : { repoURL: spec.source.repoURL }),
           ...(commitSHA === undefined ? {} : { commitSHA }),
           ...(spec.source.ref === undefined ? {} : { ref: spec.source.ref }),
+          ...(spec.source.submodules === undefined ? {} : { submodules: spec.source.submodules }),
         }
       : undefined,
     entrypoint: spec.entrypoint ?? (spec.source?.inline === undefined ? undefined : 'script'),

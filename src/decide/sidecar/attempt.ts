@@ -27,7 +27,9 @@ export const idOf = (ref: AttemptRef): string => executionId(ref.uid, ref.attemp
 
 /** What is to be executed; kept only until it is in the workspace. */
 export type Work = Readonly<{
-  source: Readonly<{ inline?: string; repoURL?: string; commitSHA?: string; ref?: string }> | undefined;
+  source:
+    | Readonly<{ inline?: string; repoURL?: string; commitSHA?: string; ref?: string; submodules?: boolean }>
+    | undefined;
   entrypoint: string | undefined;
   args: ReadonlyArray<string>;
   env: Readonly<Record<string, string>>;

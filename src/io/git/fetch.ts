@@ -15,7 +15,7 @@ import { SourceFailure } from './failure.js';
 import type { Home } from './home.js';
 import { refOfCommit } from './repository.js';
 import { type GitExit, runGit } from './run-git.js';
-import { surveyor } from './survey.js';
+import { startSurvey } from './survey.js';
 
 /** All there is of history; and a depth, so that servers without smart HTTP, which know no bound, are refused. */
 const WHOLE_HISTORY = 2_147_483_647;
@@ -104,7 +104,7 @@ const checkCommit = async (fetcher: Fetcher, repository: string, commit: string)
 /** Whether all of it is within bounds. */
 const surveyCommit = async (fetcher: Fetcher, repository: string, commit: string): Promise<void> => {
   const { git, limits, home, signal } = fetcher;
-  const survey = surveyor(limits);
+  const survey = startSurvey(limits);
   const exit = await runGit(git, {
     args: [`--git-dir=${repository}`, 'ls-tree', '-r', '-l', '-z', '--full-tree', commit],
     env: home.env,

@@ -5,12 +5,13 @@
  * tag is asked for each time. Runs that want the same commit at the same time share one fetch, which is broken off
  * when none of them wants it any more; every other fetch runs beside. What is kept and how: mirrors.ts.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 
 import { isFullHash, refProblem } from '../../decide/git/refs.js';
 import { type GitRemote, gitRemote } from '../../decide/git/remote.js';
+import { submoduleRemote } from '../../decide/git/submodules.js';
 import { boundedMessage } from '../../decide/lifecycle.js';
 import type { GitLimits } from '../../model/git.js';
 import { formatDuration } from '../../model/time.js';
@@ -22,9 +23,17 @@ import { type Fetcher, fetchCommit, resolveRef } from './fetch.js';
 import { findGit } from './find-git.js';
 import { makeRemoteHome } from './home.js';
 import { type Lease, Mirrors } from './mirrors.js';
+import { listSubmodules } from './submodules.js';
+import { type Survey, startSurvey } from './survey.js';
 
 /** A repository, and a commit of it or a branch or tag; the commit counts where there are both. */
-export type GitSource = Readonly<{ repoURL: string; commitSHA?: string; ref?: string }>;
+export type GitSource = Readonly<{
+  repoURL: string;
+  commitSHA?: string;
+  ref?: string;
+  /** Whether its submodules, and theirs, are wanted, too. */
+  submodules?: boolean;
+}>;
 
 export type NotCheckedOut = Readonly<{ reason: 'PrepareSource' | 'InvalidSpec'; message: string }>;
 
@@ -53,6 +62,12 @@ const NO_GIT =
 /** A fetch that several Runs may wait for. */
 type Flight = { readonly done: Promise<void>; readonly abort: () => void; waiters: number };
 
+/** A commit that was checked out, whose submodules are next. */
+type Parent = Readonly<{ remote: GitRemote; commit: string; folder: string; depth: number }>;
+
+/** Submodules of submodules: so deep, and no deeper. */
+const MAX_DEPTH = 4;
+
 /** Why a signal of ours was raised. */
 class Overtime extends Error {}
 
@@ -79,6 +94,15 @@ const within = async <A>(
 
 const errorText = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+
+/** The folder that git has made for a submodule. A tree may hold a link of the name of a folder above it. */
+const folderBelow = async (folder: string, path: string): Promise<string> => {
+  const [root, below] = await Promise.all([realpath(folder), realpath(join(folder, path))]).catch(
+    (): ReadonlyArray<undefined> => [],
+  );
+  if (root === undefined || below !== join(root, path)) throw invalid('its path is no folder of the commit');
+  return below;
+};
 
 const invalid = (message: string): SourceFailure => new SourceFailure('InvalidSpec', message);
 
@@ -145,18 +169,69 @@ class Sources implements GitSources {
   }
 
   async #checkOut(
-    { commitSHA, ref = '' }: GitSource,
+    { commitSHA, ref = '', submodules = false }: GitSource,
     remote: GitRemote,
     folder: string,
     signal: AbortSignal,
   ): Promise<string> {
     const commit =
       commitSHA ?? (await this.#withFetcher(remote, signal, (fetcher) => resolveRef(fetcher, ref)));
+    await this.#checkOutCommit(remote, commit, folder, signal);
+    if (submodules)
+      await this.#checkOutSubmodules(
+        { remote, commit, folder, depth: 0 },
+        startSurvey(this.options.limits),
+        signal,
+      );
+    return commit;
+  }
+
+  /** What `parent` has as submodules, into its folder, one after the other; they are one work of one size. */
+  async #checkOutSubmodules(parent: Parent, survey: Survey, signal: AbortSignal): Promise<void> {
+    const { remote, commit, folder, depth } = parent;
+    const { maxBytes } = this.options.limits;
+    const lease = this.mirrors.lease(remote.url, commit.length);
+    const found = await listSubmodules({
+      git: this.git,
+      objects: lease.objects,
+      commit,
+      scratch: this.mirrors.fetchFolder(),
+      survey,
+      maxBytes,
+      signal,
+    }).finally(lease.release);
+    if (found.length > 0 && depth >= MAX_DEPTH)
+      throw new SourceFailure(
+        'PrepareSource',
+        `submodules lie within each other more than ${MAX_DEPTH} deep`,
+      );
+    for (const { path, url, commit: wanted } of found) {
+      const from = submoduleRemote(remote.url, url);
+      if (E.isLeft(from)) throw invalid(`submodule ${path} cannot be fetched: ${from.left}`);
+      try {
+        const below = await folderBelow(folder, path);
+        await this.#checkOutCommit(from.right, wanted, below, signal);
+        const next = { remote: from.right, commit: wanted, folder: below, depth: depth + 1 };
+        await this.#checkOutSubmodules(next, survey, signal);
+      } catch (cause) {
+        throw cause instanceof SourceFailure
+          ? new SourceFailure(cause.reason, `submodule ${path}: ${cause.message}`)
+          : cause;
+      }
+    }
+  }
+
+  async #checkOutCommit(
+    remote: GitRemote,
+    commit: string,
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const lease = this.mirrors.lease(remote.url, commit.length);
     try {
       if (lease.has(commit)) {
         const problem = await this.#write(lease, commit, folder, signal);
-        if (problem === undefined) return commit;
+        if (problem === undefined) return;
         if (!isDamage(problem)) throw notWritten(commit, problem);
         this.options.log.warn({ host: remote.authority, commit }, 'mirror is damaged, fetching anew');
         lease.condemn();
@@ -166,7 +241,6 @@ class Sources implements GitSources {
       await this.#fetchShared(remote, commit, signal);
       const problem = await this.#write(lease, commit, folder, signal);
       if (problem !== undefined) throw notWritten(commit, problem);
-      return commit;
     } finally {
       lease.release();
     }

@@ -60,6 +60,7 @@ describe('parseOrder', () => {
     [['-f', 'a', '--repo-url', 'u', '--commit-sha', 's'], /exclude each other/],
     [['--repo-url', 'u'], /one of --commit-sha and --ref/],
     [['--commit-sha', 'u', '--', 'a'], /need --repo-url/],
+    [['--submodules', '--', 'a'], /need --repo-url/],
     [['--repo-url', 'u', '--commit-sha', 's', '--ref', 'r'], /one of --commit-sha and --ref/],
     [['-e', 'A', '--', 'a'], /--env "A" is not of the form KEY=VALUE/],
     [['-e', '=A', '--', 'a'], /not of the form/],

@@ -466,6 +466,106 @@ describe('gitSources over https', function () {
     commitOf(await checkOut(restarted, { repoURL: url, commitSHA }));
   });
 
+  describe('submodules', () => {
+    /** A commit of `repo` with these submodules besides its files. */
+    const withSubmodules = (
+      repo: ARepository,
+      files: Readonly<Record<string, string>>,
+      modules: Readonly<Record<string, readonly [url: string, commit: string]>>,
+    ): string => {
+      const gitmodules = Object.entries(modules)
+        .map(([path, [url]]) => `[submodule "m-${path}"]\n\tpath = ${path}\n\turl = ${url}\n`)
+        .join('');
+      const tree = repo.git(['ls-tree', repo.commit({ ...files, '.gitmodules': gitmodules })]).split('\n');
+      const links = Object.entries(modules).map(([path, [, commit]]) => `160000 commit ${commit}\t${path}`);
+      return repo.commitTree(repo.git(['mktree', '--missing'], `${[...tree, ...links].join('\n')}\n`));
+    };
+    const nameOf = (url: string): string => url.slice(url.lastIndexOf('/') + 1);
+
+    it('are checked out when asked for, and theirs, too', async () => {
+      const [inner, middle, outer] = [repository(), repository(), repository()];
+      const innermost = inner.repo.commit({ deep: 'yes' });
+      const between = withSubmodules(middle.repo, { b: '2' }, { inner: [inner.url, innermost] });
+      const commitSHA = withSubmodules(
+        outer.repo,
+        { a: '1' },
+        { lib: [`../${nameOf(middle.url)}`, between] },
+      );
+      const sources = await open();
+      const plain = await checkOut(sources, { repoURL: outer.url, commitSHA });
+      expect(readdirSync(join(plain.folder, 'lib'))).to.deep.equal([]);
+      const whole = await checkOut(sources, { repoURL: outer.url, commitSHA, submodules: true });
+      expect(commitOf(whole)).to.equal(commitSHA);
+      expect(readFileSync(join(whole.folder, 'lib/b'), 'utf8')).to.equal('2');
+      expect(readFileSync(join(whole.folder, 'lib/inner/deep'), 'utf8')).to.equal('yes');
+      server.requests.length = 0;
+      commitOf(await checkOut(sources, { repoURL: outer.url, commitSHA, submodules: true }));
+      expect(server.requests).to.deep.equal([]);
+    });
+
+    it('come from nowhere but where repositories may be, and are named when they fail', async () => {
+      const proof = fresh('proof');
+      for (const [url, message] of [
+        [`ext::touch ${proof}`, /^submodule m cannot be fetched: its URL in .gitmodules is none of/],
+        [`file://${root}`, /^submodule m cannot be fetched/],
+        ['https://me:hunter2@localhost/x', /must not hold credentials/],
+      ] as const) {
+        const { repo, url: repoURL } = repository();
+        const commitSHA = withSubmodules(repo, {}, { m: [url, '1'.repeat(40)] });
+        const failure = failureOf(await checkOut(await open(), { repoURL, commitSHA, submodules: true }));
+        expect(failure.reason).to.equal('InvalidSpec');
+        expect(failure.message).to.match(message).and.not.contain('hunter2');
+      }
+      expect(existsSync(proof)).to.equal(false);
+      const { repo, url: repoURL } = repository();
+      const commitSHA = withSubmodules(repo, {}, { m: [server.url('none.git'), '1'.repeat(40)] });
+      const gone = failureOf(await checkOut(await open(), { repoURL, commitSHA, submodules: true }));
+      expect(gone.reason).to.equal('PrepareSource');
+      expect(gone.message).to.match(/^submodule m: commit 1+ cannot be fetched/);
+    });
+
+    it('count against the bounds together, and end where they contain themselves', async () => {
+      const part = repository();
+      const commit = part.repo.commit({ zeros: Buffer.alloc(4_000_000) });
+      const whole = repository();
+      const modules = Object.fromEntries(
+        ['m1', 'm2', 'm3'].map((path) => [path, [part.url, commit] as const]),
+      );
+      const commitSHA = withSubmodules(whole.repo, {}, modules);
+      const source = { repoURL: whole.url, commitSHA, submodules: true };
+      commitOf(await checkOut(await open({}, { maxBytes: 20_000_000 }), source));
+      const failure = failureOf(await checkOut(await open({}, { maxBytes: 10_000_000 }), source));
+      expect(failure.message).to.match(/more than 10000000 bytes in all/);
+      const { repo, url } = repository();
+      let nested = repo.commit({ a: '1' });
+      for (let level = 0; level < 10; level += 1)
+        nested = withSubmodules(repo, { a: '1' }, { m: [url, nested] });
+      const deep = failureOf(
+        await checkOut(await open(), { repoURL: url, commitSHA: nested, submodules: true }),
+      );
+      expect(deep.message).to.match(/more than 4 deep$/);
+    });
+
+    it('are not written through a link of the name of a folder above them', async () => {
+      const outside = fresh('outside');
+      mkdirSync(join(outside, 'm'), { recursive: true });
+      const part = repository();
+      const commit = part.repo.commit({ evil: 'x' });
+      const { repo, url: repoURL } = repository();
+      const inner = repo.git(['mktree', '--missing'], `160000 commit ${commit}\tm\n`);
+      const modules = repo.blob(`[submodule "m"]\n\tpath = a/m\n\turl = ${part.url}\n`);
+      for (const order of [0, 1]) {
+        const both = [['120000', repo.blob(outside), 'a'] as const, ['40000', inner, 'a'] as const];
+        const tree = repo.tree([
+          ['100644', modules, '.gitmodules'],
+          ...(order === 0 ? both : both.toReversed()),
+        ]);
+        await checkOut(await open(), { repoURL, commitSHA: repo.commitTree(tree), submodules: true });
+        expect(readdirSync(join(outside, 'm'))).to.deep.equal([]);
+      }
+    });
+  });
+
   describe('hostile repositories', () => {
     it('cannot write outside of the folder', async () => {
       const { repo, url } = repository();
