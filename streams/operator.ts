@@ -58,6 +58,7 @@ import { planCleanup } from './pipelines/cleanup.js';
 import { planDeliveries } from './pipelines/deliveries.js';
 import { planExpiry } from './pipelines/expiry.js';
 import { planGrants } from './pipelines/grants.js';
+import { planHistory } from './pipelines/history.js';
 import { planLostPods } from './pipelines/lost-pods.js';
 import { planMarks } from './pipelines/marks.js';
 import { planNotes } from './pipelines/notes.js';
@@ -73,6 +74,8 @@ export type OperatorOptions = Omit<EnactOptions, 'latest' | 'settings'> &
   Readonly<{
     /** What pods are told; asked anew whenever this process begins to decide. */
     settings: () => PodSettings;
+    /** How long finished Runs stay, and how many of each Runtime, where they do not say it themselves. Default: for ever. */
+    retention?: Readonly<{ defaultTtlMs?: number; historyLimit?: number }>;
     /** Which namespaces to serve; none means all. */
     namespaces: ReadonlyArray<string>;
     /** Set while this process leads; `isStillLeading` is asked before each act. */
@@ -102,6 +105,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       kube,
       sessions,
       settings,
+      retention = {},
       random,
       namespaces,
       leads$,
@@ -179,7 +183,8 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planDeliveries(news$, world, clock),
         planLostPods(changes$, world, clock),
         planTimeouts(changes$, world, clock),
-        planExpiry(changes$, world, clock),
+        planExpiry(news$, world, retention.defaultTtlMs, clock),
+        planHistory(news$, world, retention.historyLimit, clock),
         planMarks(changes$),
         planCleanup(news$, world, { random }, clock),
         planGrants(news$, world, clock),

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import * as E from 'fp-ts/lib/Either.js';
 
 import { type Address, parseAddress } from '../io/address.js';
+import { parseDuration } from '../model/time.js';
 
 /** What the operator is told at its start. */
 export type ControllerConfig = Readonly<{
@@ -24,6 +25,8 @@ export type ControllerConfig = Readonly<{
   daemonImage: string;
   /** Claim, in each Runtime's namespace, for the artifacts of Runtimes that name no store; undefined: none. */
   defaultArtifactClaim: string | undefined;
+  /** How long finished Runs stay, and how many of each Runtime, where they do not say it themselves. */
+  retention: Readonly<{ defaultTtlMs?: number; historyLimit?: number }>;
   /** False: act at once, for a single process. */
   leaderElect: boolean;
 }>;
@@ -42,6 +45,9 @@ export const USAGE = `Usage: controller [flags]
   --probes-listen ADDR     /healthz and /readyz (default 0.0.0.0:8081)
   --daemon-image IMAGE     runtimed image of Runtimes that name none (default kruntimes-runtimed:latest)
   --default-artifact-claim NAME  claim for artifacts of Runtimes that name no store, made where it is missing
+  --default-ttl DURATION   delete finished Runs without ttlSecondsAfterFinished after it, as 720h (default never)
+  --history-limit N        keep the newest N finished Runs of each Runtime, those with ttlSecondsAfterFinished apart
+                           (default all)
   --no-leader-elect        act without a Lease, for a single process
 
 ADDR is host:port, :port or unix:/path.
@@ -59,6 +65,8 @@ const OPTIONS = {
   'probes-listen': { type: 'string', default: '0.0.0.0:8081' },
   'daemon-image': { type: 'string', default: 'kruntimes-runtimed:latest' },
   'default-artifact-claim': { type: 'string' },
+  'default-ttl': { type: 'string' },
+  'history-limit': { type: 'string' },
   'no-leader-elect': { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
@@ -68,9 +76,23 @@ const address = (flag: string, text: string): E.Either<string, Address> => {
   return E.isLeft(parsed) ? E.left(`--${flag}: ${parsed.left}`) : parsed;
 };
 
+type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
+
+const retentionOf = (values: Values): E.Either<string, ControllerConfig['retention']> => {
+  const { 'default-ttl': ttl, 'history-limit': limit } = values;
+  const ttlMs = ttl === undefined ? undefined : parseDuration(ttl);
+  if (ttlMs && E.isLeft(ttlMs)) return E.left(`--default-ttl: ${JSON.stringify(ttl)} ${ttlMs.left}`);
+  if (limit !== undefined && !/^\d{1,9}$/.test(limit))
+    return E.left(`--history-limit: ${JSON.stringify(limit)} is not a whole number`);
+  return E.right({
+    ...(ttlMs === undefined ? {} : { defaultTtlMs: ttlMs.right }),
+    ...(limit === undefined ? {} : { historyLimit: Number(limit) }),
+  });
+};
+
 /** Flags → configuration; 'help' when asked for; a Left says which flag is wrong. */
 export const parseConfig = (argv: ReadonlyArray<string>): E.Either<string, ControllerConfig | 'help'> => {
-  let values: ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
+  let values: Values;
   try {
     values = parseArgs({ args: [...argv], options: OPTIONS }).values;
   } catch (error) {
@@ -83,6 +105,8 @@ export const parseConfig = (argv: ReadonlyArray<string>): E.Either<string, Contr
   if (E.isLeft(metricsListen)) return metricsListen;
   const probesListen = address('probes-listen', values['probes-listen']);
   if (E.isLeft(probesListen)) return probesListen;
+  const retention = retentionOf(values);
+  if (E.isLeft(retention)) return retention;
   const sessionsUrl = values['sessions-url'] ?? `https://kruntimes-sessions.${values.namespace}.svc:9443`;
   if (!URL.canParse(sessionsUrl) || new URL(sessionsUrl).protocol !== 'https:')
     return E.left(`--sessions-url: ${JSON.stringify(sessionsUrl)} is not an https URL`);
@@ -98,6 +122,7 @@ export const parseConfig = (argv: ReadonlyArray<string>): E.Either<string, Contr
     probesListen: probesListen.right,
     daemonImage: values['daemon-image'],
     defaultArtifactClaim: values['default-artifact-claim'],
+    retention: retention.right,
     leaderElect: !values['no-leader-elect'],
   });
 };

@@ -170,6 +170,7 @@ const start = async (config: ControllerConfig): Promise<void> => {
             },
           }),
     }),
+    retention: config.retention,
     now: nowMicros,
     clock: preciseClock,
     random: Math.random,

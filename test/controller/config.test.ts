@@ -24,6 +24,18 @@ describe('parseConfig', () => {
     );
   });
 
+  it('keeps finished Runs for ever unless told how long, or how many', () => {
+    expect(read().retention).to.deep.equal({});
+    expect(read('--default-ttl=720h', '--history-limit=0').retention).to.deep.equal({
+      defaultTtlMs: 720 * 3600 * 1000,
+      historyLimit: 0,
+    });
+    for (const flag of ['--default-ttl=30', '--history-limit=-1', '--history-limit=many'])
+      expect(parseConfig([flag]))
+        .to.have.property('left')
+        .that.contains(flag.split('=')[0]);
+  });
+
   it('says which flag is wrong', () => {
     expect(parseConfig(['--metrics-listen=8080']))
       .to.have.property('left')

@@ -75,6 +75,18 @@ describe('artifacts', function () {
       expect(readFileSync(join(target, 'a b.txt'), 'utf8')).to.equal('a\n');
       const listed = execFileSync('tar', ['tzvf', join(target, 'd.tar.gz')], { encoding: 'utf8' });
       expect(listed).to.match(/ 3000000 .* d\/x\n/);
+      await ended(
+        'twice',
+        'echo "$KRUNTIME_ATTEMPT" > "$KRUNTIME_ARTIFACTS_DIR/n$KRUNTIME_ATTEMPT"; exit 1',
+        {
+          retryPolicy: { maxAttempts: 2, backoff: '50ms' },
+        },
+      );
+      expect(krt('artifact', 'list', 'twice', '-o', 'name')).to.equal('n2\n');
+      expect(krt('artifact', 'list', 'twice', '--attempt', '1', '-o', 'name')).to.equal('n1\n');
+      expect(krt('artifact', 'list', 'twice', '--attempt', 'all')).to.match(
+        /^ATTEMPT +NAME +SIZE\n1 +n1 +2 B\n2 +n2 +2 B\n$/,
+      );
     } finally {
       rmSync(target, { recursive: true });
     }

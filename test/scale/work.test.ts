@@ -7,10 +7,13 @@
 import { expect } from 'chai';
 
 import { cancellations } from '../../src/decide/cancellation.js';
+import { cleanup } from '../../src/decide/cleanup.js';
 import { deliveries } from '../../src/decide/deliveries.js';
 import { expiry } from '../../src/decide/expiry.js';
 import { grants } from '../../src/decide/grants.js';
+import { history } from '../../src/decide/history.js';
 import { lostPods } from '../../src/decide/lost-pods.js';
+import { marks } from '../../src/decide/marks.js';
 import { notes } from '../../src/decide/notes.js';
 import { podReadiness } from '../../src/decide/pod-readiness.js';
 import { pods } from '../../src/decide/pods.js';
@@ -35,14 +38,18 @@ const operator = () => {
     podReadiness(w.world),
     runtimeStatus(w.world, () => 'r1'),
     deliveries(w.world),
+    expiry(w.world),
+    history(w.world, 1_000_000),
+    cleanup(w.world, { random: () => 0.5 }),
   ];
-  const onChanges = [lostPods(w.world), timeouts(w.world), expiry(w.world), notes()];
+  const onChanges = [lostPods(w.world), timeouts(w.world), notes()];
   const commands: Command[] = [];
   const take = (change: WorldChange, nowMs = 0): ReadonlyArray<Command> => {
     const made = [
       ...onNews.flatMap((machine) => [...machine.apply({ kind: 'Change', change }, nowMs)]),
       ...onChanges.flatMap((machine) => [...machine.apply(change, nowMs)]),
       ...cancellations(w.world, change),
+      ...marks(change),
     ];
     commands.push(...made);
     return made;

@@ -11,7 +11,11 @@ export const artifactCommand = (dispatch: Dispatch): Command =>
     .addCommand(
       verb('list', 'list the artifacts of a Run', dispatch, async () => (await import('./list.js')).list)
         .alias('ls')
-        .argument('[name]'),
+        .argument('[name]')
+        .option(
+          '--attempt <n>',
+          'what that attempt left, failed or not, or all: asked of the store through a pod that has it',
+        ),
     )
     .addCommand(
       verb(
