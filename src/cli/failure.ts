@@ -73,3 +73,10 @@ export const failureOf = (error: EffectError): Failure => {
     cause: error,
   });
 };
+
+/** Whether the API server answered, with a no; otherwise it could not be asked, and may be again. */
+export const isRefusal = (error: unknown): boolean =>
+  error instanceof Failure &&
+  typeof error.cause === 'object' &&
+  error.cause !== null &&
+  'status' in error.cause;

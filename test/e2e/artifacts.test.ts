@@ -128,6 +128,36 @@ describe('artifacts', function () {
     }
   });
 
+  it('stores nothing that a script writes beside the folder', async () => {
+    const run = await ended(
+      'beside',
+      'cd "$KRUNTIME_ARTIFACTS_DIR"; echo x > ../../x; echo x > ../y; mkdir -p ../../../z; echo ok > ok',
+    );
+    expect(run.status?.phase).to.equal('Succeeded');
+    expect(run.status?.artifactRefs?.map(({ name }) => name)).to.deep.equal(['ok']);
+    expect(stored(run)).to.deep.equal(['1/ok']);
+  });
+
+  it('stores of a file that another Run makes grow meanwhile what it says in status', async () => {
+    await plane.create('grower', {
+      source: {
+        inline:
+          'while :; do for f in "$PWD"/../.kruntimes/*/artifacts/big; do [ -f "$f" ] && echo more >> "$f"; done; done',
+      },
+      timeout: '60s',
+    });
+    await plane.whenRun('grower', ({ status }) => status?.phase === 'Running');
+    const run = await ended('grown', 'head -c 50000000 /dev/zero > "$KRUNTIME_ARTIFACTS_DIR/big"');
+    await plane.patchRun('grower', { spec: { cancelRequested: true } });
+    expect(run.status?.phase, run.status?.message).to.equal('Succeeded');
+    const [ref] = run.status?.artifactRefs ?? [];
+    const bytes = readFileSync(join(folder(), 'default', run.metadata.uid, '1/big'));
+    expect(ref?.sizeBytes).to.equal(bytes.length);
+    expect(ref?.digest).to.equal(`sha256:${createHash('sha256').update(bytes).digest('hex')}`);
+    expect(bytes.length).to.be.at.least(50_000_000);
+    await plane.end('grower');
+  });
+
   it('keeps what a failed attempt left, apart from the next one', async () => {
     const inline =
       'echo "of $KRUNTIME_ATTEMPT" > "$KRUNTIME_ARTIFACTS_DIR/log.txt"; [ "$KRUNTIME_ATTEMPT" = 2 ]';

@@ -1,10 +1,11 @@
 /** `krt artifact download`: the artifacts of a Run into a folder, through the API server alone. */
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { shownName } from '../../decide/artifacts/rules.js';
 import { runs } from '../../model/resources.js';
 import type { ArtifactRef, Run } from '../../model/run.js';
 import { ReadRequest, ReadResponse } from '../../proto/gen/artifacts.js';
-import { Failure, usage } from '../failure.js';
+import { Failure, isRefusal, usage } from '../failure.js';
 import { globalFlags } from '../global-flags.js';
 import { type Input, nameOf, textFlag } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
@@ -51,8 +52,9 @@ export const wantedRefs = (
 /** gRPC codes. */
 const NOT_FOUND = 5;
 const FAILED_PRECONDITION = 9;
-/** Connections that broke one after another without a byte between them. */
-const MOST_BREAKS = 5;
+/** Tries of one pod without a byte between them. Pauses double: all together 13 s, longer than a restart takes. */
+const MOST_TRIES = 7;
+const FIRST_PAUSE_MS = 100;
 
 type Source = Readonly<{ api: OpenCluster['api']; namespace: string; run: Run }>;
 
@@ -60,12 +62,12 @@ type Source = Readonly<{ api: OpenCluster['api']; namespace: string; run: Run }>
 const readFrom = (
   { api, namespace, run }: Source,
   pods: ReadonlyArray<string>,
-  name: string,
+  { name, location }: ArtifactRef,
   attempt: number,
 ): ReadFrom =>
   async function* (fromByte) {
     let at = fromByte;
-    let breaks = 0;
+    let tries = 0;
     let trouble: unknown;
     for (let index = 0; index < pods.length; ) {
       const pod = pods[index] ?? '';
@@ -80,28 +82,34 @@ const readFrom = (
         for await (const message of callPod(connection, READ, request)) {
           const { data } = ReadResponse.decode(message);
           at += data.length;
-          breaks = 0;
+          tries = 0;
           yield data;
         }
         return;
       } catch (cause) {
         trouble = cause;
-        if (cause instanceof Failure && cause.kind === 'NoAccess') throw cause;
-        const isOther =
-          cause instanceof Failure ||
+        if (cause instanceof Failure && cause.kind === 'NoAccess' && isRefusal(cause)) throw cause;
+        const isElsewhere =
+          isRefusal(cause) ||
           (cause instanceof CallError && (cause.code === FAILED_PRECONDITION || cause.code === NOT_FOUND));
-        breaks += 1;
-        if (isOther || breaks >= MOST_BREAKS) {
+        if (isElsewhere || tries >= MOST_TRIES) {
           index += 1;
-          breaks = 0;
+          tries = 0;
+        } else {
+          await pause(FIRST_PAUSE_MS * 2 ** tries);
+          tries += 1;
         }
       }
     }
     const why = trouble instanceof Error ? trouble.message : 'no Runtime Pod runs in the namespace';
-    throw new Failure('Error', `artifact ${shownName(name)} cannot be fetched: ${why}`, {
-      hint: 'what has come is kept; the artifacts are read through a Runtime Pod whose Runtime has the same store',
-      cause: trouble,
-    });
+    throw new Failure(
+      'Error',
+      `artifact ${shownName(name)} cannot be fetched: ${why}; it is stored at ${location}`,
+      {
+        hint: 'it is read through any running Runtime Pod with that store; start one, or read the store itself. What has come is kept',
+        cause: trouble,
+      },
+    );
   };
 
 export const execute = async (
@@ -123,7 +131,7 @@ export const execute = async (
     const show = (bytes: number): void =>
       line.show(`${ref.name}: ${formatBytes(bytes)} of ${formatBytes(ref.sizeBytes ?? 0)}`);
     try {
-      const read = readFrom({ api, namespace, run }, pods, ref.name, run.status?.attempt ?? 1);
+      const read = readFrom({ api, namespace, run }, pods, ref, run.status?.attempt ?? 1);
       const path = await fetchArtifact(ref, read, { directory: options.directory, onBytes: show });
       line.clear();
       terminal.out(`${path}\n`);

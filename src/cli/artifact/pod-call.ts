@@ -8,6 +8,8 @@ import type { Duplex } from 'node:stream';
 /** runtimed's port, on the pod's loopback. */
 export const RUNTIMED_PORT = 9093;
 const PREFIX_BYTES = 5;
+/** Bytes that may be on their way: with HTTP/2's 64 KiB a distant cluster would give a MiB per second. */
+const WINDOW_BYTES = 2 * 1024 * 1024;
 
 /** The call was answered with an error, or, with no `code`, the connection broke. */
 export class CallError extends Error {
@@ -26,18 +28,27 @@ const framed = (message: Uint8Array): Buffer => {
   return bytes;
 };
 
-/** Whole messages out of a stream of bytes. */
+/** Whole messages out of a stream of bytes: each byte of a message is copied once, however small its pieces are. */
 const messagesOf = async function* (chunks: AsyncIterable<unknown>): AsyncGenerator<Buffer> {
-  let held: Buffer = Buffer.alloc(0);
+  let pieces: Buffer[] = [];
+  let length = 0;
+  let wanted = PREFIX_BYTES;
   for await (const chunk of chunks) {
-    const bytes = Buffer.from(chunk as Uint8Array);
-    held = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk as Uint8Array);
+    pieces.push(bytes);
+    length += bytes.length;
+    if (length < wanted) continue;
+    let held = pieces.length === 1 ? bytes : Buffer.concat(pieces);
+    wanted = PREFIX_BYTES;
     while (held.length >= PREFIX_BYTES) {
-      const end = PREFIX_BYTES + held.readUInt32BE(1);
-      if (held.length < end) break;
-      yield held.subarray(PREFIX_BYTES, end);
-      held = held.subarray(end);
+      wanted = PREFIX_BYTES + held.readUInt32BE(1);
+      if (held.length < wanted) break;
+      yield held.subarray(PREFIX_BYTES, wanted);
+      held = held.subarray(wanted);
+      wanted = PREFIX_BYTES;
     }
+    pieces = held.length === 0 ? [] : [held];
+    length = held.length;
   }
 };
 
@@ -47,7 +58,12 @@ export const callPod = async function* (
   path: string,
   request: Uint8Array,
 ): AsyncGenerator<Buffer> {
-  const session = connect('http://runtimed', { createConnection: () => connection });
+  const session = connect('http://runtimed', {
+    createConnection: () => connection,
+    settings: { initialWindowSize: WINDOW_BYTES },
+  });
+  // Of the whole connection, too, which has but this one call.
+  session.once('connect', () => session.setLocalWindowSize(WINDOW_BYTES));
   let lost: Error | undefined;
   const lose = (error: Error): void => {
     lost ??= error;

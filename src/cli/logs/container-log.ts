@@ -7,7 +7,7 @@ import * as t from 'io-ts';
 
 import { RUNTIMED_CONTAINER } from '../../model/names.js';
 import type { Api } from '../api/api.js';
-import { Failure } from '../failure.js';
+import { Failure, isRefusal } from '../failure.js';
 import { LogError, type LogLine, type LogRequest, type ReadLog } from './log-read.js';
 
 /** A line of a Run in runtimed's own log (contract, "Logs"). */
@@ -66,6 +66,7 @@ const lineSplitter = (onLine: (text: string) => void): ((bytes: Uint8Array) => v
 
 const logError = (error: unknown): LogError => {
   if (!(error instanceof Failure)) return new LogError('Lost', String(error), error);
+  if (!isRefusal(error)) return new LogError('Lost', error.message, error);
   return new LogError(
     error.kind === 'NotFound' ? 'NoPod' : error.kind === 'NoAccess' ? 'Forbidden' : 'Lost',
     error.message,

@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 
 import { ReadRequest, ReadResponse } from '../../proto/gen/logs.js';
 import type { Api } from '../api/api.js';
-import { Failure } from '../failure.js';
+import { Failure, isRefusal } from '../failure.js';
 import { LogError, type LogLine, type LogRequest, type LogTrouble, type ReadLog } from './log-read.js';
 
 /** Where runtimed serves logs, on the pod's loopback. */
@@ -109,9 +109,7 @@ const TROUBLES: Readonly<Record<string, LogTrouble>> = { NotFound: 'NoPod', NoAc
 
 const openError = (error: unknown): LogError => {
   if (!(error instanceof Failure)) return new LogError('Lost', String(error), error);
-  const cause = error.cause;
-  const isRefusal = typeof cause === 'object' && cause !== null && 'status' in cause;
-  return new LogError((isRefusal ? TROUBLES[error.kind] : undefined) ?? 'Lost', error.message, error);
+  return new LogError((isRefusal(error) ? TROUBLES[error.kind] : undefined) ?? 'Lost', error.message, error);
 };
 
 /** Reads through the cluster. */

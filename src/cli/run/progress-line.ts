@@ -23,7 +23,11 @@ export const progressText = (run: Run): string => {
 /** A line that can be rewritten; silent where stderr is no terminal. */
 export type ProgressLine = Readonly<{ show: (text: string) => void; clear: () => void }>;
 
-const shortened = (text: string, columns: number): string => {
+/** Columns of a terminal that does not say how many it has. */
+const USUAL_COLUMNS = 80;
+
+const shortened = (text: string, said: number): string => {
+  const columns = said > 2 ? said : USUAL_COLUMNS;
   if (width(text) < columns) return text;
   let kept = text.slice(0, columns);
   while (width(kept) > columns - 2) kept = kept.slice(0, -1);
