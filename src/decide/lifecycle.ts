@@ -23,6 +23,7 @@ import { type ConditionClaim, withCondition } from '../model/conditions.js';
 import type { Condition } from '../model/metadata.js';
 import {
   type ArtifactRef,
+  type FailureReason,
   isTerminal,
   type PastAttempt,
   type Phase,
@@ -155,10 +156,48 @@ const unassigned = (status: RunStatus): RunStatus => {
   return { ...rest, phase: 'Pending' };
 };
 
+/** Reasons for which nobody can say whether the pod had begun to execute what was Scheduled on it. */
+const LOST: ReadonlySet<string> = new Set<FailureReason>(['PodGone', 'PodTerminating', 'PodUnhealthy']);
+
+/**
+ * The number stays, so it may be executed twice where the pod was lost: Running is written only after a while. Then the
+ * history says so.
+ */
 const returned = (
   status: RunStatus,
   { reason, message, at }: Extract<RunEvent, { kind: 'Returned' }>,
-): RunStatus => withClaims(unassigned(status), at, claim('Scheduled', 'False', reason, message));
+): RunStatus =>
+  withClaims(
+    {
+      ...unassigned(status),
+      ...(LOST.has(reason)
+        ? withPast(status, reason, `${message}; it may have begun there, and is executed anew`, at)
+        : {}),
+    },
+    at,
+    claim('Scheduled', 'False', reason, message),
+  );
+
+/** The history with the attempt that is over now. */
+const withPast = (
+  status: RunStatus,
+  reason: string,
+  message: string,
+  at: Micros,
+): Pick<RunStatus, 'attemptHistory'> => {
+  const past: PastAttempt = {
+    attempt: status.attempt ?? 1,
+    reason,
+    message: boundedMessage(message),
+    completionTime: at,
+    ...(status.assignedPod === undefined ? {} : { pod: status.assignedPod }),
+    ...(status.assignedPodUID === undefined ? {} : { podUID: status.assignedPodUID }),
+    ...(status.startTime === undefined ? {} : { startTime: status.startTime }),
+    ...(status.exitCode === undefined ? {} : { exitCode: status.exitCode }),
+    ...(status.logRef === undefined ? {} : { logRef: status.logRef }),
+  };
+  return { attemptHistory: [...(status.attemptHistory ?? []), past].slice(-MAX_HISTORY) };
+};
 
 /** The commit of a Git source stays in the status over all attempts: they run the same one. */
 const withCommit = (commitSHA: string | undefined): Pick<RunStatus, 'source'> =>
@@ -268,17 +307,6 @@ const retrying = (
 ): RunStatus => {
   const attempt = status.attempt ?? 1;
   const delayMs = retryDelayMs(retry, attempt, chance);
-  const past: PastAttempt = {
-    attempt,
-    reason,
-    message: boundedMessage(message),
-    completionTime: at,
-    ...(status.assignedPod === undefined ? {} : { pod: status.assignedPod }),
-    ...(status.assignedPodUID === undefined ? {} : { podUID: status.assignedPodUID }),
-    ...(status.startTime === undefined ? {} : { startTime: status.startTime }),
-    ...(status.exitCode === undefined ? {} : { exitCode: status.exitCode }),
-    ...(status.logRef === undefined ? {} : { logRef: status.logRef }),
-  };
   const due = plusMillis(at, delayMs);
   const text = `attempt ${attempt} of ${retry.maxAttempts} ended with ${reason}; the next starts ${formatDuration(delayMs)} after it, at ${formatMicros(due)}`;
   const waiting = withClaims(
@@ -287,7 +315,7 @@ const retrying = (
       ...duration(status, at),
       nextAttemptTime: due,
       message: boundedMessage(`attempt ${attempt} ended with ${reason}: ${message}`),
-      attemptHistory: [...(status.attemptHistory ?? []), past].slice(-MAX_HISTORY),
+      ...withPast(status, reason, message, at),
     },
     at,
     claim('Scheduled', 'False', 'RetryBackoff', text),

@@ -102,6 +102,16 @@ describe('step', () => {
     expect(conditionOf(status.conditions, 'Running')).to.include({ status: 'False' });
   });
 
+  it('notes an attempt whose pod was lost before it was seen running: it may have begun, and keeps its number', () => {
+    const returned = (reason: string): RunEvent => ({ kind: 'Returned', reason, message: 'x', at: at(9) });
+    const lost = run(policy(), assigned(1), returned('PodGone'));
+    expect(lost).to.include({ phase: 'Pending', attempt: 1 });
+    expect(lost.attemptHistory?.[0]).to.include({ attempt: 1, pod: 'p1', reason: 'PodGone' });
+    expect(nextAttempt(lost)).to.equal(1);
+    const refused = run(policy(), assigned(1), returned('AtCapacity'));
+    expect(refused, 'what a pod refuses has not begun').to.not.have.property('attemptHistory');
+  });
+
   it('keeps with each attempt where its own log is', () => {
     const log = (records: number) => ({ location: `c/log-${records}`, records, sizeBytes: records });
     const p = policy({ maxAttempts: 2 });

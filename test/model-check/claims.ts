@@ -5,6 +5,7 @@
  * - nothing is assigned once cancellation is requested;
  * - no execution without a durable assignment of that attempt to that pod before it;
  * - an attempt is executed once, and a Run has one live process tree, unless the attempt was given up for lost;
+ * - an attempt that is executed a second time, the first being lost, has that in the Run's history;
  * - a Run does not end, nor return to the queue, while its process lives, unless it was given up for lost;
  * - a pod never runs more than its capacity;
  * - a result that was written is a result that happened: outputs, exit code;
@@ -71,9 +72,11 @@ export class Claims {
   readonly #lost = new Set<string>();
   /** Executions that began a second time under the same number: allowed only where the first was lost. */
   repeated = 0;
+  readonly #runOf: (uid: string) => Stored | undefined;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, runOf: (uid: string) => Stored | undefined) {
     this.#capacity = capacity;
+    this.#runOf = runOf;
   }
 
   executions(): ReadonlyArray<Execution> {
@@ -137,6 +140,15 @@ export class Claims {
       violated('a result that was written happened', `${what}, outputs ${JSON.stringify(is.outputs)}`);
   }
 
+  #repeated({ runUid, attempt, podUid }: Execution): void {
+    this.repeated += 1;
+    const run = this.#runOf(runUid);
+    if (run === undefined) return;
+    const { attemptHistory = [] } = statusOf(run);
+    if (!attemptHistory.some((past) => past.attempt === attempt && past.podUID === podUid))
+      violated('nothing is executed twice unnoticed', `${run.metadata.name}/${attempt}, before on ${podUid}`);
+  }
+
   /** A process of a Run has begun. */
   started(execution: Execution): void {
     const name = this.#name(execution);
@@ -148,7 +160,8 @@ export class Claims {
         violated('an attempt is executed once', `${name}, before as ${other.token}`);
       if (other.isLive) violated('one live execution of a Run', `${name} beside ${other.token}`);
     }
-    if (this.#executions.some((e) => e.runUid === runUid && e.attempt === attempt)) this.repeated += 1;
+    const before = this.#executions.find((e) => e.runUid === runUid && e.attempt === attempt);
+    if (before) this.#repeated(before);
     this.#executions.push(execution);
     const live = this.#executions.filter((e) => e.podUid === podUid && e.isLive).length;
     if (live > this.#capacity) violated('a pod never runs more than its capacity', `${live} on ${podUid}`);

@@ -85,7 +85,9 @@ export class ModelWorld {
   constructor(story: Story, mutant?: Mutant) {
     this.story = story;
     this.#mutant = mutant;
-    this.claims = new Claims(story.capacity);
+    this.claims = new Claims(story.capacity, (uid) =>
+      this.api.all('runs').find(({ metadata }) => metadata.uid === uid),
+    );
     this.api = new Api(this.post, this.#now, (plural, before, after, by) => {
       if (plural === 'runs') this.claims.runWritten(before, after, by, (uid) => this.#isAnswering(uid));
       if (plural === 'pods') this.#podWritten(before, after, by);

@@ -55,10 +55,7 @@ const latch = (): Readonly<{ opened: Promise<void>; open: () => void }> => {
 
 /** Whether nothing more will come from this attempt. */
 const isOver = (run: Run, attempt: number): boolean =>
-  endOf(run) !== undefined ||
-  (run.status?.attempt ?? 0) > attempt ||
-  (run.status?.attemptHistory ?? []).some((past) => past.attempt === attempt) ||
-  phaseOf(run) === 'Pending';
+  endOf(run) !== undefined || (run.status?.attempt ?? 0) > attempt || phaseOf(run) === 'Pending';
 
 export const followLogs = (
   { toErr, fromAttempt, toAttempt, stream, tail, timestamps }: FollowOptions,
