@@ -7,7 +7,7 @@ import { type ArtifactOwner, attemptPrefix, runPrefix } from '../decide/artifact
 import type { ArtifactLimits } from '../decide/artifacts/rules.js';
 import type { ArtifactsCollected, AttemptRef, Collected } from '../decide/sidecar/attempt.js';
 import { type Folders, placesOf } from '../decide/sidecar/environment.js';
-import { isRemovedAsEmpty } from '../io/artifacts/empty.js';
+import { isEmptyFolder } from '../io/artifacts/empty.js';
 import { hasArtifacts, type Kept, keepArtifacts } from '../io/artifacts/keep.js';
 import { Slots } from '../io/artifacts/slots.js';
 import type { ArtifactStore } from '../io/artifacts/store.js';
@@ -126,7 +126,7 @@ export const podArtifacts = ({
 
   const keep = async (ref: AttemptRef): Promise<ArtifactsCollected | undefined> => {
     const { artifacts } = placesOf(folders, ref);
-    if (isRemovedAsEmpty(artifacts)) return undefined;
+    if (isEmptyFolder(artifacts)) return undefined;
     if (!podStore) return (await hasArtifacts(artifacts)) ? NO_STORE : undefined;
     const { settings, store } = podStore;
     const kept = await keepArtifacts(artifacts, ref, {

@@ -24,6 +24,7 @@ import type { RunLogs } from '../io/run-logs/run-logs.js';
 import type { LogShipper } from '../io/run-logs/ship.js';
 import { type WriterPorts, type Written, writeStatus } from '../io/runs/status-writer.js';
 import type { RuntimeServerClient } from '../io/runtime-server/client.js';
+import type { AttemptFiles } from '../io/workspace/attempt-files.js';
 import { cleanWorkspace } from '../io/workspace/clean.js';
 import { prepareWorkspace } from '../io/workspace/prepare.js';
 import { recordEnd } from '../io/workspace/records.js';
@@ -41,6 +42,7 @@ export type EffectParts = Readonly<{
   /** Brings logs into the store and says where they are there; undefined: the pod has none. */
   shipping: Readonly<{ shipper: LogShipper; locationOf: (ref: AttemptRef) => string }> | undefined;
   git: GitSources;
+  files: AttemptFiles;
   /** Told of executions that were accepted. */
   executedSubject: Subject<string>;
   log: Log;
@@ -77,6 +79,7 @@ export const sidecarEffects = ({
   artifacts,
   shipping,
   git,
+  files,
   executedSubject,
   log,
   now,
@@ -141,7 +144,7 @@ export const sidecarEffects = ({
         const controller = new AbortController();
         preparing.set(id, controller);
         return from(
-          prepareWorkspace(folders, podUid, assignment, work, { git, signal: controller.signal }),
+          prepareWorkspace(folders, podUid, assignment, work, { git, files, signal: controller.signal }),
         ).pipe(
           finalize(() => {
             preparing.delete(id);
@@ -192,7 +195,7 @@ export const sidecarEffects = ({
           written ? EMPTY : from(disown(ref, stored, wrote)).pipe(ignoreElements()),
           prepared
             ? from(
-                cleanWorkspace(folders, ref).catch((err: unknown) => {
+                cleanWorkspace(folders, ref, files).catch((err: unknown) => {
                   log.warn({ ...logFields(ref), err }, 'workspace cannot be removed');
                 }),
               ).pipe(ignoreElements())

@@ -27,6 +27,7 @@ import { readRun } from '../io/runs/read-run.js';
 import { RuntimeServerClient } from '../io/runtime-server/client.js';
 import { serverEvents } from '../io/runtime-server/events.js';
 import { dialOperator } from '../io/session/client.js';
+import { AttemptFiles } from '../io/workspace/attempt-files.js';
 import { cleanWorkspace } from '../io/workspace/clean.js';
 import { createFolders, findRecords, refFromId } from '../io/workspace/records.js';
 import { locationOf, type RecordedStore, storePlace } from '../model/artifact-store.js';
@@ -61,6 +62,7 @@ export type Running = Readonly<{
 /** What an earlier runtimed of this pod left behind, as inputs; rests of what never began are removed. */
 const recover = async (
   { folders, pod }: Config,
+  files: AttemptFiles,
   logs: RunLogs,
   log: Log,
 ): Promise<Readonly<{ inputs: ReadonlyArray<Input>; unshipped: ReadonlyArray<string> }>> => {
@@ -70,7 +72,7 @@ const recover = async (
   for (const id of torn) {
     const ref = refFromId(id);
     if (ref)
-      await cleanWorkspace(folders, ref).catch((err: unknown) =>
+      await cleanWorkspace(folders, ref, files).catch((err: unknown) =>
         log.warn({ execution: id, err }, 'workspace cannot be removed'),
       );
   }
@@ -151,7 +153,8 @@ export const startRuntimed = async (
     ({ ref }, err) => log.error({ ...logFields(ref), err }, 'log of the run can no longer be stored'),
     { isShipping: config.artifacts.store !== undefined, bounds: config.logBounds },
   );
-  const { inputs: recovered, unshipped } = await recover(config, logs, log);
+  const files = new AttemptFiles(folders, pod.uid);
+  const { inputs: recovered, unshipped } = await recover(config, files, logs, log);
   const server = new RuntimeServerClient(printAddress(config.serverAddress));
   const holdings = new Holdings({ uid: pod.uid, capacity: config.capacity });
   const metrics = runtimedMetrics(holdings, config.capacity, () => logs.stored, nowMicros);
@@ -212,6 +215,7 @@ export const startRuntimed = async (
       artifacts,
       shipping,
       git,
+      files,
       executedSubject,
       log,
       now: nowMicros,
@@ -260,6 +264,7 @@ export const startRuntimed = async (
     shipping?.shipper.stop();
     logService.forceShutdown();
     server.close();
+    files.clear();
     await Promise.all([probes.close(), scrapes.close()]);
   };
   let finish: (cause?: unknown) => void = () => undefined;

@@ -1,15 +1,10 @@
-/** Did an attempt leave any artifacts? Most do not, and for those one system call is the whole answer. */
-import { rmdirSync } from 'node:fs';
+/** Did an attempt leave any artifacts? Most do not, and for those one look is the whole answer. */
+import { lstatSync, readdirSync } from 'node:fs';
 
-/**
- * Removes the folder if it is one and nothing is in it: true when it is gone. Looking and removing are one step, so
- * that there is nothing to be led astray by; a link in its place is no folder. What is removed here need not be
- * removed later.
- */
-export const isRemovedAsEmpty = (path: string): boolean => {
+/** Whether it is a folder, not a link to one, with nothing in it. What can not be read is not empty. */
+export const isEmptyFolder = (path: string): boolean => {
   try {
-    rmdirSync(path);
-    return true;
+    return lstatSync(path).isDirectory() && readdirSync(path).length === 0;
   } catch {
     return false;
   }

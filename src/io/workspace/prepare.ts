@@ -7,8 +7,7 @@
  *
  * The calls are synchronous: a handful of small ones, which together take less than one turn of the thread pool.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { realpath, rm, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 
@@ -17,10 +16,8 @@ import type { Assignment, AttemptInput, Execution, Work } from '../../decide/sid
 import { entrypointProblem } from '../../decide/sidecar/entrypoint.js';
 import { environmentOf, type Folders, type Places, placesOf } from '../../decide/sidecar/environment.js';
 import type { GitSources } from '../git/sources.js';
+import { type AttemptFiles, SCRIPT } from './attempt-files.js';
 import { recordAttempt, reserveAttempt } from './records.js';
-
-/** Where an inline source goes (contract). */
-const SCRIPT = 'script';
 
 type Prepared = Extract<AttemptInput, { kind: 'Prepared' | 'PrepareFailed' }>;
 
@@ -28,17 +25,6 @@ const invalid = (message: string): Prepared => ({ kind: 'PrepareFailed', reason:
 
 const errorCode = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-
-/** A fresh, empty folder, even when one was left behind. Others of the pod's group may use it: its fsGroup is shared. */
-const makeFresh = async (path: string): Promise<void> => {
-  try {
-    mkdirSync(path, { mode: 0o770 });
-  } catch (cause) {
-    if (errorCode(cause) !== 'EEXIST') throw cause;
-    await rm(path, { recursive: true, force: true });
-    mkdirSync(path, { mode: 0o770 });
-  }
-};
 
 /** What is wrong with the file, or undefined. */
 const fileProblem = async (workspace: string, entrypoint: string): Promise<string | undefined> => {
@@ -65,7 +51,7 @@ export const prepareWorkspace = async (
   podUid: string,
   assignment: Assignment,
   work: Work,
-  { git, signal }: Readonly<{ git: GitSources; signal: AbortSignal }>,
+  { git, files, signal }: Readonly<{ git: GitSources; files: AttemptFiles; signal: AbortSignal }>,
 ): Promise<Prepared> => {
   const places = placesOf(folders, assignment.ref);
   const problem = work.entrypoint === undefined ? undefined : entrypointProblem(work.entrypoint);
@@ -73,19 +59,16 @@ export const prepareWorkspace = async (
   const { repoURL } = work.source ?? {};
   let commit: Readonly<{ commitSHA?: string }> = {};
   try {
-    if (repoURL === undefined) recordAttempt(folders, podUid, assignment);
-    else await reserveAttempt(folders, assignment.ref);
-    await makeFresh(places.own);
-    mkdirSync(places.artifacts, { mode: 0o770 });
-    await makeFresh(places.workspace);
     const inline = work.source?.inline;
-    if (inline !== undefined)
-      writeFileSync(join(places.workspace, SCRIPT), inline, { mode: 0o770, flag: 'wx' });
+    if (repoURL === undefined) recordAttempt(folders, podUid, assignment, files);
+    else reserveAttempt(folders, assignment.ref, files);
+    await files.makeOwn(places.own);
+    await files.makeWorkspace(places.workspace, inline);
     if (repoURL !== undefined) {
       const commitSHA = await git.checkOut({ ...work.source, repoURL }, places.workspace, signal);
       if (E.isLeft(commitSHA)) return { kind: 'PrepareFailed', ...commitSHA.left };
       commit = { commitSHA: commitSHA.right };
-      recordAttempt(folders, podUid, { ...assignment, ...commit });
+      recordAttempt(folders, podUid, { ...assignment, ...commit }, files);
     }
     const isWritten = inline !== undefined && work.entrypoint === SCRIPT;
     if (work.entrypoint !== undefined && !isWritten) {

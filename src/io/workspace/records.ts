@@ -6,7 +6,6 @@
  * one can only belong to an attempt that was never executed, and is removed with its workspace. An end is written
  * beside and renamed, so that it is whole or not there.
  */
-import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
@@ -17,6 +16,7 @@ import { ArtifactStoreSettings } from '../../model/artifact-store.js';
 import { RunUid } from '../../model/ids.js';
 import { Amounts, ArtifactRef, FailureReason, LogRef, RunStatus } from '../../model/run.js';
 import { Instant } from '../../model/time.js';
+import type { AttemptFiles } from './attempt-files.js';
 
 const Ref = t.type({ namespace: t.string, name: t.string, uid: RunUid, attempt: t.number });
 const Policy = t.type({
@@ -105,15 +105,19 @@ export const createFolders = async ({ work, state }: Folders): Promise<void> => 
 };
 
 /** For an attempt that is far from being executed: as good as torn, so that what is there of it is removed. */
-export const reserveAttempt = (folders: Folders, ref: AttemptRef): Promise<void> =>
-  writeFile(placesOf(folders, ref).record, '', { mode: 0o600 });
+export const reserveAttempt = (folders: Folders, ref: AttemptRef, files: AttemptFiles): void =>
+  files.writeRecord(placesOf(folders, ref).record, '');
 
 /** Before anything else of the attempt exists. */
-export const recordAttempt = (folders: Folders, podUid: string, assignment: Assignment): void =>
-  writeFileSync(
+export const recordAttempt = (
+  folders: Folders,
+  podUid: string,
+  assignment: Assignment,
+  files: AttemptFiles,
+): void =>
+  files.writeRecord(
     placesOf(folders, assignment.ref).record,
     JSON.stringify(AttemptRecord.encode(recordOf(podUid, assignment))),
-    { mode: 0o600 },
   );
 
 /** When the API did not take it at once. */
