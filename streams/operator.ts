@@ -13,12 +13,10 @@ import type * as t from 'io-ts';
 import {
   asyncScheduler,
   combineLatest,
-  concat,
   defer,
   distinctUntilChanged,
   EMPTY,
   endWith,
-  from,
   ignoreElements,
   map,
   merge,
@@ -171,8 +169,13 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       return revision;
     };
     const commands$ = defer((): Observable<Command> => {
-      // One snapshot for all: they are subscribed to in one go, before anything can change.
-      const changes$ = concat(from(snapshot()), changesSubject);
+      // What is known is told to all in one go, when all listen and before anything can change; it is not kept.
+      const knownSubject = new Subject<WorldChange>();
+      const changes$ = merge(knownSubject, changesSubject);
+      const tellKnown$ = defer(() => {
+        for (const change of snapshot()) knownSubject.next(change);
+        return EMPTY;
+      });
       const news$ = merge(
         outcomesSubject.pipe(map((outcome): News => ({ kind: 'Outcome', outcome }))),
         changes$.pipe(map((change): News => ({ kind: 'Change', change }))),
@@ -192,6 +195,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planPodReadiness(news$, world, clock),
         planRuntimeStatus(news$, world, runtimeRevision, clock),
         planNotes(changes$, clock),
+        tellKnown$,
       );
     });
     const latest = (run: RunRecord): RunRecord => {

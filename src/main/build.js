@@ -31,13 +31,29 @@ const withoutSubprocesses = {
   },
 };
 
+/** File in dist/ that holds client-node for the programs that are not cut. */
+const PLUGINS = 'client-node';
+
+/**
+ * Where a program is one file, its lazy import of client-node goes to a file beside it: six megabytes of source that a
+ * process holds from its start on, for credential plugins that few kubeconfigs name.
+ */
+const clientNodeApart = {
+  name: 'client-node-apart',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^@kubernetes\/client-node$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `./${PLUGINS}.js`, external: true } : undefined,
+    );
+  },
+};
+
 /** Builds the named programs (default: all) whose entry exists; rejects when one does not compile. */
 export const build = async (outdir = join(root, 'dist'), names = Object.keys(programs)) => {
   const { build: bundle } = await import('esbuild');
   const entries = Object.entries(programs).filter(
     ([name, entry]) => names.includes(name) && existsSync(join(root, entry)),
   );
-  const bundleAll = (entryPoints, splitting) =>
+  const bundleAll = (entryPoints, splitting, plugins = []) =>
     bundle({
       absWorkingDir: root,
       entryPoints: Object.fromEntries(entryPoints),
@@ -58,10 +74,11 @@ export const build = async (outdir = join(root, 'dist'), names = Object.keys(pro
       legalComments: 'none',
       logLevel: 'warning',
       external: ['dtrace-provider', 'source-map-support'],
-      plugins: [withoutSubprocesses],
+      plugins: [withoutSubprocesses, ...plugins],
       // CommonJS dependencies inside an ES module bundle still call require for node's own modules.
       banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
     });
+  const whole = entries.filter(([name]) => !CUT.includes(name));
   rmSync(outdir, { recursive: true, force: true });
   await Promise.all([
     // Only krt and runtimed are cut at their lazy imports: krt for its start, runtimed so that one without an object
@@ -69,10 +86,8 @@ export const build = async (outdir = join(root, 'dist'), names = Object.keys(pro
     // (reflect-metadata before @peculiar/x509), which the other servers need. Each by itself: what two programs share
     // would be files of their own, and every file that krt reads at its start costs a millisecond.
     ...entries.filter(([name]) => CUT.includes(name)).map((entry) => bundleAll([entry], true)),
-    bundleAll(
-      entries.filter(([name]) => !CUT.includes(name)),
-      false,
-    ),
+    bundleAll(whole, false, [clientNodeApart]),
+    ...(whole.length === 0 ? [] : [bundleAll([[PLUGINS, '@kubernetes/client-node']], false)]),
   ]);
 };
 

@@ -11,7 +11,7 @@
 import { phaseOf } from '../../src/decide/lifecycle.js';
 import { type ObjectKey, objectKey, type PodUid } from '../../src/model/ids.js';
 import type { PodRecord } from '../../src/model/pod.js';
-import type { Phase } from '../../src/model/run.js';
+import { isTerminal, type Phase } from '../../src/model/run.js';
 import type { RunRecord } from '../../src/model/run-record.js';
 import type { RuntimeRecord } from '../../src/model/runtime-record.js';
 import type { Session, SessionEvent } from '../../src/model/session.js';
@@ -33,9 +33,9 @@ export type WorldStore = Readonly<{
   put: (input: WorldInput) => WorldChange | undefined;
   /**
    * Everything that is known, as changes from nothing: assigned Runs first, so that what they hold is known before
-   * anything is placed, then the others; each oldest first.
+   * anything is placed, then those that wait, each oldest first, then those that have ended.
    */
-  snapshot: () => ReadonlyArray<WorldChange>;
+  snapshot: () => Iterable<WorldChange>;
 }>;
 
 type Versioned = Readonly<{ uid: string; resourceVersion: string }>;
@@ -49,6 +49,12 @@ const assignedTo = (run: RunRecord | undefined): PodUid | undefined =>
   run && (run.status.phase === 'Scheduled' || run.status.phase === 'Running')
     ? (run.status.assignedPodUID as PodUid | undefined)
     : undefined;
+
+const partition = <A>(all: ReadonlyArray<A>, is: (one: A) => boolean): readonly [A[], A[]] => {
+  const parts: readonly [A[], A[]] = [[], []];
+  for (const one of all) parts[is(one) ? 0 : 1].push(one);
+  return parts;
+};
 
 /** A multimap that forgets empty keys. */
 const index = <K, V>() => {
@@ -199,6 +205,22 @@ export const worldStore = (): WorldStore => {
     return { kind: 'Refused', key: objectKey(namespace, runName), runUid, podUid, attempt, reason, message };
   };
 
+  const snapshot = function* (): Generator<WorldChange> {
+    for (const [key, after] of runtimes) yield { kind: 'Runtime', key, before: undefined, after };
+    for (const [key, after] of pods) yield { kind: 'Pod', key, before: undefined, after };
+    for (const [key, after] of sessions) yield { kind: 'Session', key, before: undefined, after };
+    // Only those are put in order that are to be decided about: the others are many.
+    const [ended, going] = partition([...runs.values()], ({ status }) => isTerminal(status.phase));
+    going.sort(
+      (a, b) =>
+        Number(assignedTo(a) === undefined) - Number(assignedTo(b) === undefined) ||
+        a.createdAt - b.createdAt ||
+        Number(a.resourceVersion) - Number(b.resourceVersion),
+    );
+    for (const after of going) yield { kind: 'Run', key: after.key, before: undefined, after };
+    for (const after of ended) yield { kind: 'Run', key: after.key, before: undefined, after };
+  };
+
   return {
     world,
     put: (input) => {
@@ -223,22 +245,6 @@ export const worldStore = (): WorldStore => {
           return input satisfies never;
       }
     },
-    snapshot: () => [
-      ...[...runtimes].map(
-        ([key, after]): WorldChange => ({ kind: 'Runtime', key, before: undefined, after }),
-      ),
-      ...[...pods].map(([key, after]): WorldChange => ({ kind: 'Pod', key, before: undefined, after })),
-      ...[...sessions].map(
-        ([key, after]): WorldChange => ({ kind: 'Session', key, before: undefined, after }),
-      ),
-      ...[...runs]
-        .sort(
-          ([, a], [, b]) =>
-            Number(assignedTo(a) === undefined) - Number(assignedTo(b) === undefined) ||
-            a.createdAt - b.createdAt ||
-            Number(a.resourceVersion) - Number(b.resourceVersion),
-        )
-        .map(([key, after]): WorldChange => ({ kind: 'Run', key, before: undefined, after })),
-    ],
+    snapshot,
   };
 };

@@ -136,6 +136,10 @@ const sizeBelow = (folder: string): number =>
         .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
     : 0;
 
+/** One on a folder, new or of one that was stopped; the folder stays when it ends. */
+export const planeOn = (dataDir: string): Promise<Plane> =>
+  startedPlane(dataDir, undefined, async () => undefined);
+
 /** A control plane of `programs` (default: dist/), in a folder of its own below `folder` (default: the temporary one). */
 export const embeddedPlane = async ({
   folder = tmpdir(),
@@ -143,6 +147,17 @@ export const embeddedPlane = async ({
   keep,
 }: Readonly<{ folder?: string; programs?: string; keep: boolean }>): Promise<Plane> => {
   const dataDir = await mkdtemp(join(folder, 'krt-bench-'));
+  return startedPlane(dataDir, programs, async () => {
+    if (keep) process.stderr.write(`kept: ${dataDir}\n`);
+    else await rm(dataDir, { recursive: true, force: true });
+  });
+};
+
+const startedPlane = async (
+  dataDir: string,
+  programs: string | undefined,
+  end: () => Promise<void>,
+): Promise<Plane> => {
   const running = await startControlPlane({
     dataDir,
     ...(programs === undefined ? {} : { programs }),
@@ -162,8 +177,7 @@ export const embeddedPlane = async ({
     'kruntimes-bash-runtime:latest',
     async () => {
       await running.stop();
-      if (keep) process.stderr.write(`kept: ${dataDir}\n`);
-      else await rm(dataDir, { recursive: true, force: true });
+      await end();
     },
   );
 };

@@ -43,7 +43,7 @@ export const aWorld = (): AWorld => {
   };
   return {
     world,
-    snapshot,
+    snapshot: () => [...snapshot()],
     run: (run) => change({ kind: 'Run', key: run.key, object: newer(run) }),
     runGone: ({ key }) => change({ kind: 'Run', key, object: undefined }),
     runtime: (runtime) => change({ kind: 'Runtime', key: runtime.key, object: newer(runtime) }),
