@@ -26,7 +26,7 @@ const config = (transport: string): ReadonlyArray<string> => [
   '[protocol]\n\tallow = never\n\tversion = 2',
   `[protocol "${transport}"]\n\tallow = always`,
   '[core]\n\thooksPath = /dev/null\n\tfsmonitor = false\n\tuntrackedCache = false\n\tsymlinks = true\n\tautocrlf = false',
-  '\tprotectHFS = true\n\tprotectNTFS = true\n\tbigFileThreshold = 16m\n\taskPass =\n\tlogAllRefUpdates = false',
+  '\tprotectHFS = true\n\tprotectNTFS = true\n\tbigFileThreshold = 16m\n\tpackedGitWindowSize = 16m\n\tpackedGitLimit = 64m\n\tdeltaBaseCacheLimit = 32m\n\taskPass =\n\tlogAllRefUpdates = false',
   // A fetch must offer only what its own repository knows to be shallow, and not what came into the mirror since.
   '\talternateRefsCommand = :',
   '[credential]\n\thelper =\n\tinteractive = false',
