@@ -1,5 +1,5 @@
 /** Whom is the bench put to? A control plane of its own, made for it in a temporary folder, or any kubeconfig's. */
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 import { filter, firstValueFrom, Subject, timeout } from 'rxjs';
 
+import { decodeRecords } from '../../src/embedded/api/store/record.js';
 import { startControlPlane } from '../../src/embedded/control-plane/start.js';
 import { type KubeClient, kubeClient } from '../../src/io/kube/client.js';
 import { clusterFromKubeconfig } from '../../src/io/kube/cluster.js';
@@ -129,12 +130,11 @@ const attached = (
   };
 };
 
-const sizeBelow = (folder: string): number =>
-  existsSync(folder)
-    ? readdirSync(folder, { withFileTypes: true, recursive: true })
-        .filter((entry) => entry.isFile())
-        .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
-    : 0;
+/** Bytes of records, without the room that is made for more. */
+const recordBytes = (folder: string): number =>
+  readdirSync(folder)
+    .filter((name) => name.startsWith('log-'))
+    .reduce((sum, name) => sum + decodeRecords(readFileSync(join(folder, name))).validBytes, 0);
 
 /** One on a folder, new or of one that was stopped; the folder stays when it ends. */
 export const planeOn = (dataDir: string): Promise<Plane> =>
@@ -172,7 +172,7 @@ const startedPlane = async (
       kube: await connect(running.kubeconfig),
       dataDir,
       disk: dataDir,
-      storeBytes: () => sizeBelow(join(dataDir, 'store')),
+      storeBytes: () => recordBytes(join(dataDir, 'store')),
     },
     'kruntimes-bash-runtime:latest',
     async () => {
