@@ -14,7 +14,7 @@ import { embeddedPlane, givenPlane, type Plane } from './plane.js';
 import { stopwatch } from './processor-time.js';
 import { profiledPrograms, switchProfiles } from './profiled.js';
 import { tableOf } from './report.js';
-import { type Figures, isMet, type Scenario } from './scenario.js';
+import { type Bench, type Figures, isMet, type Scenario } from './scenario.js';
 import { burst, slotUse } from './scenarios/burst.js';
 import { cancelMany, cancelOne } from './scenarios/cancellation.js';
 import { core } from './scenarios/core.js';
@@ -142,10 +142,19 @@ process.stdout.write(
     .map(([fact, value]) => `${fact}: ${value}`)
     .join(' · ')}\n`,
 );
+/** A scenario that can not go on is an error of its own; the others are measured all the same. */
+const measured = async (measure: Scenario['measure'], bench: Bench): Promise<Figures> => {
+  try {
+    return await measure(bench);
+  } catch (error) {
+    return { parameters: {}, rows: [], targets: [], errors: [`given up: ${String(error)}`], raw: {} };
+  }
+};
+
 try {
   for (const { name, question, measure } of wanted) {
     say(`${name}: ${question}`);
-    const figures = await measure({
+    const figures = await measured(measure, {
       plane: async () => plane,
       stopwatch: () => {
         const times = readTimes();
