@@ -9,6 +9,7 @@ import { ABANDON_KEY, ARTIFACT_FINALIZER } from './names.js';
 import {
   type Amounts,
   isTerminal,
+  type PastAttempt,
   type RetryPolicy,
   Run,
   type RunStatus,
@@ -40,7 +41,7 @@ export type RunRecord = Readonly<{
   deleting: boolean;
   /** Undefined: none. */
   finalizers: ReadonlyArray<string> | undefined;
-  /** The log of an attempt is, or will be, in its Runtime's store. */
+  /** The log of an attempt, or some of it, is or will be in its Runtime's store, if it has one. */
   logged: boolean;
   /** Its artifacts are to be left where they are. */
   abandoned: boolean;
@@ -88,8 +89,12 @@ const sharedFinalizers = (
 export const isMarked = ({ finalizers }: Pick<RunRecord, 'finalizers'>): boolean =>
   finalizers?.includes(ARTIFACT_FINALIZER) ?? false;
 
-const isLogged = ({ logRef, attemptHistory = [] }: RunStatus = {}): boolean =>
-  logRef?.location !== undefined || attemptHistory.some((past) => past.logRef?.location !== undefined);
+/** An attempt that started and says nothing of its log was lost with its pod, which may have stored some of it. */
+const mayHaveLog = ({ logRef, startTime }: Pick<PastAttempt, 'logRef' | 'startTime'>): boolean =>
+  logRef === undefined ? startTime !== undefined : logRef.location !== undefined;
+
+const isLogged = (status: RunStatus = {}): boolean =>
+  mayHaveLog(status) || (status.attemptHistory ?? []).some(mayHaveLog);
 
 /** A decoded Run → its record. `u` is the object it was decoded from. */
 const recordOf = (u: unknown, run: Run): RunRecord => {

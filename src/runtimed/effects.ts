@@ -212,8 +212,9 @@ export const sidecarEffects = ({
       ),
     removeArtifacts: (removal) =>
       defer(async () => {
-        // What is still to be shipped of it would come after.
+        // What is still to be shipped of it would come after, or be shipped by a runtimed after this one.
         await shipping?.shipper.dropRun(removal.runUid);
+        await logs.forget(removal.runUid);
         return artifacts.remove(removal);
       }),
     note: ({ level, message, ref, fields }) =>

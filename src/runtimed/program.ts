@@ -203,7 +203,7 @@ export const startRuntimed = async (
         executed$: executedSubject,
         pressure$: logs.pressure$,
         now: nowMicros,
-      }).pipe(teeOutput(logs)),
+      }).pipe(teeOutput(logs, config.logBounds)),
       terminate$: terminateSubject,
     },
     sidecarEffects({

@@ -1,12 +1,14 @@
 /** Logs, end to end: the same bytes live, after the end and after the pod is gone, for every way to end. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 import { expect } from 'chai';
 import * as t from 'io-ts';
 import { filter, firstValueFrom, scan, timeout } from 'rxjs';
 
-import { pods } from '../../src/model/resources.js';
+import { pods, runs } from '../../src/model/resources.js';
 import { isTerminal, type Run } from '../../src/model/run.js';
 import { informer } from '../../streams/watch/informer.js';
 import { answer, type ControlPlane, startControlPlane } from './control-plane.js';
@@ -138,6 +140,20 @@ describe('logs', function () {
     expect(out.toString()).to.equal('first\n');
     expect(err.toString()).to.match(/^krt: log of attempt 1: its pod was lost .* may not be all\n$/);
     expect(code).to.equal(0);
+    // No end has said that there is a log, and yet it goes with the Run.
+    const run = await plane.end('lost');
+    expect(run.status?.logRef).to.equal(undefined);
+    const stored = join(plane.dataDir, 'volumes/default/kruntimes-artifacts/default', run.metadata.uid);
+    expect(existsSync(stored)).to.equal(true);
+    const isGone = new Promise<void>((resolve) => {
+      const watcher = watch(dirname(stored), () => {
+        if (existsSync(stored)) return;
+        watcher.close();
+        resolve();
+      });
+    });
+    await answer(plane.kube.delete(runs, { namespace: 'default', name: 'lost' }));
+    await isGone;
   });
 
   it('are followed without a gap or a repeat while runtimed and the API server are killed', async () => {
@@ -170,6 +186,34 @@ describe('logs', function () {
     expect(killed).to.have.length(3);
     expect(out).to.equal(Array.from({ length: lines }, (_, i) => `line ${i + 1}\n`).join(''));
     expect((await krt('logs', 'followed')).out.toString()).to.equal(out);
+  });
+
+  it('keep the head, the last line and the count of bytes of a flood, in bounded memory and disk', async () => {
+    const bytes = 300_000_000;
+    const script = `head -c ${bytes} <(yes "a line of a flood"); echo; echo last >&2; echo last`;
+    await plane.create('flood', { source: { inline: script } });
+    const run = await plane.end('flood', 100_000);
+    expect(run.status?.phase).to.equal('Succeeded');
+    expect(run.status?.logRef?.sizeBytes).to.equal(bytes + '\nlast\nlast\n'.length);
+    const [pid] = plane.pidsOf('runtimed.js');
+    const peakMb = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+    expect(peakMb).to.be.below(400);
+    const { out, err } = await krt('logs', 'flood');
+    const text = out.toString();
+    expect(text.startsWith('a line of a flood\n'.repeat(20_000))).to.equal(true);
+    expect(text.endsWith('\nlast\n')).to.equal(true);
+    expect(err.toString()).to.match(/^(krt: [\d.]+ [KM]iB of stdout were not kept\n)+last\n$/);
+    const spools = join(
+      plane.dataDir,
+      'pods',
+      run.status?.assignedPodUID ?? '',
+      'volumes/kruntimes-state/logs',
+    );
+    const files = readdirSync(join(spools, run.metadata.uid), { withFileTypes: true });
+    const kept = files
+      .filter((file) => file.isFile())
+      .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
+    expect(kept).to.be.below(12 * 1024 ** 2);
   });
 
   it('say what the status says of them', async () => {

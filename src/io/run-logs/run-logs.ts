@@ -380,6 +380,12 @@ export class RunLogs {
       : undefined;
   }
 
+  /** Removes the logs of all attempts of a Run that have ended. */
+  async forget(uid: string): Promise<void> {
+    const ended = [...this.#entries].filter(([, entry]) => entry.uid === uid && !entry.live);
+    await Promise.all(ended.map(([id, entry]) => this.#drop(id, entry)));
+  }
+
   /** How much an attempt has written; undefined where that was an earlier process's. */
   extent(id: string): LogExtent | undefined {
     const entry = this.#entries.get(id);

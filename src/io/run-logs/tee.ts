@@ -3,11 +3,13 @@
  *
  * A flood must not hold up its neighbours: output is worked off in slices of 8 KiB, a turn of the event loop each,
  * in a lane per execution, and only an execution's own end waits for its lane. What waits is bounded, per lane and in
- * all; a chunk beyond that is dropped, and the log marks the gap by the offset of the next.
+ * all; beyond that the oldest of the lane is dropped that is no part of the log's head, so that the beginning of a flood
+ * and its end are there, and the log marks the gap by the offset of the next.
  */
 import { Observable } from 'rxjs';
 
 import type { OutputChunk, ServerEvent, ServerNews } from '../../decide/sidecar/server-event.js';
+import type { LogBounds } from '../../model/log-bounds.js';
 import type { RunLogs } from './run-logs.js';
 
 /** Bytes worked off in one turn: at most as many lines, about 10 ms of work. */
@@ -21,8 +23,10 @@ const SHARE_BYTES = 256 * 1024;
 type Item = OutputChunk | Extract<ServerEvent, { kind: 'Exited' }>;
 type Lane = { readonly items: Item[]; bytes: number };
 
+const sizeOf = (item: Item): number => (item.kind === 'Output' ? item.data.length : 0);
+
 export const teeOutput =
-  (logs: Pick<RunLogs, 'output' | 'finish' | 'close'>) =>
+  (logs: Pick<RunLogs, 'output' | 'finish' | 'close'>, { headBytes }: Pick<LogBounds, 'headBytes'>) =>
   (events$: Observable<ServerEvent>): Observable<ServerNews> =>
     new Observable((news) => {
       const lanes = new Map<string, Lane>();
@@ -61,10 +65,15 @@ export const teeOutput =
         if (lanes.size > 0) turn = setImmediate(round);
       };
       const wait = (item: Item): void => {
-        const size = item.kind === 'Output' ? item.data.length : 0;
+        const size = sizeOf(item);
         const lane = lanes.get(item.id) ?? { items: [], bytes: 0 };
-        if (size > 0 && (lane.bytes + size > LANE_BYTES || (bytes > LANES_BYTES && lane.bytes > SHARE_BYTES)))
-          return;
+        while (lane.bytes + size > LANE_BYTES || (bytes > LANES_BYTES && lane.bytes > SHARE_BYTES)) {
+          const index = lane.items.findIndex((each) => each.kind === 'Output' && each.offset >= headBytes);
+          const [oldest] = lane.items.splice(Math.max(0, index), 1);
+          if (!oldest) break;
+          lane.bytes -= sizeOf(oldest);
+          bytes -= sizeOf(oldest);
+        }
         lane.items.push(item);
         lane.bytes += size;
         bytes += size;

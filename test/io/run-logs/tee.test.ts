@@ -6,6 +6,7 @@ import { LANE_BYTES, SLICE_BYTES, teeOutput } from '../../../src/io/run-logs/tee
 import { micros } from '../../../src/model/time.js';
 
 const at = micros(0);
+const HEAD_BYTES = 256 * 1024;
 const output = (id: string, offset: number, size: number): ServerEvent => ({
   kind: 'Output',
   id,
@@ -27,11 +28,14 @@ const play = (events: ReadonlyArray<ServerEvent>, last: string): Promise<Readonl
     const source = new Subject<ServerEvent>();
     const subscription = source
       .pipe(
-        teeOutput({
-          output: (id, _stream, offset, data) => seen.push(`${id} ${offset} ${data.length}`),
-          finish: (id) => `last of ${id}`,
-          close: () => undefined,
-        }),
+        teeOutput(
+          {
+            output: (id, _stream, offset, data) => seen.push(`${id} ${offset} ${data.length}`),
+            finish: (id) => `last of ${id}`,
+            close: () => undefined,
+          },
+          { headBytes: HEAD_BYTES },
+        ),
       )
       .subscribe((news: ServerNews) => {
         seen.push(news.kind === 'Exited' ? `${news.id} exited: ${news.exit.lastStderr}` : news.kind);
@@ -65,15 +69,23 @@ describe('teeOutput', () => {
     ]);
   });
 
-  it('drops what is beyond the bound of a lane, and goes on behind the gap', async () => {
+  it('keeps the head of a flood and its end within the bound of a lane, and drops what is between them', async () => {
     const chunk = 64 * 1024;
     const count = LANE_BYTES / chunk + 50;
     const seen = await play(
       [...Array.from({ length: count }, (_, i) => output('a', i * chunk, chunk)), exited('a')],
       'a',
     );
-    const bytes = seen.slice(0, -1).reduce((sum, line) => sum + Number(line.split(' ')[2]), 0);
+    const pieces = seen.slice(0, -1).map((line) => line.split(' ').slice(1).map(Number));
+    const bytes = pieces.reduce((sum, [, size = 0]) => sum + size, 0);
     expect(bytes).to.be.within(LANE_BYTES - chunk, LANE_BYTES + SLICE_BYTES);
+    const gaps = pieces.filter(([offset = 0], index) => {
+      const [before = 0, size = 0] = pieces[index - 1] ?? [];
+      return index > 0 && offset !== before + size;
+    });
+    expect(gaps).to.have.length(1);
+    expect(gaps[0]?.[0]).to.equal(HEAD_BYTES + 50 * chunk);
+    expect(pieces.at(-1)?.[0]).to.equal(count * chunk - SLICE_BYTES);
     expect(seen.at(-1)).to.equal('a exited: last of a');
   });
 });
