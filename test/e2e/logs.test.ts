@@ -185,7 +185,9 @@ describe('logs', function () {
     children.delete(child);
     expect(killed).to.have.length(3);
     expect(out).to.equal(Array.from({ length: lines }, (_, i) => `line ${i + 1}\n`).join(''));
-    expect((await krt('logs', 'followed')).out.toString()).to.equal(out);
+    const later = await krt('logs', 'followed');
+    expect(later.err.toString()).to.equal('');
+    expect(later.out.toString()).to.equal(out);
   });
 
   it('keep the head, the last line and the count of bytes of a flood, in bounded memory and disk', async () => {

@@ -89,6 +89,7 @@ export const readAttempt = (
       return [];
     })) {
       if (stopped) return;
+      if (pod === request.pod && ofPod.trouble === 'Lost') continue;
       try {
         await readFrom(pod, FEW_TRIES, false);
       } catch (error) {
@@ -118,7 +119,13 @@ export const readAttempt = (
         trouble.trouble === 'NoLog' ||
         (trouble.trouble === 'Lost' && log !== undefined);
       if (!isElsewhere || request.podUid === '') throw trouble;
-      await readStored(trouble);
+      await readStored(trouble).catch((ofStore: unknown) => {
+        if (trouble.trouble !== 'Lost') throw ofStore;
+        // The pod is there and may only be restarting its runtimed.
+        return readFrom(request.pod, MOST_TRIES, true).catch(() => {
+          throw ofStore;
+        });
+      });
     }
   };
   return {

@@ -231,6 +231,25 @@ describe('readAttempt', () => {
       );
     });
 
+    it('waits for the pod itself when it is there but does not answer, and no other has the log', async () => {
+      let dials = 0;
+      answer = (call) => {
+        call.write({ records: [record(1, 'a'), record(2, 'b')] });
+        call.end();
+      };
+      const restarting = {
+        ...api,
+        openPort: async (...to: Parameters<Api['openPort']>) => {
+          dials += 1;
+          if (dials <= 5) throw new Failure('Error', 'nobody listens');
+          return api.openPort(...to);
+        },
+      };
+      const lines = await read(restarting, { log, otherPods: async () => ['bash-0'] });
+      expect(texts(lines)).to.deep.equal(['a', 'b']);
+      expect(notes).to.deep.equal([]);
+    });
+
     it('asks nobody for the log of an attempt that wrote nothing', async () => {
       expect(await read(gone, { log: { records: 0, sizeBytes: 0 }, otherPods })).to.deep.equal([]);
       expect(asked).to.deep.equal([]);
