@@ -47,8 +47,15 @@ const clientNodeApart = {
   },
 };
 
-/** Builds the named programs (default: all) whose entry exists; rejects when one does not compile. */
-export const build = async (outdir = join(root, 'dist'), names = Object.keys(programs)) => {
+/**
+ * Builds the named programs (default: all) whose entry exists; rejects when one does not compile. Without source maps,
+ * which name the way from outdir to the sources, the same sources give the same bytes in any folder.
+ */
+export const build = async (
+  outdir = join(root, 'dist'),
+  names = Object.keys(programs),
+  { sourcemap = 'linked' } = {},
+) => {
   const { build: bundle } = await import('esbuild');
   const entries = Object.entries(programs).filter(
     ([name, entry]) => names.includes(name) && existsSync(join(root, entry)),
@@ -69,7 +76,7 @@ export const build = async (outdir = join(root, 'dist'), names = Object.keys(pro
       alias: { rxjs: join(root, 'node_modules/rxjs/dist/esm/index.js'), 'fp-ts/lib': 'fp-ts/es6' },
       minifySyntax: true,
       minifyWhitespace: true,
-      sourcemap: 'linked',
+      sourcemap,
       sourcesContent: false,
       legalComments: 'none',
       logLevel: 'warning',

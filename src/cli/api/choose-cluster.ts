@@ -39,7 +39,7 @@ const fail = ({ reason, message }: ClusterError): never => {
 export const chooseCluster = async (choice: ClusterChoice): Promise<Cluster> => {
   const { env, context } = choice;
   const fromFiles = async (paths: ReadonlyArray<string>): Promise<Cluster> => {
-    const cluster = await clusterFromKubeconfig({ paths }, { context });
+    const cluster = await clusterFromKubeconfig({ paths }, { context, env });
     return cluster._tag === 'Right' ? cluster.right : fail(cluster.left);
   };
   if (choice.kubeconfig !== undefined) return fromFiles([choice.kubeconfig]);
@@ -48,7 +48,7 @@ export const chooseCluster = async (choice: ClusterChoice): Promise<Cluster> => 
   const usual = join(choice.home, '.kube', 'config');
   const local = choice.localKubeconfig();
   if (local !== undefined) {
-    const cluster = await clusterFromKubeconfig({ paths: [local] }, { context });
+    const cluster = await clusterFromKubeconfig({ paths: [local] }, { context, env });
     if (cluster._tag === 'Right') return cluster.right;
     // --context may name one of the usual file.
     if (cluster.left.reason !== 'NoSuchContext' || !existsSync(usual)) return fail(cluster.left);

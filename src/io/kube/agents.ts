@@ -1,7 +1,7 @@
 /** Connections to one API server: how they are opened, kept and given up. */
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as tlsConnect } from 'node:tls';
 
@@ -63,8 +63,18 @@ const throughProxy = (
         socket.destroy();
         done(new Error(`the proxy ${proxy.host} answered ${answer.statusCode} to CONNECT ${target}`));
       } else if (cluster.server.protocol === 'https:') {
-        const servername = cluster.tlsServerName ?? cluster.server.hostname;
-        done(null, tlsConnect({ ...connectionOptions(cluster), socket, servername }));
+        const host = cluster.server.hostname.replace(/^\[|\]$/g, '');
+        const servername = cluster.tlsServerName ?? (isIP(host) === 0 ? host : undefined);
+        done(
+          null,
+          tlsConnect({
+            ...connectionOptions(cluster),
+            socket,
+            // What the certificate is checked for where no name may be asked for.
+            host,
+            ...(servername === undefined ? {} : { servername }),
+          }),
+        );
       } else done(null, socket);
     })
     .once('error', (error) => done(new Error(`the proxy ${proxy.host} failed: ${error.message}`)))

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 
 import { type Credentials, credentialsOf, fileToken } from './credentials.js';
+import { environmentProxy } from './environment-proxy.js';
 import { type KubeconfigSource, loadKubeconfig, selectContext } from './kubeconfig.js';
 
 /** Where an API server is and how to prove who asks. */
@@ -63,7 +64,14 @@ const urlOf = (text: string, what: string, protocols: ReadonlyArray<string>): E.
  */
 export const clusterFromKubeconfig = async (
   source: KubeconfigSource,
-  { context }: Readonly<{ context?: string | undefined }> = {},
+  {
+    context,
+    env = {},
+  }: Readonly<{
+    context?: string | undefined;
+    /** Where a proxy may be named that the kubeconfig does not. */
+    env?: Readonly<Record<string, string | undefined>>;
+  }> = {},
 ): Promise<E.Either<ClusterError, Cluster>> => {
   const loaded = await loadKubeconfig(source);
   if (E.isLeft(loaded)) return loaded;
@@ -73,10 +81,12 @@ export const clusterFromKubeconfig = async (
 
   const server = urlOf(cluster.server, `server of cluster "${clusterName}"`, ['https:', 'http:']);
   if (E.isLeft(server)) return server;
-  const proxy =
+  const [proxyText, proxyPlace] =
     cluster.proxyUrl === undefined
-      ? E.right(undefined)
-      : urlOf(cluster.proxyUrl, `proxy-url of cluster "${clusterName}"`, ['http:', 'https:']);
+      ? [environmentProxy(server.right, env), 'the proxy in the environment']
+      : [cluster.proxyUrl, `proxy-url of cluster "${clusterName}"`];
+  const proxy =
+    proxyText === undefined ? E.right(undefined) : urlOf(proxyText, proxyPlace, ['http:', 'https:']);
   if (E.isLeft(proxy)) return proxy;
   const credentials: E.Either<ClusterError, Credentials> = await credentialsOf(user, cluster);
   if (E.isLeft(credentials)) return credentials;
