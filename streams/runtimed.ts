@@ -210,7 +210,9 @@ export const runtimed = (
         return sources.readRun(event.ref, event.run).pipe(
           mergeMap((run): Observable<Input> => {
             if (E.isRight(run)) return of({ kind: 'Assigned', run: run.right, via: 'session' });
-            refusalsSubject.next({ attempt: event.ref, reason: 'Stale', message: run.left });
+            // What is held is not given back because a repeated message could not be read.
+            if (holdings.get(idOfWire(event.ref)) === undefined)
+              refusalsSubject.next({ attempt: event.ref, reason: 'Stale', message: run.left });
             return EMPTY;
           }),
         );

@@ -1,7 +1,7 @@
 /** The sidecar in virtual time: when is what written, and who is told to stop when? */
 import { expect } from 'chai';
 import * as E from 'fp-ts/lib/Either.js';
-import { EMPTY, map, merge, NEVER, type Observable, of, Subject, timer } from 'rxjs';
+import { EMPTY, ignoreElements, map, merge, NEVER, type Observable, of, Subject, tap, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 
 import { step } from '../../src/decide/lifecycle.js';
@@ -48,17 +48,20 @@ type Story = Readonly<{
   says?: ReadonlyArray<readonly [number, FromOperator]>;
   /** How long each status write takes, ms. */
   writeMs?: number;
+  /** The Run of an assignment can be read the first time only. */
+  isReadOnce?: true;
 }>;
 
 /** Plays a story and gives back what was done when: `12 Write AttemptEnded Succeeded`. */
 const play = (
-  { run = aRun(), runsMs, graceMs = 0, says = [[0, assign]], writeMs = 1 }: Story,
+  { run = aRun(), runsMs, graceMs = 0, says = [[0, assign]], writeMs = 1, isReadOnce }: Story,
   clock: TestScheduler,
 ): ReadonlyArray<string> => {
   const log: string[] = [];
   const say = (what: string): void => {
     log.push(`${clock.now()} ${what}`);
   };
+  let reads = 0;
   const news = new Subject<ServerNews>();
   const later = (ms: number, item: () => ServerNews): void => {
     timer(ms).subscribe(() => news.next(item()));
@@ -96,8 +99,20 @@ const play = (
   };
   const sources: SidecarSources = {
     recovered: [],
-    dial: () => merge(of(welcome), ...says.map(([ms, message]) => timer(ms).pipe(map(() => message))), NEVER),
-    readRun: () => of(E.right(run)),
+    dial: (outgoing$) =>
+      merge(
+        of(welcome),
+        ...says.map(([ms, message]) => timer(ms).pipe(map(() => message))),
+        outgoing$.pipe(
+          tap(({ message }) => message?.$case === 'refused' && say('Refused')),
+          ignoreElements(),
+        ),
+        NEVER,
+      ),
+    readRun: () => {
+      reads += 1;
+      return of(isReadOnce && reads > 1 ? E.left('the API is away') : E.right(run));
+    },
     list$: of([]),
     watch$: NEVER,
     server$: merge(of<ServerNews[]>({ kind: 'Opened' }, { kind: 'Synced' }), news),
@@ -154,6 +169,18 @@ describe('runtimed', () => {
       '200 Cancel',
       '240 Write AttemptEnded Timeout',
       '241 Clean',
+    ]);
+  });
+
+  it('does not give back what it holds because a repeated assignment cannot be read', () => {
+    const says: Story['says'] = [
+      [0, assign],
+      [20, assign],
+    ];
+    expect(told({ runsMs: 30, says, isReadOnce: true })).to.deep.equal([
+      '0 Execute',
+      '30 Write AttemptEnded Succeeded',
+      '31 Clean',
     ]);
   });
 

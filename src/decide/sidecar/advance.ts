@@ -310,13 +310,16 @@ const rang = (
           )
         : only(attempt);
     case 'Execute':
-      return stage.name === 'Executing' && stage.execution && !stage.acknowledged && !stage.broken
-        ? only(attempt, { kind: 'Execute', ref: attempt.ref, execution: stage.execution })
+      return stage.name === 'Executing' && stage.execution && stage.isPausing
+        ? to(attempt, asking(stage), { kind: 'Execute', ref: attempt.ref, execution: stage.execution })
         : only(attempt);
     default:
       return alarm satisfies never;
   }
 };
+
+/** The stage while an answer to Execute is under way. */
+const asking = ({ isPausing: _pausing, ...stage }: Extract<Stage, { name: 'Executing' }>) => stage;
 
 const executing = (
   attempt: Attempt,
@@ -348,12 +351,16 @@ const executing = (
           : to(attempt, { ...stage, acknowledged: true });
       if (moment.at - stage.since > EXECUTE_LIMIT_MS * 1000)
         return end(attempt, UNANSWERED(input.message), moment);
-      return only(attempt, {
-        kind: 'SetAlarm',
-        id: idOf(attempt.ref),
-        alarm: 'Execute',
-        at: plusMillis(moment.at, EXECUTE_REPEAT_MS),
-      });
+      return to(
+        attempt,
+        { ...stage, isPausing: true },
+        {
+          kind: 'SetAlarm',
+          id: idOf(attempt.ref),
+          alarm: 'Execute',
+          at: plusMillis(moment.at, EXECUTE_REPEAT_MS),
+        },
+      );
     default:
       return input satisfies never;
   }
@@ -436,9 +443,12 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
       if (stage.name === 'Ready') return execute(attempt, stage.execution, moment);
       return isExecuted ? only({ ...attempt, confirmed: false }) : only(attempt);
     case 'ServerDown':
-      return stage.name === 'Executing' && !stage.acknowledged
-        ? to(attempt, { ...stage, broken: true })
-        : only(attempt);
+      if (stage.name !== 'Executing' || stage.acknowledged) return only(attempt);
+      // Where no answer is under way, what the server reports when it is back says what became of it.
+      return to(
+        attempt,
+        stage.isPausing ? { ...asking(stage), acknowledged: true } : { ...stage, broken: true },
+      );
     case 'ServerSynced':
       return mayRun(attempt) && !attempt.confirmed ? end(attempt, LOST, moment) : only(attempt);
     case 'ServerLost':

@@ -85,6 +85,8 @@ export type Stage =
       acknowledged: boolean;
       /** The Runtime Server went away while Execute was under way: it must not be sent again. */
       broken: boolean;
+      /** Execute had no answer and is to be sent again: none is under way. */
+      isPausing?: true;
       since: Micros;
       /** Kept until it is acknowledged. */
       execution?: Execution;

@@ -459,6 +459,20 @@ describe('Holdings', function () {
     expect(commands[0]).to.have.nested.property('event.result.reason', 'ExecutionLost');
   });
 
+  it('gives up an Execute that had no answer when the server was away before it could be sent again', () => {
+    const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
+    const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
+    const feed = (given: Input): ReadonlyArray<string> => kinds(holdings.reduce(given, at(0)));
+    feed({ kind: 'ServerOpened' });
+    feed({ kind: 'Assigned', run: aRun('a'), via: 'session' });
+    feed({ kind: 'Attempt', id: 'a', input: { kind: 'Prepared', execution } });
+    feed({ kind: 'Attempt', id: 'a', input: { kind: 'ExecuteUnanswered', message: 'no answer' } });
+    feed({ kind: 'ServerDown' });
+    expect(feed({ kind: 'Rang', id: 'a', alarm: 'Execute' }), 'it may have begun').to.deep.equal([]);
+    feed({ kind: 'ServerOpened' });
+    expect(feed({ kind: 'ServerSynced' })).to.include('WriteStatus');
+  });
+
   it('gives up what ran on a server that stays away for too long, and not before', () => {
     const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
     const run = aRun('a');

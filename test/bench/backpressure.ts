@@ -1,0 +1,160 @@
+/**
+ * What piles up, and where: many Runs that wait, many watchers, one that never reads. On a control plane of real
+ * processes: node --import tsx test/bench/backpressure.ts [--runs 100000] [--watchers 1000]
+ */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect, type TLSSocket } from 'node:tls';
+import { parseArgs } from 'node:util';
+import * as yaml from 'js-yaml';
+import { from, lastValueFrom, mergeMap } from 'rxjs';
+
+import { runs } from '../../src/model/resources.js';
+import { answer, startControlPlane } from '../e2e/control-plane.js';
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '100000' },
+    watchers: { type: 'string', default: '1000' },
+  },
+});
+const RUNS = Number(values.runs);
+const WATCHERS = Number(values.watchers);
+const EVENTS = 50;
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+type Kubeconfig = Readonly<{
+  clusters: ReadonlyArray<{ cluster: { server: string; 'certificate-authority-data': string } }>;
+  users: ReadonlyArray<{ user: { token: string } }>;
+}>;
+
+const plane = await startControlPlane({ replicas: 2 });
+try {
+  const rss = (program: string): number => {
+    const status = readFileSync(`/proc/${plane.pidsOf(program)[0]}/status`, 'utf8');
+    return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+  };
+  const memory = (): string =>
+    `API server ${rss('apiserver.js')} MB, operator ${rss('controller.js')} MB resident`;
+  const config = yaml.load(readFileSync(plane.kubeconfig, 'utf8')) as Kubeconfig;
+  const { server, 'certificate-authority-data': ca } = config.clusters[0]?.cluster ?? {
+    server: '',
+    'certificate-authority-data': '',
+  };
+  const token = config.users[0]?.user.token ?? '';
+  const { hostname, port } = new URL(server);
+
+  await plane.patchRuntime('bash', { spec: { replicas: 0 } });
+  await plane.whenReady('bash', 0, 60_000);
+  say(`at the beginning: ${memory()}`);
+
+  const manifest = (i: number) => ({
+    apiVersion: 'kruntimes.io/v1alpha1',
+    kind: 'Run',
+    metadata: { name: `wait-${String(i).padStart(6, '0')}`, namespace: 'default' },
+    spec: { runtime: 'bash', source: { inline: 'true' }, entrypoint: 'script' },
+  });
+  const beganMs = performance.now();
+  await lastValueFrom(
+    from(Array.from({ length: RUNS }, (_, i) => i)).pipe(
+      // So many at once that the server is never idle.
+      mergeMap((i) => answer(plane.kube.create(runs, 'default', manifest(i))), 64),
+    ),
+  );
+  const seconds = (performance.now() - beganMs) / 1000;
+  say(`${RUNS} Runs created in ${seconds.toFixed(1)} s, ${Math.round(RUNS / seconds)} per s: ${memory()}`);
+  const last = `wait-${String(RUNS - 1).padStart(6, '0')}`;
+  await plane.whenRun(last, ({ status }) => (status?.conditions?.length ?? 0) > 0, 600_000);
+  say(
+    `the last one is told why it waits ${((performance.now() - beganMs) / 1000 - seconds).toFixed(1)} s later: ${memory()}`,
+  );
+
+  const scaledMs = performance.now();
+  await plane.patchRuntime('bash', { spec: { replicas: 1 } });
+  const FIRST = 200;
+  const firsts = Array.from({ length: FIRST }, (_, i) => `wait-${String(i).padStart(6, '0')}`);
+  await Promise.all(firsts.map((name) => plane.end(name, 120_000)));
+  const tookS = ((performance.now() - scaledMs) / 1000).toFixed(1);
+  const scheduled = Array.from({ length: RUNS }, (_, i) => `wait-${String(i).padStart(6, '0')}`)
+    .flatMap((name) => {
+      const at = plane.history(name).at(-1)?.status?.scheduledTime;
+      return at === undefined ? [] : [{ name, at }];
+    })
+    .sort((a, b) => a.at - b.at)
+    .slice(0, FIRST);
+  const inOrder = scheduled.filter(({ name }, i) => name === firsts[i]).length;
+  say(
+    `with one pod the first ${FIRST} end ${tookS} s later; ${inOrder} of ${FIRST} in the order of creation`,
+  );
+  await plane.patchRuntime('bash', { spec: { replicas: 0 } });
+
+  /** A watch of one Run, as bytes. */
+  const watch = async (query: string): Promise<TLSSocket> => {
+    const socket = connect({
+      host: hostname,
+      port: Number(port),
+      ca: Buffer.from(ca, 'base64'),
+      servername: 'localhost',
+    });
+    await once(socket, 'secureConnect');
+    socket.on('error', () => undefined);
+    socket.write(
+      `GET /apis/kruntimes.io/v1alpha1/namespaces/default/runs?watch=true&${query} HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+    );
+    return socket;
+  };
+  const touch = (name: string, i: number, bytes = 1): Promise<unknown> =>
+    plane.patchRun(name, { metadata: { annotations: { touched: `${i}`.padEnd(bytes, 'x') } } });
+
+  const version = (await answer(plane.kube.list(runs, { namespace: 'default' }, { limit: 1 })))
+    .resourceVersion;
+  const sockets: TLSSocket[] = [];
+  let events = 0;
+  let onEvent: () => void = () => undefined;
+  for (let i = 0; i < WATCHERS; i += 1) {
+    const socket = await watch(`fieldSelector=metadata.name%3D${last}&resourceVersion=${version}`);
+    socket.on('data', (chunk: Buffer) => {
+      events += chunk.toString('latin1').split('"touched"').length - 1;
+      onEvent();
+    });
+    sockets.push(socket);
+  }
+  say(`${WATCHERS} watchers are open: ${memory()}`);
+  const touchedMs = performance.now();
+  for (let i = 0; i < EVENTS; i += 1) await touch(last, i);
+  await new Promise<void>((resolve) => {
+    // Each event names the annotation at least once, managed fields may name it again.
+    onEvent = () => events >= EVENTS * WATCHERS && resolve();
+    onEvent();
+  });
+  say(
+    `${EVENTS} writes seen by all ${WATCHERS} in ${Math.round(performance.now() - touchedMs)} ms: ${memory()}`,
+  );
+  for (const socket of sockets) socket.destroy();
+
+  const deaf = await watch(`resourceVersion=${version}`);
+  deaf.pause();
+  const closed = once(deaf, 'close');
+  let isCutOff = false;
+  void closed.then(() => {
+    isCutOff = true;
+  });
+  let peak = 0;
+  let written = 0;
+  for (let i = 0; i < 600 && !isCutOff; i += 1) {
+    await touch(last, i, 200_000);
+    written += 200_000;
+    peak = Math.max(peak, rss('apiserver.js'));
+    // What the server has given up is noticed here only when it is read.
+    if (i % 50 === 49) deaf.resume();
+    if (i % 50 === 0) deaf.pause();
+  }
+  say(
+    `a client that does not read is ${isCutOff ? `cut off after ${Math.round(written / 1e6)} MB` : 'NOT cut off'}; the API server peaks at ${peak} MB`,
+  );
+  deaf.destroy();
+} finally {
+  await plane.stop();
+}

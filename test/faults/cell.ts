@@ -1,0 +1,134 @@
+/** One cell of the fault matrix: Runs brought into a situation, a fault, and what came of it. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { pods } from '../../src/model/resources.js';
+import { isTerminal, type Run } from '../../src/model/run.js';
+import { answer } from '../e2e/attach.js';
+import type { Fault } from './faults.js';
+import { brokenPromises, parseLines, scriptOf } from './history.js';
+import type { FaultyPlane } from './plane.js';
+
+/** When the fault comes. */
+export const SITUATIONS = ['Pending', 'Scheduled', 'Running', 'ending', 'rollout', 'scale-down'] as const;
+export type Situation = (typeof SITUATIONS)[number];
+
+/** Pods, and Runs in each, that a cell begins with. */
+export const REPLICAS = 2;
+export const CAPACITY = 2;
+/** Runs of a cell: twice what there is room for. */
+const RUNS = 8;
+/** Longest time from the end of the fault to the end of the last Run, milliseconds. */
+const STUCK_AFTER_MS = 30_000;
+
+export type Cell = Readonly<{
+  fault: string;
+  situation: Situation;
+  broken: ReadonlyArray<string>;
+  /** From the end of the fault to the end of the last Run; 0 if that was first. */
+  afterMs: number;
+  attempts: number;
+}>;
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const isIn = (situation: Situation, { status }: Run): boolean => {
+  switch (situation) {
+    case 'Pending':
+      return true;
+    case 'Scheduled':
+      return status?.phase === 'Scheduled';
+    case 'ending':
+      return isTerminal(status?.phase);
+    default:
+      return status?.phase === 'Running';
+  }
+};
+
+let rounds = 0;
+
+type PodObject = Readonly<{
+  metadata: { name: string; deletionTimestamp?: string };
+  status?: { conditions?: ReadonlyArray<{ type: string; status: string }> };
+}>;
+
+/** Whether there are just the pods that are wanted, ready, and none of those that are to go. */
+const isSettled = async (plane: FaultyPlane, retired: ReadonlyArray<string>): Promise<boolean> => {
+  const untilMs = Date.now() + STUCK_AFTER_MS;
+  while (Date.now() < untilMs) {
+    const { items } = await answer(
+      plane.kube.list(pods, { namespace: 'default', labelSelector: 'kruntimes.io/runtime' }),
+    );
+    const all = items as ReadonlyArray<PodObject>;
+    const isReady = ({ metadata, status }: PodObject): boolean =>
+      metadata.deletionTimestamp === undefined &&
+      !retired.includes(metadata.name) &&
+      (status?.conditions ?? []).some((c) => c.type === 'Ready' && c.status === 'True');
+    if (all.length === REPLICAS && all.every(isReady)) return true;
+    await sleep(100);
+  }
+  return false;
+};
+
+/** Plays it. `chance` says how long after the situation the fault comes, up to 100 ms. */
+export const playCell = async (
+  plane: FaultyPlane,
+  fault: Fault,
+  situation: Situation,
+  chance: () => number,
+): Promise<Cell> => {
+  const side = mkdtempSync(join(tmpdir(), 'krt-side-'));
+  const file = join(side, 'lines');
+  rounds += 1;
+  const names = Array.from({ length: RUNS }, (_, i) => `cell-${rounds}-${i}`);
+  const spec = {
+    source: { inline: scriptOf(file, situation === 'ending' || situation === 'Pending' ? 0.05 : 0.4) },
+    // A lost attempt is followed by another; a deliberate end of a Run is not among the faults.
+    retryPolicy: { maxAttempts: 6, backoff: '100ms' },
+  };
+  try {
+    await Promise.all(names.map((name) => plane.create(name, spec)));
+    await Promise.race(names.map((name) => plane.whenRun(name, (run) => isIn(situation, run))));
+    if (situation === 'rollout')
+      await plane.patchRuntime('bash', {
+        spec: { template: { metadata: { annotations: { round: String(rounds) } } } },
+      });
+    if (situation === 'scale-down') await plane.patchRuntime('bash', { spec: { replicas: 1 } });
+    await sleep(chance() * 100);
+    await fault.apply(plane);
+    const overMs = Date.now();
+    await Promise.all(names.map((name) => plane.end(name, STUCK_AFTER_MS).catch(() => undefined)));
+    const endedMs = Date.now();
+    const lines = (() => {
+      try {
+        return parseLines(readFileSync(file, 'utf8'));
+      } catch {
+        return [];
+      }
+    })();
+    const versions = new Map(names.map((name) => [name, plane.history(name)]));
+    const broken = [
+      ...brokenPromises({ versions, lines, capacity: CAPACITY }),
+      ...names.flatMap((name) => {
+        const { phase, message } = plane.history(name).at(-1)?.status ?? {};
+        return phase === 'Succeeded' || !isTerminal(phase) ? [] : [`${name} ended as ${phase}: ${message}`];
+      }),
+    ];
+    const attempts = names
+      .map((name) => plane.history(name).at(-1)?.status?.attempt ?? 0)
+      .reduce((a, b) => a + b, 0);
+    // As it was, for the next one. Containers that were killed are started again ever more slowly: new pods.
+    const retired = fault.name.endsWith('killed') ? await plane.podNames() : [];
+    if (retired.length > 0)
+      await plane.patchRuntime('bash', {
+        spec: { template: { metadata: { annotations: { round: `after ${rounds}` } } } },
+      });
+    if (situation === 'scale-down') await plane.patchRuntime('bash', { spec: { replicas: REPLICAS } });
+    if (!(await isSettled(plane, retired)))
+      broken.push(`the Runtime is not ready ${STUCK_AFTER_MS / 1000} s later`);
+    return { fault: fault.name, situation, broken, afterMs: endedMs - overMs, attempts };
+  } finally {
+    rmSync(side, { recursive: true, force: true });
+  }
+};
