@@ -4,10 +4,11 @@
 export type Backoff = Readonly<{ firstMs: number; maxMs: number }>;
 
 /**
- * Of a watch: soon enough that a restarted API server is found within its first second, slow enough that thousands
- * of clients do not keep a struggling one down (client-go: 0.8 s to 30 s).
+ * Of a watch: soon enough that a restarted API server is found within its first second, and one that was away for long
+ * within ten (client-go: 30), because until then no Run is seen; slow enough that thousands of clients do not keep a
+ * struggling one down.
  */
-export const WATCH_BACKOFF: Backoff = { firstMs: 200, maxMs: 30_000 };
+export const WATCH_BACKOFF: Backoff = { firstMs: 200, maxMs: 10_000 };
 
 /**
  * Delay after `failures` earlier ones in a row (0 for the first): doubled each time up to the maximum, of which the

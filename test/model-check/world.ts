@@ -47,7 +47,10 @@ export type Choice = Readonly<{ name: string; apply: () => void }>;
 export const STUCK_AFTER_MS = 45_000;
 /** An operator that is killed is started again after this. */
 const OPERATOR_RESTART_MS = 1000;
-const API_RESTART_MS = 3000;
+const API_AWAY_MS = [
+  ['API server restarts', 3000],
+  ['API server is away 90 s', 90_000],
+] as const;
 const LEASE_MS = 15_000;
 const RENEW_DEADLINE_MS = 10_000;
 /** Three missed beats. */
@@ -451,18 +454,19 @@ export class ModelWorld {
       }
     }
     if (this.api.isUp) {
-      may('API server restarts', () => {
-        this.#lasts(API_RESTART_MS);
-        this.api.crash();
-        this.post.send({
-          channel: 'api',
-          label: 'API server is up',
-          run: () => {
-            this.api.isUp = true;
-          },
-          afterMs: API_RESTART_MS,
+      for (const [name, ms] of API_AWAY_MS)
+        may(name, () => {
+          this.#lasts(ms);
+          this.api.crash();
+          this.post.send({
+            channel: 'api',
+            label: 'API server is up',
+            run: () => {
+              this.api.isUp = true;
+            },
+            afterMs: ms,
+          });
         });
-      });
       may('old versions are forgotten', () => {
         this.api.compact();
         this.api.cutWatches(() => true);
