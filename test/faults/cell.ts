@@ -96,6 +96,7 @@ export const playCell = async (
       });
     if (situation === 'scale-down') await plane.patchRuntime('bash', { spec: { replicas: 1 } });
     await sleep(chance() * 100);
+    const hitsBefore = plane.api.hits();
     await fault.apply(plane);
     const overMs = Date.now();
     await Promise.all(names.map((name) => plane.end(name, STUCK_AFTER_MS).catch(() => undefined)));
@@ -115,6 +116,8 @@ export const playCell = async (
         return phase === 'Succeeded' || !isTerminal(phase) ? [] : [`${name} ended as ${phase}: ${message}`];
       }),
     ];
+    if (fault.name.startsWith('API: ') && plane.api.hits() === hitsBefore)
+      broken.push('the fault met no call: the cell says nothing');
     const attempts = names
       .map((name) => plane.history(name).at(-1)?.status?.attempt ?? 0)
       .reduce((a, b) => a + b, 0);
