@@ -31,6 +31,7 @@ const USAGE = `Usage: npm run test:cluster -- [--level api|node] [--build-limit 
   --build-limit SECONDS  skip when the programs are not built within this time (default 1500); a later run goes on
                          where this one stopped
   --test-limit SECONDS   fail when the tests are not over within this time (default 900)
+  --record               record what kubectl and kube-apiserver say to each other, for test/conformance/session.test.ts
   --grep TEXT            only tests whose name holds this
 `;
 
@@ -39,6 +40,7 @@ const { values: flags } = parseArgs({
     level: { type: 'string', default: 'api' },
     'build-limit': { type: 'string', default: '1500' },
     'test-limit': { type: 'string', default: '900' },
+    record: { type: 'boolean', default: false },
     grep: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -108,6 +110,16 @@ const gathered = (binaries: Binaries, folder: string): Readonly<{ programs: stri
   return { programs, path: `${process.env.PATH}${delimiter}${programs}` };
 };
 
+const recordSession = async (kubeconfig: string, path: string): Promise<Counts> => {
+  const child = spawn(process.execPath, ['--import=tsx', 'test/conformance/record-session.ts'], {
+    cwd: root,
+    env: { ...process.env, CONFORMANCE_KUBECONFIG: kubeconfig, PATH: path },
+    stdio: 'inherit',
+  });
+  const [code] = await once(child, 'close');
+  return { passing: 0, failing: code === 0 ? 0 : 1 };
+};
+
 const testApiLevel = async (binaries: Binaries, folder: string): Promise<Counts> => {
   const { programs, path } = gathered(binaries, folder);
   let level: ApiLevel | undefined;
@@ -116,6 +128,7 @@ const testApiLevel = async (binaries: Binaries, folder: string): Promise<Counts>
     const { body: version } = await level.call('GET', '/version');
     process.stdout.write(`kube-apiserver ${version.gitVersion}, ${version.platform}\n`);
     if (interruption.signal.aborted) return { passing: 0, failing: 0 };
+    if (flags.record) return await recordSession(level.kubeconfig('admin', level.token('admin')), path);
     const conformance = await mocha(['test/conformance/*.test.ts'], {
       CONFORMANCE_KUBECONFIG: level.kubeconfig('admin', level.token('admin')),
       CONFORMANCE_CONTROLLERS: level.hasControllers ? 'all' : 'none',

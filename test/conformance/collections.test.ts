@@ -165,19 +165,20 @@ describe('collections', () => {
     if (target.isEmbedded) expect(events).to.have.length(1);
   });
 
-  it('a watch from before all history is Expired', async function () {
-    // The real server keeps five minutes in etcd: nothing of a young cluster is too old there.
-    if (!target.isEmbedded) this.skip();
-    for (let i = 0; i < 40; i += 1) {
-      const data = { a: 'x'.repeat(900_000), i: String(i) };
-      const { code } = await target.call(
-        i === 0 ? 'POST' : 'PUT',
-        i === 0 ? maps : `${maps}/large`,
-        aConfigMap('large', data),
-      );
-      expect(code).to.be.oneOf([200, 201]);
-    }
-    const watch = await target.watch(`${maps}?watch=true&resourceVersion=1`);
+  it('a watch from before all history is Expired', async () => {
+    // kube-apiserver keeps five minutes, but of Runs nothing from before there were Runs at all. The embedded one keeps
+    // what fits.
+    if (target.isEmbedded)
+      for (let i = 0; i < 40; i += 1) {
+        const data = { a: 'x'.repeat(900_000), i: String(i) };
+        const { code } = await target.call(
+          i === 0 ? 'POST' : 'PUT',
+          i === 0 ? maps : `${maps}/large`,
+          aConfigMap('large', data),
+        );
+        expect(code).to.be.oneOf([200, 201]);
+      }
+    const watch = await target.watch(`${target.isEmbedded ? maps : runs}?watch=true&resourceVersion=1`);
     const event = await watch.next();
     expect(event.type).to.equal('ERROR');
     expect(event.object).to.include({ kind: 'Status', code: 410, reason: 'Expired' });

@@ -256,6 +256,11 @@ describe('deletion', () => {
     expect((await target.call('GET', `${path}/free`)).code).to.equal(404);
   });
 
+  it('namespaces are deleted one by one', async () => {
+    const { code, body } = await target.call('DELETE', '/api/v1/namespaces');
+    expect([code, body.reason]).to.deep.equal([405, 'MethodNotAllowed']);
+  });
+
   it('the namespace default cannot be deleted', async () => {
     const { code, body } = await target.call('DELETE', '/api/v1/namespaces/default');
     expect(code).to.equal(403);

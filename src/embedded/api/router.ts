@@ -305,6 +305,7 @@ export class Router {
         await this.#delete(request, response, call, accepted);
         return;
       case 'deletecollection':
+        if (call.type.kind === 'Namespace') throw methodNotAllowed();
         await this.#deleteCollection(request, response, call);
         return;
       default:

@@ -104,6 +104,30 @@ const conflictError = (conflicts: readonly (readonly [Manager, FieldSet])[]): Ap
   );
 };
 
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** JSON with sorted keys, as Go writes maps. */
+const sortedJson = (value: Json): string =>
+  JSON.stringify(value, (_key, inner: unknown) =>
+    isObject(inner as Json)
+      ? Object.fromEntries(Object.entries(inner as JsonObject).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+
+/**
+ * The object with kubectl's annotation brought up to date, where it has one and kubectl applies: an object that was
+ * applied by the client before stays applicable by it.
+ */
+const withLastApplied = (object: KubeObject, config: KubeObject, manager: string): KubeObject => {
+  const { annotations } = object.metadata;
+  if (manager !== 'kubectl' || annotations?.[LAST_APPLIED] === undefined) return object;
+  const text = `${sortedJson(config as unknown as Json)}\n`;
+  return {
+    ...object,
+    metadata: { ...object.metadata, annotations: { ...annotations, [LAST_APPLIED]: text } },
+  };
+};
+
 /** PATCH with an apply configuration; creates the object when it is not there. */
 export const applyObject = (call: Call, patch: Json): Answer => {
   const { backend, type, info, query } = call;
@@ -170,6 +194,6 @@ export const applyObject = (call: Call, patch: Json): Answer => {
   const applying: Call = { ...call, fieldManager: manager };
   if (!isObject(left)) throw badRequest('the patch leaves no object');
   return updateObject(applying, readObject(applying, left), stored, (_call, object) =>
-    withManagers(object, next),
+    withLastApplied(withManagers(object, next), config, manager),
   );
 };

@@ -59,7 +59,8 @@ export const toEntries = (managers: readonly Manager[]): ManagedFieldsEntry[] =>
       manager,
       operation,
       apiVersion,
-      time,
+      // One that a client wrote itself may have none.
+      ...(time === '' ? {} : { time }),
       fieldsType: 'FieldsV1',
       fieldsV1: toFieldsV1(fields),
       ...(subresource === '' ? {} : { subresource }),
@@ -83,6 +84,8 @@ const serverFields = fromFieldsV1({
   },
 });
 const statusField = fromFieldsV1({ 'f:status': {} });
+/** A namespace's finalizers are written through an endpoint of their own. */
+const namespaceFields = fromFieldsV1({ 'f:spec': {} });
 
 /** The set without what no client can own through the endpoint. */
 export const ownable = (type: ResourceType, subresource: string, set: FieldSet): FieldSet => {
@@ -97,6 +100,7 @@ export const ownable = (type: ResourceType, subresource: string, set: FieldSet):
     below: new Map(kept === undefined ? others : [...others, ['f:metadata', kept]]),
   };
   if (!type.hasStatus) return plain;
+  if (type.kind === 'Namespace') return withoutSubtrees(withoutSubtrees(plain, statusField), namespaceFields);
   if (subresource !== 'status') return withoutSubtrees(plain, statusField);
   const status = plain.below.get('f:status');
   return { isMember: false, below: status === undefined ? new Map() : new Map([['f:status', status]]) };

@@ -6,6 +6,10 @@ import type { ResourceType } from '../resources/resource-type.js';
 /** Verbs of a stored resource. */
 const storedVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
+/** Those of one type: namespaces go one by one. */
+const verbsOf = ({ kind }: ResourceType): string[] =>
+  storedVerbs.filter((verb) => kind !== 'Namespace' || verb !== 'deletecollection');
+
 /** A resource below another one, or one that is only created and never stored. */
 type Extra = Readonly<{
   group: string;
@@ -92,7 +96,7 @@ const resourceOf = (type: ResourceType): JsonObject => ({
   singularName: type.singular,
   namespaced: type.isNamespaced,
   kind: type.kind,
-  verbs: [...storedVerbs],
+  verbs: verbsOf(type),
   ...(type.shortNames.length === 0 ? {} : { shortNames: [...type.shortNames] }),
   ...(type.categories.length === 0 ? {} : { categories: [...type.categories] }),
   storageVersionHash: Buffer.from(type.storage).toString('base64').slice(0, 12),
@@ -178,7 +182,7 @@ const aggregatedResource = (registry: Registry, type: ResourceType): JsonObject 
     responseKind: { group: type.group, version: type.version, kind: type.kind },
     scope: type.isNamespaced ? 'Namespaced' : 'Cluster',
     singularResource: type.singular,
-    verbs: [...storedVerbs],
+    verbs: verbsOf(type),
     ...(type.shortNames.length === 0 ? {} : { shortNames: [...type.shortNames] }),
     ...(type.categories.length === 0 ? {} : { categories: [...type.categories] }),
     ...(subresources.length === 0 ? {} : { subresources }),

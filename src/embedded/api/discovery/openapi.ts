@@ -119,10 +119,12 @@ const writeKind = (writer: SchemaWriter, type: ResourceType): JsonObject => {
   return reference;
 };
 
-const queryParameter = (version: Version, name: string): JsonObject =>
-  version === 3
-    ? { name, in: 'query', schema: { type: 'string', uniqueItems: true } }
-    : { name, in: 'query', type: 'string', uniqueItems: true };
+const queryParameter = (version: Version, name: string): JsonObject => {
+  const type = name === 'force' ? 'boolean' : 'string';
+  return version === 3
+    ? { name, in: 'query', schema: { type, uniqueItems: true } }
+    : { name, in: 'query', type, uniqueItems: true };
+};
 
 const actions: Readonly<Record<string, string>> = {
   get: 'get',
@@ -142,9 +144,14 @@ const operation = (
 ): JsonObject => {
   const id = `${action}${type.kind}${type.version}`;
   const writes = ['post', 'put', 'patch'].includes(method);
-  const parameters: Json[] = writes
-    ? ['dryRun', 'fieldManager', 'fieldValidation'].map((name) => queryParameter(version, name))
-    : [];
+  const names = writes
+    ? ['dryRun', 'fieldManager', 'fieldValidation']
+    : method === 'delete'
+      ? ['dryRun']
+      : [];
+  const parameters: Json[] = [...names, ...(method === 'patch' ? ['force'] : [])].map((name) =>
+    queryParameter(version, name),
+  );
   const response =
     version === 3
       ? { description: 'OK', content: { 'application/json': { schema: reference } } }

@@ -110,19 +110,13 @@ export const builtinColumns: Readonly<Record<string, readonly Column[]>> = {
     column('Selector', 'Pods behind it.', (it) => selectorText(objectOf(it.spec).selector), 1),
   ],
   Endpoints: [column('Endpoints', 'Addresses behind it.', addresses), ageColumn],
-  ConfigMap: [
-    column('Data', 'Number of entries.', (it) => size(it.data) + size(it.binaryData), 0, 'integer'),
-    ageColumn,
-  ],
+  ConfigMap: [column('Data', 'Number of entries.', (it) => size(it.data) + size(it.binaryData)), ageColumn],
   Secret: [
     column('Type', 'What it is for.', (it) => textOf(it.type)),
-    column('Data', 'Number of entries.', (it) => size(it.data), 0, 'integer'),
+    column('Data', 'Number of entries.', (it) => size(it.data)),
     ageColumn,
   ],
-  ServiceAccount: [
-    column('Secrets', 'Number of secrets.', (it) => size(it.secrets), 0, 'integer'),
-    ageColumn,
-  ],
+  ServiceAccount: [column('Secrets', 'Number of secrets.', (it) => size(it.secrets)), ageColumn],
   Event: [
     column('Last Seen', 'Time since it was last seen.', (it, now) => ageOf(lastSeen(it), now)),
     column('Type', 'Normal or Warning.', (it) => textOf(it.type)),

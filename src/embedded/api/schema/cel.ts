@@ -128,6 +128,14 @@ const correlated = (schema: Schema, old: Json[] | undefined): ((item: Json) => J
   return (item) => byKey.get(identity(item));
 };
 
+/** What kube-apiserver's library says where ours fails. */
+const wordsOf = (error: unknown): string => {
+  const said = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+  return said.startsWith('Invalid duration string')
+    ? "type conversion error from 'string' to 'google.protobuf.Duration'"
+    : said;
+};
+
 /**
  * Appends the failed rules of a value and its parts to `errors`. Rules that name oldSelf run only when there is an
  * old value. Parts that are the very same as before are not asked again.
@@ -151,7 +159,7 @@ export const validateRules = (
       try {
         if (rule.run(context) !== true) errors.push(failure(schema, rule, context, path));
       } catch (error) {
-        const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+        const why = wordsOf(error);
         const text = rule.rule.message ?? rule.rule.rule.trim();
         errors.push({
           type: 'Invalid',
