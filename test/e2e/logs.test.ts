@@ -1,7 +1,16 @@
 /** Logs, end to end: the same bytes live, after the end and after the pod is gone, for every way to end. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync, watch } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { expect } from 'chai';
@@ -154,6 +163,24 @@ describe('logs', function () {
     });
     await answer(plane.kube.delete(runs, { namespace: 'default', name: 'lost' }));
     await isGone;
+  });
+
+  it('hold no end back while the store is away, and are stored once it is there', async () => {
+    const store = join(plane.dataDir, 'volumes/default/kruntimes-artifacts');
+    renameSync(store, `${store}.away`);
+    writeFileSync(store, 'in the way');
+    await plane.create('unstored', { source: { inline: 'echo kept' } });
+    const run = await plane.end('unstored');
+    expect(run.status?.phase).to.equal('Succeeded');
+    const key = join('default', run.metadata.uid, `log-1-${run.status?.assignedPodUID}`);
+    expect(run.status?.logRef?.location).to.equal(join('kruntimes-artifacts', key));
+    expect(textOf(await krt('logs', 'unstored'))).to.equal('kept\n|');
+    rmSync(store);
+    renameSync(`${store}.away`, store);
+    // The pod that goes has time to store what it has.
+    await replacePods();
+    expect(existsSync(join(store, key))).to.equal(true);
+    expect(textOf(await krt('logs', 'unstored'))).to.equal('kept\n|');
   });
 
   it('are followed without a gap or a repeat while runtimed and the API server are killed', async () => {

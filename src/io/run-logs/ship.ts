@@ -30,6 +30,8 @@ export type ShipperParts = Readonly<{
   /** It cannot be read, and is not tried again. */
   onLost: (id: string, cause: unknown) => void;
   onRecovered: () => void;
+  /** Pause after a first failure; doubled from there on. */
+  firstPauseMs?: number;
 }>;
 
 export class LogShipper {
@@ -45,6 +47,8 @@ export class LogShipper {
   readonly #busy = new Map<string, Promise<void>>();
   readonly #idleWaits = new Set<() => void>();
   #liveMs = LIVE_MS;
+  #longestPauseMs = LAST_PAUSE_MS;
+  #pauseTimer: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
   #failures = 0;
@@ -97,6 +101,11 @@ export class LogShipper {
   hurry(): void {
     this.#liveMs = HURRY_MS;
     for (const id of this.#due.takeDue(Number.POSITIVE_INFINITY)) this.#enqueue(id);
+    // There is no time for a long pause any more.
+    this.#longestPauseMs = HURRY_MS;
+    clearTimeout(this.#pauseTimer);
+    this.#isPaused = false;
+    this.#pump();
   }
 
   /** Resolves when nothing is to be shipped. */
@@ -158,7 +167,7 @@ export class LogShipper {
 
   /** Never rejects. */
   async #ship(id: string): Promise<void> {
-    const { logs, store, onTrouble, onLost, onRecovered } = this.#parts;
+    const { logs, store, onTrouble, onLost, onRecovered, firstPauseMs = FIRST_PAUSE_MS } = this.#parts;
     const isLive = logs.isLive(id);
     let size = 0;
     if (isLive) this.#notBefore.set(id, performance.now() + this.#liveMs);
@@ -175,7 +184,7 @@ export class LogShipper {
       }
       this.#failures += 1;
       const ms =
-        Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures - 1, 10)) *
+        Math.min(this.#longestPauseMs, firstPauseMs * 2 ** Math.min(this.#failures - 1, 10)) *
         (0.75 + Math.random() / 2);
       if (this.#failures === 1) onTrouble(id, cause, ms);
       this.#queue.add(id);
@@ -189,9 +198,10 @@ export class LogShipper {
   #pause(ms: number): void {
     if (this.#isPaused || this.#isStopped) return;
     this.#isPaused = true;
-    setTimeout(() => {
+    this.#pauseTimer = setTimeout(() => {
       this.#isPaused = false;
       this.#pump();
-    }, ms).unref();
+    }, ms);
+    this.#pauseTimer.unref();
   }
 }

@@ -11,7 +11,7 @@ import { filesystemStore } from '../../../src/io/artifacts/filesystem.js';
 import { type ArtifactStore, StoreError } from '../../../src/io/artifacts/store.js';
 import { wholeLog } from '../../../src/io/run-logs/read.js';
 import { partsOfId, RunLogs } from '../../../src/io/run-logs/run-logs.js';
-import { LogShipper } from '../../../src/io/run-logs/ship.js';
+import { LogShipper, type ShipperParts } from '../../../src/io/run-logs/ship.js';
 import { readStored, storeLog } from '../../../src/io/run-logs/stored.js';
 import { RunUid } from '../../../src/model/ids.js';
 import { micros } from '../../../src/model/time.js';
@@ -67,7 +67,7 @@ describe('LogShipper', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  const open = (): Readonly<{ logs: RunLogs; shipper: LogShipper }> => {
+  const open = (more: Partial<ShipperParts> = {}): Readonly<{ logs: RunLogs; shipper: LogShipper }> => {
     const logs = new RunLogs(
       join(folder, 'logs'),
       () => undefined,
@@ -86,6 +86,7 @@ describe('LogShipper', () => {
       onRecovered: () => {
         recovered += 1;
       },
+      ...more,
     });
     subscriptions.push(logs.changes$.subscribe((id) => shipper.changed(id)));
     shippers.push(shipper);
@@ -183,6 +184,27 @@ describe('LogShipper', () => {
     ]);
     expect(troubles).to.have.length(1);
     expect(recovered).to.equal(1);
+  });
+
+  it('does not wait for its next try when the pod is told to end', async () => {
+    let told: () => void = () => undefined;
+    const isPaused = new Promise<void>((resolve) => {
+      told = resolve;
+    });
+    const { logs, shipper } = open({ firstPauseMs: 600_000, onTrouble: () => told() });
+    let isAway = true;
+    gate = async () => {
+      if (isAway) throw new StoreError('Unavailable', 'away');
+    };
+    logs.open(ownerOf('a'));
+    await write(logs, 'a', 0, 'a\n');
+    logs.close('a');
+    shipper.ended('a');
+    await isPaused;
+    isAway = false;
+    shipper.hurry();
+    await shipper.settled();
+    expect((await stored('a')).map(({ line }) => line.toString())).to.deep.equal(['a']);
   });
 
   it('stores after a restart what was not stored before, and nothing twice', async () => {
