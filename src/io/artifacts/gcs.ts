@@ -29,8 +29,11 @@ export type GcsOptions = Readonly<{
 }>;
 
 const statusOf = (cause: unknown): number => {
-  if (typeof cause !== 'object' || cause === null || !('code' in cause)) return 0;
-  return typeof cause.code === 'number' || /^\d{3}$/.test(String(cause.code)) ? Number(cause.code) : 0;
+  if (typeof cause !== 'object' || cause === null) return 0;
+  // The library's own errors have a code, those of its transport a status.
+  for (const value of ['code' in cause ? cause.code : '', 'status' in cause ? cause.status : ''])
+    if (typeof value === 'number' || /^\d{3}$/.test(String(value))) return Number(value);
+  return 0;
 };
 
 const kindOf = (cause: unknown, what: 'object' | 'bucket'): StoreErrorKind => {
@@ -72,7 +75,9 @@ export const gcsStore = ({
   const failure = (what: string, cause: unknown, of: 'object' | 'bucket' = 'bucket'): StoreError => {
     if (cause instanceof StoreError) return cause;
     const status = statusOf(cause);
-    const text = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    const told = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
+    // Whoever knows the session of an upload may write to it.
+    const text = told.replace(/upload_id=[^&\s]+/g, 'upload_id=…');
     return new StoreError(
       kindOf(cause, of),
       `${what} in ${name}: ${status > 0 ? `${status} ` : ''}${text}`,
@@ -110,18 +115,27 @@ export const gcsStore = ({
     name,
     write: async (key, bytes, { contentType, signal }) => {
       const file = bucket.file(checked(key));
+      let hasBegun = false;
       try {
-        await pipeline(
-          Readable.from(bytes, { objectMode: false }),
-          file.createWriteStream({
-            resumable: true,
-            chunkSize: CHUNK_BYTES,
-            contentType,
-            validation: 'crc32c',
-          }),
-          signal ? { signal } : {},
-        );
+        const upload = file.createWriteStream({
+          resumable: true,
+          chunkSize: CHUNK_BYTES,
+          contentType,
+          validation: 'crc32c',
+        });
+        upload.once('uri', () => {
+          hasBegun = true;
+        });
+        await pipeline(Readable.from(bytes, { objectMode: false }), upload, signal ? { signal } : {});
       } catch (cause) {
+        const status = statusOf(cause);
+        // Not the bucket is missing but the session: it has expired or was lost, and the whole is to be sent again.
+        if (hasBegun && (status === 404 || status === 410))
+          throw new StoreError(
+            'Unavailable',
+            `${key} cannot be stored in ${name}: its upload was lost`,
+            cause,
+          );
         throw failure(`${key} cannot be stored`, cause);
       }
       return `${name}/${key}`;
@@ -131,7 +145,10 @@ export const gcsStore = ({
         const stream = bucket
           .file(checked(key))
           .createReadStream({ start: fromByte, validation: false, decompress: false });
-        stream.once('response', () => resolve(stream));
+        // A refusal is told as a response first, and then as an error.
+        stream.once('response', ({ statusCode = 0 }: Readonly<{ statusCode?: number }>) => {
+          if (statusCode < 300) resolve(stream);
+        });
         stream.once('error', (cause) => {
           if (statusOf(cause) === 416) resolve(Readable.from([]));
           else reject(failure(`${key} cannot be read`, cause, 'object'));

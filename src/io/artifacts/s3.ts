@@ -16,9 +16,10 @@ import {
   type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   S3Client,
-  S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import * as E from 'fp-ts/lib/Either.js';
+import * as t from 'io-ts';
 
 import { keyProblem } from '../../decide/artifacts/keys.js';
 import { type ArtifactStore, type StoredKey, StoreError, type StoreErrorKind } from './store.js';
@@ -44,6 +45,8 @@ export type S3Options = Readonly<{
   maxAttempts?: number;
 }>;
 
+const Answered = t.type({ $metadata: t.partial({ httpStatusCode: t.number }) });
+
 const credentialsFrom = (folder: string) => async () => {
   const [id, secret] = await Promise.all(
     ['accessKeyID', 'secretAccessKey'].map(async (file) => {
@@ -64,9 +67,15 @@ const credentialsFrom = (folder: string) => async () => {
   };
 };
 
+/** Status of the answer, also of one that could not be understood; 0 where there was none. */
+const statusOf = (cause: unknown): number => {
+  const read = Answered.decode(cause);
+  return E.isRight(read) ? (read.right.$metadata.httpStatusCode ?? 0) : 0;
+};
+
 const kindOf = (cause: unknown): StoreErrorKind => {
   if (!(cause instanceof Error)) return 'Unavailable';
-  const status = cause instanceof S3ServiceException ? (cause.$metadata.httpStatusCode ?? 0) : 0;
+  const status = statusOf(cause);
   if (cause.name === 'NoSuchKey' || cause.name === 'NoSuchUpload') return 'NotFound';
   if (cause.name === 'CredentialsProviderError') return 'Refused';
   if ('code' in cause && cause.code === 'ENOENT') return 'Refused';
@@ -203,8 +212,7 @@ export const s3Store = ({
         return Body instanceof Readable ? Body : Readable.from([]);
       } catch (cause) {
         // Nothing is left from there on.
-        if (cause instanceof S3ServiceException && cause.$metadata.httpStatusCode === 416)
-          return Readable.from([]);
+        if (statusOf(cause) === 416) return Readable.from([]);
         throw failure(`${key} cannot be read`, cause);
       }
     },

@@ -78,16 +78,22 @@ export const putArtifact = async (
   const hash = createHash('sha256');
   let sizeBytes = 0;
   let failure: Readonly<{ cause: unknown }> | undefined;
+  // Not for await: what a driver throws into this generator, to end it, is no failure of the source.
   const measured = async function* (): AsyncGenerator<Buffer> {
+    const source = bytes[Symbol.asyncIterator]();
     try {
-      for await (const chunk of bytes) {
-        hash.update(chunk);
-        sizeBytes += chunk.length;
-        yield chunk;
+      for (;;) {
+        const next = await source.next().catch((cause: unknown) => {
+          failure = { cause };
+          throw cause;
+        });
+        if (next.done) return;
+        hash.update(next.value);
+        sizeBytes += next.value.length;
+        yield next.value;
       }
-    } catch (cause) {
-      failure = { cause };
-      throw cause;
+    } finally {
+      if (!failure) await source.return?.();
     }
   };
   try {
