@@ -76,6 +76,7 @@ export const cases: ReadonlyArray<Case> = [
           env: [{ name: 'LANG', value: 'C.UTF-8' }],
           workspace: { emptyDir: { sizeLimit: '5Gi' } },
           artifactStore: { driver: 'filesystem', filesystem: { volumeClaimName: 'artifacts' } },
+          logs: { headBytes: 65536 },
           git: { credentials: [{ host: 'github.com', secretName: 'github' }], timeout: '1m' },
           serviceAccountName: 'worker',
           nodeSelector: { pool: 'runs' },

@@ -163,7 +163,7 @@ describe('charts on a cluster', function () {
       'authentication.k8s.io/tokenreviews: create',
       'events: create',
       'kruntimes.io/runs/status: patch',
-      'kruntimes.io/runs: get list watch delete',
+      'kruntimes.io/runs: get list watch patch delete',
       'kruntimes.io/runtimes/finalizers: update',
       'kruntimes.io/runtimes/status: patch',
       'kruntimes.io/runtimes: get list watch',
