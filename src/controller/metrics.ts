@@ -1,7 +1,7 @@
 /** Prometheus metrics of the operator. Names and meanings are documented in docs/metrics.md. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { OperatorReport } from '../../streams/operator.js';
+import { collectProcessMetrics } from '../io/process-metrics.js';
 import type { World } from '../model/world.js';
 
 /** The registry, and what keeps it. */
@@ -13,7 +13,7 @@ const WAIT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 /** A new registry with all of the operator's metrics. */
 export const controllerMetrics = (): ControllerMetrics => {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  collectProcessMetrics(registry);
   let world: World | undefined;
   let isDeciding = false;
   const registers = [registry];

@@ -57,7 +57,6 @@ const measure = async (bench: Bench): Promise<Figures> => {
     const runsTook = performance.now() - runsFrom.at;
     const runsCpu = timeBetween(runsFrom.cpu, watch());
     const withRuns = { operator: operator.memory(), api: stage.apiServer() };
-    const lag = await operator.metric('nodejs_eventloop_lag_p99_seconds');
 
     bench.say(`${probes} Runs, one at a time, among ${active} that run`);
     await probing('warm-up-2');
@@ -98,7 +97,6 @@ const measure = async (bench: Bench): Promise<Figures> => {
           unit: 'KiB',
           values: ((withRuns.api.rss - withPods.api.rss) * 1024) / active,
         },
-        { label: '  operator, event loop lag p99', unit: 'ms', values: lag * 1_000 },
         { label: 'operator, resident', unit: 'MiB', values: withRuns.operator.rss },
         { label: 'API server, resident', unit: 'MiB', values: withRuns.api.rss },
         { label: 'create → end seen, alone', unit: 'ms', values: summary(alone) },
