@@ -19,6 +19,7 @@ import {
   type SchedulerLike,
   Subject,
   switchMap,
+  TimeoutError,
   take,
   takeUntil,
   tap,
@@ -53,6 +54,8 @@ export const FIRST_BACKOFF_MS = 100;
 export const LAST_BACKOFF_MS = 3_000;
 /** Longest wait for the operator's Welcome. */
 export const WELCOME_MS = 5_000;
+/** It doubles with each that stayed out in a row, up to this: an operator that all pods dial at once is slow, not gone. */
+const LONGEST_WELCOME_MS = 20_000;
 /** A session counts as open for the backoff when it lasted this long; one that is ended at once is a refusal. */
 export const LASTING_MS = 1_000;
 /** So many beats may stay out. */
@@ -78,6 +81,10 @@ export const redialDelayMs = (failures: number, chance: number): number =>
     ? 0
     : Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(failures - 1, 10)) * (1 - chance / 2);
 
+/** How long a dial waits for its Welcome after `missed` in a row that stayed out. */
+const welcomeLimitMs = (missed: number): number =>
+  Math.min(LONGEST_WELCOME_MS, WELCOME_MS * 2 ** Math.min(missed, 10));
+
 const eventOf = ({ message }: FromOperator): ReadonlyArray<SessionEvent> => {
   switch (message?.$case) {
     case 'assign':
@@ -98,7 +105,12 @@ const eventOf = ({ message }: FromOperator): ReadonlyArray<SessionEvent> => {
 };
 
 /** One session, from dial to end: Opened, then what the operator says. Errors when it is over. */
-const session = (dial: Dial, options: SessionOptions, clock: SchedulerLike): Observable<SessionEvent> =>
+const session = (
+  dial: Dial,
+  options: SessionOptions,
+  clock: SchedulerLike,
+  welcomeMs: number,
+): Observable<SessionEvent> =>
   defer(() => {
     const welcomeSubject = new Subject<number>();
     const endSubject = new Subject<void>();
@@ -124,7 +136,7 @@ const session = (dial: Dial, options: SessionOptions, clock: SchedulerLike): Obs
     ).pipe(takeUntil(endSubject));
     const incoming$ = dial(outgoing$);
     return incoming$.pipe(
-      timeout({ first: WELCOME_MS, scheduler: clock }),
+      timeout({ first: welcomeMs, scheduler: clock }),
       welcomed(clock, (ms) => welcomeSubject.next(ms)),
       tap({ finalize: () => endSubject.next() }),
     );
@@ -168,13 +180,15 @@ export const keepSession = (dial: Dial, options: SessionOptions): Observable<Ses
   defer(() => {
     const { clock = asyncScheduler, chance = Math.random } = options;
     let failures = 1;
+    let missed = 0;
     let openedAt = Number.POSITIVE_INFINITY;
     return defer(() =>
-      session(dial, options, clock).pipe(
+      session(dial, options, clock, welcomeLimitMs(missed)).pipe(
         tap(({ kind }) => {
           if (kind === 'Opened') openedAt = clock.now();
         }),
         catchError((cause: unknown) => {
+          missed = cause instanceof TimeoutError ? missed + 1 : 0;
           if (clock.now() - openedAt >= LASTING_MS) failures = 0;
           openedAt = Number.POSITIVE_INFINITY;
           return of<SessionEvent>({ kind: 'Closed', message: reasonOf(cause) });

@@ -119,7 +119,7 @@ export const serveSessions = async ({
   const events = new Subject<SessionEvent>();
   const open = new Map<PodUid, Open>();
   /** Calls that are no sessions yet, and since when. */
-  const knocking = new Map<Call, number>();
+  const knocking = new Map<Call, { readonly sinceMs: number; hasSpoken: boolean }>();
 
   const refuse = (call: Call, code: status, details: string): void => {
     knocking.delete(call);
@@ -192,14 +192,18 @@ export const serveSessions = async ({
     if (!isAccepting()) return refuse(call, status.UNAVAILABLE, 'this operator does not lead; dial again');
     const token = bearer(call.metadata);
     if (token === undefined) return refuse(call, status.UNAUTHENTICATED, 'the call carries no bearer token');
-    knocking.set(call, Date.now());
+    const knock = { sinceMs: Date.now(), hasSpoken: false };
+    knocking.set(call, knock);
     const early: FromRuntimed[] = [];
     let identity: PodIdentity | undefined;
     call.on('data', (message: FromRuntimed) => {
       if (isRefused()) return;
       if (identity) onMessage(call, identity, message);
-      else if (early.push(message) > 16)
-        refuse(call, status.RESOURCE_EXHAUSTED, 'too many messages before authentication');
+      else {
+        knock.hasSpoken = true;
+        if (early.push(message) > 16)
+          refuse(call, status.RESOURCE_EXHAUSTED, 'too many messages before authentication');
+      }
     });
     const isRefused = (): boolean =>
       !knocking.has(call) && open.get(identity?.podUid ?? NOBODY)?.call !== call;
@@ -255,8 +259,9 @@ export const serveSessions = async ({
         refuse(call, status.DEADLINE_EXCEEDED, 'three beats were missed');
       }
     }
-    for (const [call, sinceMs] of knocking)
-      if (sinceMs < oldest) refuse(call, status.DEADLINE_EXCEEDED, 'no Hello came in time');
+    // One that has said who it is waits for us: when a thousand pods dial at once, the last are not to begin anew.
+    for (const [call, { sinceMs, hasSpoken }] of knocking)
+      if (sinceMs < oldest && !hasSpoken) refuse(call, status.DEADLINE_EXCEEDED, 'no Hello came in time');
   }, beatIntervalMs);
 
   const closeSessions = (why: string): void => {

@@ -101,6 +101,16 @@ describe('keepSession', () => {
       });
     }));
 
+  it('waits longer for a welcome each time that none came: the operator may be greeting a thousand others', () =>
+    marbles(({ cold, expectObservable }, clock) => {
+      const dial: Dial = () => cold('30s |');
+      const late = { kind: 'Closed', message: 'Timeout has occurred' };
+      expectObservable(keepSession(dial, { ...options, clock }), '^ 60s !').toBe(
+        '5s a 10099ms b 20199ms c 20399ms d',
+        { a: late, b: late, c: late, d: late },
+      );
+    }));
+
   it('hands on what the operator asks, and ends its call when unsubscribed', () =>
     marbles(({ hot, expectObservable, expectSubscriptions }, clock) => {
       const incoming = hot('w 4ms d', { w: welcome, d: drain });
