@@ -6,10 +6,7 @@
 import { explain } from './explain.js';
 import { processKrt } from './process-krt.js';
 import { createProgram, runProgram } from './program.js';
-// What nearly every verb needs comes with the first file: one file more costs more than what is in it.
-import './input.js';
-import './output/print.js';
-import './resource/get.js';
+import './first.js';
 
 const main = async (argv: ReadonlyArray<string>): Promise<number> => {
   const krt = processKrt(argv);

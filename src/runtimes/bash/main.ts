@@ -3,8 +3,11 @@ import bunyan from 'bunyan';
 import { isLeft } from 'fp-ts/lib/Either.js';
 
 import { endWithParent } from '../../io/parent.js';
+import { keepYoungGenerationSmall } from '../../io/processes/small-young-generation.js';
 import { readOptions, usage } from './options.js';
 import { startServer } from './server.js';
+
+keepYoungGenerationSmall();
 
 const options = readOptions(process.argv.slice(2), process.env);
 if (isLeft(options)) {
