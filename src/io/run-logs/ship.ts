@@ -10,8 +10,8 @@ import { deadlines } from '../../decide/deadlines.js';
 import { StoreError } from '../artifacts/store.js';
 import type { RunLogs } from './run-logs.js';
 
-/** A log that goes on is shipped this long after the first record that is not in the store, milliseconds. */
-export const LIVE_MS = 10_000;
+/** How old a record of a log that goes on may be and not be in the store, milliseconds. */
+const LIVE_MS = 10_000;
 /** The same once the pod is told to end. */
 const HURRY_MS = 1_000;
 /** A large log is shipped less often: each time all of it is written anew. */
@@ -32,6 +32,8 @@ export type ShipperParts = Readonly<{
   onRecovered: () => void;
   /** Pause after a first failure; doubled from there on. */
   firstPauseMs?: number;
+  /** A log that goes on is shipped this long after the first record that is not in the store. */
+  liveMs?: number;
 }>;
 
 export class LogShipper {
@@ -46,7 +48,7 @@ export class LogShipper {
   readonly #queue = new Set<string>();
   readonly #busy = new Map<string, Promise<void>>();
   readonly #idleWaits = new Set<() => void>();
-  #liveMs = LIVE_MS;
+  #liveMs: number;
   #longestPauseMs = LAST_PAUSE_MS;
   #pauseTimer: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -57,6 +59,7 @@ export class LogShipper {
 
   constructor(parts: ShipperParts) {
     this.#parts = parts;
+    this.#liveMs = parts.liveMs ?? LIVE_MS;
   }
 
   /** The log has more than it had, or has ended. */

@@ -164,6 +164,30 @@ describe('LogShipper', () => {
     expect(writes).to.have.length(2);
   });
 
+  it('stores what there is of a log that goes on, again and again, and only when it has more', async () => {
+    const { logs, shipper } = open({ liveMs: 20 });
+    let written: () => void = () => undefined;
+    gate = async () => written();
+    /** Writes, and resolves when the store has it, without anybody having asked for it. */
+    const writeAndWait = async (offset: number, text: string): Promise<void> => {
+      const isWritten = new Promise<void>((resolve) => {
+        written = resolve;
+      });
+      await write(logs, 'a', offset, text);
+      await isWritten;
+      await shipper.settled();
+    };
+    logs.open(ownerOf('a'));
+    await writeAndWait(0, 'one\n');
+    expect((await stored('a')).map(({ line }) => line.toString())).to.deep.equal(['one']);
+    await writeAndWait(4, 'two\n');
+    expect((await stored('a')).map(({ line }) => line.toString())).to.deep.equal(['one', 'two']);
+    expect(writes).to.have.length(2);
+    const isOver = firstValueFrom(logs.changes$.pipe(filter(() => !logs.isLive('a'))));
+    logs.close('a');
+    await isOver;
+  });
+
   it('tries again while the store is away, tells of it once, and loses nothing', async () => {
     const { logs, shipper } = open();
     let refusals = 3;
