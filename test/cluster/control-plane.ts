@@ -21,6 +21,7 @@ import { clusterFromKubeconfig } from '../../src/io/kube/cluster.js';
 import type { Plane } from '../e2e/attach.js';
 import { pidsWith } from '../e2e/pids.js';
 import { type ApiLevel, startApiLevel } from './api-level.js';
+import { startRelay } from './relay.js';
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -42,31 +43,32 @@ export const accountToken = async (level: ApiLevel, namespace: string, name: str
   return body.status.token;
 };
 
-/** Starts one with the programs in this folder. */
-export const startClusterPlane = async (programs: string): Promise<ClusterPlane> => {
+/** Starts one with the programs in this folder; of several operators one leads, the others stand by. */
+export const startClusterPlane = async (programs: string, operators = 1): Promise<ClusterPlane> => {
   const folder = await mkdtemp(join(tmpdir(), 'krt-cluster-plane-'));
   const dataDir = join(folder, 'kubelet');
   mkdirSync(dataDir, { mode: 0o700 });
   const id = controlPlaneId(dataDir);
   const components: Component[] = [];
   const level = await startApiLevel(programs, join(folder, 'api'));
+  let relay: Awaited<ReturnType<typeof startRelay>> | undefined;
   const stop = async (): Promise<void> => {
     // The kubelet first: it ends the pods' processes.
     for (const component of components.splice(0)) await component.stop();
+    relay?.close();
     await level.stop();
     await rm(folder, { recursive: true, force: true });
   };
   try {
     await level.create([file('rbac.yaml')]);
     const token = await accountToken(level, 'kruntimes-system', 'kruntimes-controller');
-    const [sessions, metrics, probes] = [await freePort(0), await freePort(0), await freePort(0)];
-    const keep = (name: string, graceMs: number, args: ReadonlyArray<string>): void => {
+    const keep = (name: string, graceMs: number, args: ReadonlyArray<string>, log = name): void => {
       const component = keepRunning(
         {
           name,
           argv: () => [file(`../../dist/${name}.js`), ...args],
           env: { KRUNTIME_CONTROL_PLANE: id },
-          logFile: join(folder, `${name}.log`),
+          logFile: join(folder, `${log}.log`),
           graceMs,
         },
         bunyan.createLogger({ name: 'cluster', level: 'fatal' }),
@@ -79,20 +81,29 @@ export const startClusterPlane = async (programs: string): Promise<ClusterPlane>
       '--kubeconfig',
       level.kubeconfig('kubelet', level.token('kubelet')),
     ]);
-    keep('controller', 4000, [
-      '--kubeconfig',
-      level.kubeconfig('operator', token),
-      '--sessions-listen',
-      `127.0.0.1:${sessions}`,
-      '--sessions-url',
-      `https://127.0.0.1:${sessions}`,
-      '--metrics-listen',
-      `127.0.0.1:${metrics}`,
-      '--probes-listen',
-      `127.0.0.1:${probes}`,
-      '--default-artifact-claim',
-      ARTIFACT_CLAIM,
-    ]);
+    const sessions: number[] = [];
+    for (let i = 0; i < operators; i += 1) sessions.push((await freePort(0)) ?? 0);
+    relay = await startRelay(sessions);
+    for (const [index, port] of sessions.entries())
+      keep(
+        'controller',
+        4000,
+        [
+          '--kubeconfig',
+          level.kubeconfig('operator', token),
+          '--sessions-listen',
+          `127.0.0.1:${port}`,
+          '--sessions-url',
+          `https://127.0.0.1:${relay.port}`,
+          '--metrics-listen',
+          `127.0.0.1:${await freePort(0)}`,
+          '--probes-listen',
+          `127.0.0.1:${await freePort(0)}`,
+          '--default-artifact-claim',
+          ARTIFACT_CLAIM,
+        ],
+        `controller-${index}`,
+      );
     const kubeconfig = level.kubeconfig('admin', level.token('admin'));
     const cluster = await clusterFromKubeconfig({ paths: [kubeconfig] });
     if (E.isLeft(cluster)) throw new Error(cluster.left.message);

@@ -30,7 +30,7 @@ const USAGE = `Usage: npm run test:cluster -- [--level api|node] [--build-limit 
 
   --build-limit SECONDS  skip when the programs are not built within this time (default 1500); a later run goes on
                          where this one stopped
-  --test-limit SECONDS   fail when the tests are not over within this time (default 900)
+  --test-limit SECONDS   fail when the tests are not over within this time (default 1500)
   --record               record what kubectl and kube-apiserver say to each other, for test/conformance/session.test.ts
   --grep TEXT            only tests whose name holds this
 `;
@@ -39,7 +39,7 @@ const { values: flags } = parseArgs({
   options: {
     level: { type: 'string', default: 'api' },
     'build-limit': { type: 'string', default: '1500' },
-    'test-limit': { type: 'string', default: '900' },
+    'test-limit': { type: 'string', default: '1500' },
     record: { type: 'boolean', default: false },
     grep: { type: 'string' },
     help: { type: 'boolean', default: false },

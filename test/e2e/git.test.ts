@@ -118,7 +118,9 @@ describe('Git sources on a control plane', function () {
     if (root) rmSync(root, { recursive: true });
   });
 
-  it('runs a commit with krt, and shows which one', async () => {
+  it('runs a commit with krt, and shows which one', async function () {
+    // Logs of pods come through a kubelet, which kube-apiserver has none of here.
+    if (process.env.CLUSTER_BINARIES !== undefined) this.skip();
     const said = await krt(
       ...['run', '-r', 'git', '--name', 'by-krt', '--repo-url', repoURL, '--commit-sha', commitSHA],
       ...['--entrypoint', 'run.sh', '--follow', '--', 'all'],

@@ -159,7 +159,7 @@ describe('100 Runs in flight on a whole node', function () {
       // In the midst of the new leader's work.
       await on.plane.whenRun(
         load.names[COUNT / 2] ?? '',
-        ({ status }) => status?.phase !== undefined,
+        ({ status }) => status?.scheduledTime !== undefined,
         60_000,
       );
     } finally {
