@@ -4,7 +4,16 @@
  */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -161,6 +170,11 @@ describe('npm run release', function () {
     expect(status).to.equal(0);
     const tools = toolsFolder();
     expect(run('sh', ['-c', 'command -v node'], { PATH: tools }).status).to.not.equal(0);
-    useKrt(join(folder, `krt-${version}-${platform}`, 'krt'), tools);
+    const krt = join(folder, `krt-${version}-${platform}`, 'krt');
+    useKrt(krt, tools);
+    const shared = mkdtempSync(join(folder, 'shared-'));
+    chmodSync(shared, 0o777);
+    const refused = run(krt, ['version'], { PATH: tools, KRT_PROGRAMS: shared });
+    expect([refused.status, refused.stderr.includes('others may write to it')]).to.deep.equal([1, true]);
   });
 });

@@ -60,12 +60,10 @@ const programs = () => {
   for (const parent of parents)
     try {
       const place = join(parent, id);
-      if (!existsSync(join(place, 'boot.cjs'))) {
-        mkdirSync(parent, { recursive: true, mode: 0o700 });
-        if (!isOurs(parent)) throw new Error(`${parent} belongs to somebody else, or others may write to it`);
-        unpack(parent, place);
-      } else if (!isOurs(place))
-        throw new Error(`${place} belongs to somebody else, or others may write to it`);
+      mkdirSync(parent, { recursive: true, mode: 0o700 });
+      if (!isOurs(parent)) throw new Error(`${parent} belongs to somebody else, or others may write to it`);
+      if (!existsSync(join(place, 'boot.cjs'))) unpack(parent, place);
+      if (!isOurs(place)) throw new Error(`${place} belongs to somebody else, or others may write to it`);
       return place;
     } catch (error) {
       reason ??= error;
