@@ -6,7 +6,7 @@ import type { Removal } from '../../streams/sidecar/removals.js';
 import { type ArtifactOwner, attemptPrefix, runPrefix } from '../decide/artifacts/keys.js';
 import type { ArtifactLimits } from '../decide/artifacts/rules.js';
 import type { ArtifactsCollected, AttemptRef, Collected } from '../decide/sidecar/attempt.js';
-import { type Folders, placesOf } from '../decide/sidecar/environment.js';
+import { type Folders, ownSteps, placesOf } from '../decide/sidecar/environment.js';
 import { isEmptyFolder } from '../io/artifacts/empty.js';
 import { hasArtifacts, type Kept, keepArtifacts } from '../io/artifacts/keep.js';
 import { Slots } from '../io/artifacts/slots.js';
@@ -127,9 +127,10 @@ export const podArtifacts = ({
   const keep = async (ref: AttemptRef): Promise<ArtifactsCollected | undefined> => {
     const { artifacts } = placesOf(folders, ref);
     if (isEmptyFolder(artifacts)) return undefined;
-    if (!podStore) return (await hasArtifacts(artifacts)) ? NO_STORE : undefined;
+    const left = { path: folders.work, steps: [...ownSteps(ref), 'artifacts'] };
+    if (!podStore) return (await hasArtifacts(left)) ? NO_STORE : undefined;
     const { settings, store } = podStore;
-    const kept = await keepArtifacts(artifacts, ref, {
+    const kept = await keepArtifacts(left, ref, {
       store,
       limits,
       slots,

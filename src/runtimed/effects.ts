@@ -195,7 +195,7 @@ export const sidecarEffects = ({
           written ? EMPTY : from(disown(ref, stored, wrote)).pipe(ignoreElements()),
           prepared
             ? from(
-                cleanWorkspace(folders, ref, files).catch((err: unknown) => {
+                cleanWorkspace(ref, files).catch((err: unknown) => {
                   log.warn({ ...logFields(ref), err }, 'workspace cannot be removed');
                 }),
               ).pipe(ignoreElements())

@@ -29,7 +29,7 @@ import { serverEvents } from '../io/runtime-server/events.js';
 import { dialOperator } from '../io/session/client.js';
 import { AttemptFiles } from '../io/workspace/attempt-files.js';
 import { cleanWorkspace } from '../io/workspace/clean.js';
-import { createFolders, findRecords, refFromId } from '../io/workspace/records.js';
+import { findRecords, refFromId } from '../io/workspace/records.js';
 import { locationOf, type RecordedStore, storePlace } from '../model/artifact-store.js';
 import { runs } from '../model/resources.js';
 import { Run } from '../model/run.js';
@@ -66,13 +66,12 @@ const recover = async (
   logs: RunLogs,
   log: Log,
 ): Promise<Readonly<{ inputs: ReadonlyArray<Input>; unshipped: ReadonlyArray<string> }>> => {
-  await createFolders(folders);
   const unshipped = await logs.recover();
   const { found, torn } = await findRecords(folders, pod.uid);
   for (const id of torn) {
     const ref = refFromId(id);
     if (ref)
-      await cleanWorkspace(folders, ref, files).catch((err: unknown) =>
+      await cleanWorkspace(ref, files).catch((err: unknown) =>
         log.warn({ execution: id, err }, 'workspace cannot be removed'),
       );
   }
@@ -153,7 +152,7 @@ export const startRuntimed = async (
     ({ ref }, err) => log.error({ ...logFields(ref), err }, 'log of the run can no longer be stored'),
     { isShipping: config.artifacts.store !== undefined, bounds: config.logBounds },
   );
-  const files = new AttemptFiles(folders, pod.uid);
+  const files = await AttemptFiles.open(folders, pod.uid);
   const { inputs: recovered, unshipped } = await recover(config, files, logs, log);
   const server = new RuntimeServerClient(printAddress(config.serverAddress));
   const holdings = new Holdings({ uid: pod.uid, capacity: config.capacity });
@@ -264,8 +263,7 @@ export const startRuntimed = async (
     shipping?.shipper.stop();
     logService.forceShutdown();
     server.close();
-    files.clear();
-    await Promise.all([probes.close(), scrapes.close()]);
+    await Promise.all([files.clear(), probes.close(), scrapes.close()]);
   };
   let finish: (cause?: unknown) => void = () => undefined;
   const done = new Promise<void>((resolve, reject) => {

@@ -20,10 +20,16 @@ export type Places = Readonly<{
   end: string;
 }>;
 
+/** Of the shared volume: parent of the folders of attempts beside their workspaces. */
+export const OWN_FOLDERS = '.kruntimes';
+
+/** The folder `own` of an attempt, step by step below the shared volume: none of them is to be followed as a link. */
+export const ownSteps = (ref: AttemptRef): ReadonlyArray<string> => [OWN_FOLDERS, idOf(ref)];
+
 /** All places of one attempt. */
 export const placesOf = ({ work, state }: Folders, ref: AttemptRef): Places => {
   const id = idOf(ref);
-  const own = join(work, '.kruntimes', id);
+  const own = join(work, OWN_FOLDERS, id);
   return {
     workspace: join(work, ref.uid),
     own,

@@ -47,10 +47,13 @@ export type Kept =
 const codeOf = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : String(cause);
 
+/** An attempt's $KRUNTIME_ARTIFACTS_DIR: steps, each of which a Run may have replaced, from a path that no Run can change. */
+export type LeftFolder = Readonly<{ path: string; steps: ReadonlyArray<string> }>;
+
 /** The folder, undefined where there is none, or what is wrong with it. */
-const openRoot = async (path: string): Promise<OpenFolder | undefined> => {
+const openRoot = async ({ path, steps }: LeftFolder): Promise<OpenFolder | undefined> => {
   try {
-    return await openFolder(path);
+    return await openFolder(path, steps);
   } catch (cause) {
     const code = codeOf(cause);
     if (code === 'ENOENT') return undefined;
@@ -132,9 +135,9 @@ const storeAll = async (
   return refs.flatMap((ref) => ref ?? []);
 };
 
-/** Never rejects. `path`: the attempt's $KRUNTIME_ARTIFACTS_DIR. */
+/** Never rejects. */
 export const keepArtifacts = async (
-  path: string,
+  left: LeftFolder,
   owner: ArtifactOwner,
   options: KeepOptions,
 ): Promise<Kept> => {
@@ -142,7 +145,7 @@ export const keepArtifacts = async (
   let root: OpenFolder | undefined;
   let isTouched = false;
   try {
-    root = await openRoot(path);
+    root = await openRoot(left);
     const surveyed = root ? await survey(root, limits) : [];
     if (!root || surveyed.length === 0) return { kind: 'None' };
     const refusal = await options.mark();
@@ -167,10 +170,10 @@ export const keepArtifacts = async (
 };
 
 /** Whether the attempt left any artifacts: for Runtimes that have no store. */
-export const hasArtifacts = async (path: string): Promise<boolean> => {
+export const hasArtifacts = async (left: LeftFolder): Promise<boolean> => {
   let root: OpenFolder | undefined;
   try {
-    root = await openRoot(path);
+    root = await openRoot(left);
     return root !== undefined && (await entriesOf(root)).length > 0;
   } catch {
     return true;

@@ -23,11 +23,25 @@ const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 const entryPath = ({ handle, path }: OpenFolder, name: string): string =>
   join(hasProc ? `/proc/self/fd/${handle.fd}` : path, name);
 
-/** The first folder of a walk: runtimed made it itself, its parents are runtimed's. */
-export const openFolder = async (path: string): Promise<OpenFolder> => ({
-  handle: await open(path, O_RDONLY | O_NOFOLLOW | O_DIRECTORY),
-  path,
-});
+/**
+ * The first folder of a walk.
+ *
+ * @param path one that no Run can change
+ * @param steps from there, each of which a Run may have replaced
+ */
+export const openFolder = async (path: string, steps: ReadonlyArray<string>): Promise<OpenFolder> => {
+  let folder: OpenFolder = { handle: await open(path, O_RDONLY | O_DIRECTORY), path };
+  for (const name of steps) {
+    const above = folder;
+    try {
+      const handle = await open(entryPath(above, name), O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
+      folder = { handle, path: join(above.path, name) };
+    } finally {
+      await above.handle.close();
+    }
+  }
+  return folder;
+};
 
 /** Names of its entries, sorted by code unit so that the order depends on nothing else. */
 export const entriesOf = async (folder: OpenFolder): Promise<ReadonlyArray<string>> =>

@@ -3,13 +3,17 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from '
 import * as E from 'fp-ts/lib/Either.js';
 
 import type { AttemptRef, Collected } from '../../decide/sidecar/attempt.js';
-import { type Folders, placesOf } from '../../decide/sidecar/environment.js';
+import { type Folders, ownSteps } from '../../decide/sidecar/environment.js';
 import {
   fileTooLarge,
   MAX_FILE_BYTES,
   type OutputsProblem,
   parseOutputs,
 } from '../../decide/sidecar/outputs.js';
+import { HeldFolder } from './held-folder.js';
+
+/** The file's name in its folder. */
+const OUTPUTS = 'outputs';
 
 const errorCode = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
@@ -18,7 +22,7 @@ const invalid = (message: string): E.Either<OutputsProblem, never> =>
   E.left({ reason: 'OutputsInvalid', message });
 
 /**
- * undefined: there is no such file. O_NONBLOCK, so that a FIFO put in its place cannot hold us. Synchronous: the file
+ * Reads a file of a folder that is held open; undefined: there is no such file. O_NONBLOCK, so that a FIFO put in its place cannot hold us. Synchronous: the file
  * is small or refused, and mostly there is none.
  */
 const readOutputs = (
@@ -52,9 +56,22 @@ const readOutputs = (
   }
 };
 
+/** Whoever put a link into the place of a folder above the file left no outputs. */
+const readOwnOutputs = ({ work }: Folders, ref: AttemptRef): ReturnType<typeof readOutputs> => {
+  try {
+    return HeldFolder.within(work, ownSteps(ref), (own) => readOutputs(own.at(OUTPUTS)));
+  } catch (cause) {
+    const code = errorCode(cause);
+    if (code === 'ENOENT') return undefined;
+    return invalid(
+      `$KRUNTIME_OUTPUTS cannot be read: ${code === 'ELOOP' || code === 'ENOTDIR' ? 'its folder was replaced' : code}`,
+    );
+  }
+};
+
 /** Never throws. */
 export const collectOutputs = (folders: Folders, ref: AttemptRef): Collected => {
-  const outputs = readOutputs(placesOf(folders, ref).outputs);
+  const outputs = readOwnOutputs(folders, ref);
   if (outputs !== undefined && E.isLeft(outputs)) return { kind: 'Bad', ...outputs.left };
   return { kind: 'Outputs', outputs: outputs?.right ?? {} };
 };

@@ -53,22 +53,25 @@ export const prepareWorkspace = async (
   work: Work,
   { git, files, signal }: Readonly<{ git: GitSources; files: AttemptFiles; signal: AbortSignal }>,
 ): Promise<Prepared> => {
-  const places = placesOf(folders, assignment.ref);
+  const { ref } = assignment;
+  const places = placesOf(folders, ref);
   const problem = work.entrypoint === undefined ? undefined : entrypointProblem(work.entrypoint);
   if (problem) return invalid(problem);
   const { repoURL } = work.source ?? {};
   let commit: Readonly<{ commitSHA?: string }> = {};
   try {
     const inline = work.source?.inline;
-    if (repoURL === undefined) recordAttempt(folders, podUid, assignment, files);
-    else reserveAttempt(folders, assignment.ref, files);
-    await files.makeOwn(places.own);
-    await files.makeWorkspace(places.workspace, inline);
+    if (repoURL === undefined) recordAttempt(podUid, assignment, files);
+    else reserveAttempt(ref, files);
+    await files.makeOwn(ref);
+    await files.makeWorkspace(ref, inline);
     if (repoURL !== undefined) {
-      const commitSHA = await git.checkOut({ ...work.source, repoURL }, places.workspace, signal);
+      const source = { ...work.source, repoURL };
+      const checkOut = (folder: string) => git.checkOut(source, folder, signal);
+      const commitSHA = await files.fillWorkspace(ref, checkOut, signal);
       if (E.isLeft(commitSHA)) return { kind: 'PrepareFailed', ...commitSHA.left };
       commit = { commitSHA: commitSHA.right };
-      recordAttempt(folders, podUid, { ...assignment, ...commit }, files);
+      recordAttempt(podUid, { ...assignment, ...commit }, files);
     }
     const isWritten = inline !== undefined && work.entrypoint === SCRIPT;
     if (work.entrypoint !== undefined && !isWritten) {

@@ -6,7 +6,7 @@
  * one can only belong to an attempt that was never executed, and is removed with its workspace. An end is written
  * beside and renamed, so that it is whole or not there.
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
@@ -97,28 +97,12 @@ const eventFrom = ({ event }: EndRecord): EndEvent | undefined => {
   return reason === 'Cancelled' ? undefined : { ...event, result: { ...result, reason } };
 };
 
-/** Creates what everything else is put into. Once, at the start. */
-export const createFolders = async ({ work, state }: Folders): Promise<void> => {
-  await mkdir(join(work, '.kruntimes'), { recursive: true, mode: 0o770 });
-  for (const name of ['attempts', 'ends', 'logs'])
-    await mkdir(join(state, name), { recursive: true, mode: 0o700 });
-};
-
 /** For an attempt that is far from being executed: as good as torn, so that what is there of it is removed. */
-export const reserveAttempt = (folders: Folders, ref: AttemptRef, files: AttemptFiles): void =>
-  files.writeRecord(placesOf(folders, ref).record, '');
+export const reserveAttempt = (ref: AttemptRef, files: AttemptFiles): void => files.writeRecord(ref, '');
 
 /** Before anything else of the attempt exists. */
-export const recordAttempt = (
-  folders: Folders,
-  podUid: string,
-  assignment: Assignment,
-  files: AttemptFiles,
-): void =>
-  files.writeRecord(
-    placesOf(folders, assignment.ref).record,
-    JSON.stringify(AttemptRecord.encode(recordOf(podUid, assignment))),
-  );
+export const recordAttempt = (podUid: string, assignment: Assignment, files: AttemptFiles): void =>
+  files.writeRecord(assignment.ref, JSON.stringify(AttemptRecord.encode(recordOf(podUid, assignment))));
 
 /** When the API did not take it at once. */
 export const recordEnd = async (

@@ -9,8 +9,10 @@
  * What comes out of the stock is as what was just made: nothing is taken in whose owner, rights or links the Run has
  * changed, and nothing is given out that was touched in between.
  */
-import { lstatSync, mkdirSync, renameSync, rmSync, type Stats } from 'node:fs';
-import { join } from 'node:path';
+import { lstatSync, mkdirSync, renameSync, type Stats } from 'node:fs';
+
+import type { HeldFolder } from './held-folder.js';
+import { removeTree } from './remove-tree.js';
 
 /** Things kept at most; more ran at once only for a while. */
 const MOST = 256;
@@ -22,7 +24,7 @@ type Form = Readonly<{ isFolder: boolean; mode: number; uid: number; gid: number
 /** What must be as it was when the thing was taken in. */
 type Touch = Readonly<{ ino: number; mtimeMs: number; ctimeMs: number }>;
 
-type Kept = Readonly<{ at: string; own: Touch; child: Touch | undefined }>;
+type Kept = Readonly<{ name: string; own: Touch; child: Touch | undefined }>;
 
 const look = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false });
 
@@ -52,76 +54,108 @@ const isUntouched = (facts: Stats | undefined, touch: Touch, isRenamed: boolean)
   facts.mtimeMs === touch.mtimeMs &&
   (isRenamed || facts.ctimeMs === touch.ctimeMs);
 
+/** What is put in or given out: an entry of a folder that is held open. */
+export type Place = Readonly<{ folder: HeldFolder; name: string }>;
+
 /** Things of one kind: files, or folders with at most one entry, always of the same name. */
 export class Stock {
-  readonly #root: string;
+  readonly #openParent: () => HeldFolder;
+  readonly #name: string;
   readonly #child: string | undefined;
   readonly #kept: Kept[] = [];
+  #root: HeldFolder | undefined;
   #form: Form | undefined;
   #childForm: Form | undefined;
   #serial = 0;
 
+  private constructor(openParent: () => HeldFolder, name: string, child: string | undefined) {
+    this.#openParent = openParent;
+    this.#name = name;
+    this.#child = child;
+  }
+
   /**
-   * @param root a folder of its own on the disk of the things, which an earlier stock may have left full; it is made
+   * @param openParent opens the folder that the stock's is in
+   * @param name of a folder of its own on the disk of the things, which an earlier stock may have left full; it is made
    *   when the first thing is taken in
    * @param child the one entry that a folder may have
    */
-  constructor(root: string, child?: string) {
-    this.#root = root;
-    this.#child = child;
-    rmSync(root, { recursive: true, force: true });
+  static async open(openParent: () => HeldFolder, name: string, child?: string): Promise<Stock> {
+    const stock = new Stock(openParent, name, child);
+    await stock.clear();
+    return stock;
   }
 
   /** Notes how a thing looks that was just made there. */
-  made(path: string): void {
-    this.#form ??= formOf(lstatSync(path));
-    const child = this.#child === undefined ? undefined : look(join(path, this.#child));
+  made({ folder, name }: Place): void {
+    this.#form ??= formOf(lstatSync(folder.at(name)));
+    const child = this.#lookInto(folder, name);
     if (child !== undefined) this.#childForm ??= formOf(child);
   }
 
   /** Takes the thing in, which is empty but for its child; false, and nothing was done, when it is not as it was made. */
-  put(path: string): boolean {
-    const facts = look(path);
+  put({ folder, name }: Place): boolean {
+    const facts = look(folder.at(name));
     if (facts === undefined || this.#kept.length >= MOST || !hasForm(facts, this.#form)) return false;
-    const child = this.#child === undefined ? undefined : look(join(path, this.#child));
+    const child = this.#lookInto(folder, name);
     if (child !== undefined && !hasForm(child, this.#childForm)) return false;
-    if (this.#serial === 0) mkdirSync(this.#root, { mode: 0o700 });
+    const root = this.#open();
     this.#serial += 1;
-    const at = join(this.#root, String(this.#serial));
-    renameSync(path, at);
-    this.#kept.push({ at, own: touchOf(facts), child: child && touchOf(child) });
+    const kept = String(this.#serial);
+    renameSync(folder.at(name), root.at(kept));
+    this.#kept.push({ name: kept, own: touchOf(facts), child: child && touchOf(child) });
     return true;
   }
 
   /**
-   * Gives one out, at this path; false when there is none. Throws when something else is there.
+   * Gives one out, at this place; false when there is none. Throws when something else is there.
    *
    * @param prepare what is to be done to it before it is there, given where it is
    */
-  take(path: string, prepare: (at: string) => void = () => undefined): boolean {
+  take({ folder, name }: Place, prepare: (at: string) => void = () => undefined): boolean {
+    const root = this.#root;
+    if (root === undefined) return false;
     for (let kept = this.#kept.pop(); kept !== undefined; kept = this.#kept.pop()) {
-      if (this.#isAsKept(kept)) {
-        prepare(kept.at);
-        renameSync(kept.at, path);
+      if (this.#isAsKept(root, kept)) {
+        prepare(root.at(kept.name));
+        renameSync(root.at(kept.name), folder.at(name));
         return true;
       }
-      rmSync(kept.at, { recursive: true, force: true });
+      // What cannot be removed now is removed with the stock.
+      removeTree(root, kept.name).catch(() => undefined);
     }
     return false;
   }
 
-  /** Removes all of it. */
-  clear(): void {
+  /** Removes all of it; it can be used again. */
+  async clear(): Promise<void> {
     this.#kept.length = 0;
-    this.#serial = 0;
-    rmSync(this.#root, { recursive: true, force: true });
+    this.#root?.close();
+    this.#root = undefined;
+    const parent = this.#openParent();
+    await removeTree(parent, this.#name).finally(() => parent.close());
   }
 
-  #isAsKept({ at, own, child }: Kept): boolean {
-    const facts = look(at);
+  #open(): HeldFolder {
+    if (this.#root !== undefined) return this.#root;
+    const parent = this.#openParent();
+    try {
+      mkdirSync(parent.at(this.#name), { mode: 0o700 });
+      this.#root = parent.below(this.#name);
+      return this.#root;
+    } finally {
+      parent.close();
+    }
+  }
+
+  /** The one entry of a folder. */
+  #lookInto(folder: HeldFolder, name: string): Stats | undefined {
+    return this.#child === undefined ? undefined : look(`${folder.at(name)}/${this.#child}`);
+  }
+
+  #isAsKept(root: HeldFolder, { name, own, child }: Kept): boolean {
+    const facts = look(root.at(name));
     if (facts === undefined || !hasForm(facts, this.#form) || !isUntouched(facts, own, true)) return false;
-    return child === undefined || this.#child === undefined
-      ? true
-      : isUntouched(look(join(at, this.#child)), child, false);
+    return child === undefined || isUntouched(this.#lookInto(root, name), child, false);
   }
 }

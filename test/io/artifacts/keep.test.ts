@@ -59,7 +59,7 @@ describe('keepArtifacts', () => {
 
   const put = (name: string, text: string | Buffer) => writeFile(join(root, name), text);
   const keep = (more: Partial<KeepOptions> = {}): Promise<Kept> =>
-    keepArtifacts(root, owner, { ...options, ...more });
+    keepArtifacts({ path: base, steps: ['artifacts'] }, owner, { ...options, ...more });
   const limited = (limits: Partial<ArtifactLimits>) => keep({ limits: { ...DEFAULT_LIMITS, ...limits } });
   /** The message of a refusal, after which nothing may be in the store. */
   const refusal = async (kept: Kept): Promise<string> => {
@@ -339,7 +339,11 @@ describe('keepArtifacts', () => {
     const slots = new Slots(2);
     const kept = await Promise.all(
       [1, 2].map((attempt) =>
-        keepArtifacts(root, { ...owner, attempt }, { ...options, store: counted, slots }),
+        keepArtifacts(
+          { path: base, steps: ['artifacts'] },
+          { ...owner, attempt },
+          { ...options, store: counted, slots },
+        ),
       ),
     );
     expect(kept.map(({ kind }) => kind)).to.deep.equal(['Stored', 'Stored']);

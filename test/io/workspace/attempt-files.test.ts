@@ -27,7 +27,6 @@ import type { AttemptRef } from '../../../src/decide/sidecar/attempt.js';
 import { type Folders, placesOf } from '../../../src/decide/sidecar/environment.js';
 import { AttemptFiles } from '../../../src/io/workspace/attempt-files.js';
 import { cleanWorkspace } from '../../../src/io/workspace/clean.js';
-import { createFolders } from '../../../src/io/workspace/records.js';
 import type { RunUid } from '../../../src/model/ids.js';
 
 const refOf = (uid: string): AttemptRef => ({ namespace: 'n', name: uid, uid: uid as RunUid, attempt: 1 });
@@ -39,19 +38,18 @@ describe('AttemptFiles', () => {
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'krt-files-'));
     folders = { work: join(folder, 'work'), state: join(folder, 'state') };
-    await createFolders(folders);
-    files = new AttemptFiles(folders, 'pod');
+    files = await AttemptFiles.open(folders, 'pod');
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   const begin = async (uid: string, script: string | undefined): Promise<ReturnType<typeof placesOf>> => {
     const places = placesOf(folders, refOf(uid));
-    files.writeRecord(places.record, JSON.stringify({ uid }));
-    await files.makeOwn(places.own);
-    await files.makeWorkspace(places.workspace, script);
+    files.writeRecord(refOf(uid), JSON.stringify({ uid }));
+    await files.makeOwn(refOf(uid));
+    await files.makeWorkspace(refOf(uid), script);
     return places;
   };
-  const end = (uid: string): Promise<void> => cleanWorkspace(folders, refOf(uid), files);
+  const end = (uid: string): Promise<void> => cleanWorkspace(refOf(uid), files);
   const inodesOf = ({ workspace, own, artifacts, record }: ReturnType<typeof placesOf>): readonly number[] =>
     [workspace, join(workspace, 'script'), own, artifacts, record].map((path) => lstatSync(path).ino);
   /** What an attempt finds. */

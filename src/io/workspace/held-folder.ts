@@ -1,0 +1,71 @@
+/**
+ * A folder of the volume that runtimed shares with the Runs of its pod, held open.
+ *
+ * The Runs have the same user id and may put a symbolic link into the place of any folder there at any moment, so a path
+ * is not trusted: every step goes from a folder that is held open to one entry of it (through `/proc/self/fd`, what
+ * openat(2) is to other languages) and follows no link. Whatever a Run does meanwhile, what is written or removed is
+ * on that volume. Where there is no /proc, steps go by path.
+ */
+import { closeSync, constants, existsSync, fstatSync, openSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+
+const hasProc = existsSync('/proc/self/fd');
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
+
+export class HeldFolder {
+  readonly #fd: number;
+  readonly #path: string;
+
+  private constructor(fd: number, path: string) {
+    this.#fd = fd;
+    this.#path = path;
+  }
+
+  /** The first of a walk: its path is runtimed's own, no Run can change it. */
+  static open(path: string): HeldFolder {
+    return new HeldFolder(openSync(path, O_RDONLY | O_DIRECTORY), path);
+  }
+
+  /** Runs `use` with the folder open that is so many steps below `path`. */
+  static within<A>(path: string, names: ReadonlyArray<string>, use: (folder: HeldFolder) => A): A {
+    let folder = HeldFolder.open(path);
+    try {
+      for (const name of names) {
+        const above = folder;
+        folder = above.below(name);
+        above.close();
+      }
+      return use(folder);
+    } finally {
+      folder.close();
+    }
+  }
+
+  /** Its own path, for a call that lists it. */
+  get self(): string {
+    return hasProc ? `/proc/self/fd/${this.#fd}` : this.#path;
+  }
+
+  /** The path of an entry, for a call that does not follow a link there (or opens with O_NOFOLLOW). */
+  at(name: string): string {
+    if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0'))
+      throw new Error('a name leads out of its folder');
+    return join(this.self, name);
+  }
+
+  /** Opens a folder in it; throws ELOOP or ENOTDIR for a link, also one to a folder. */
+  below(name: string): HeldFolder {
+    return new HeldFolder(
+      openSync(this.at(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+      join(this.#path, name),
+    );
+  }
+
+  facts(): Stats {
+    return fstatSync(this.#fd);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
