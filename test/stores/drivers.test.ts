@@ -128,7 +128,7 @@ for (const [name, start] of Object.entries(SERVERS))
       afterEach(() => rm(folder, { recursive: true, force: true }));
       const keep = (store: ArtifactStore, attempt: number, onRetry: () => void = () => undefined) =>
         keepArtifacts(
-          folder,
+          { path: folder, steps: [] },
           { namespace: 'ns', uid: 'kept', attempt },
           {
             store,
