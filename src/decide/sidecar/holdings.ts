@@ -73,6 +73,15 @@ const takesRoom = (stage: Stage): boolean => stage.name !== 'Ending' && stage.na
  */
 const assignmentName = (id: string, { scheduledTime }: RunStatus): string => `${id} ${scheduledTime ?? ''}`;
 
+/** Whether this is from before the attempt was assigned: a list whose answer was late takes nothing away. */
+const isOlder = ({ attempt = 0, scheduledTime }: RunStatus, held: Attempt | undefined): boolean =>
+  held !== undefined &&
+  (attempt < held.ref.attempt ||
+    (attempt === held.ref.attempt &&
+      scheduledTime !== undefined &&
+      held.status.scheduledTime !== undefined &&
+      scheduledTime < held.status.scheduledTime));
+
 /** Single owner of what is held; `reduce` is its only way to change. */
 export class Holdings {
   readonly #pod: Pod;
@@ -233,7 +242,7 @@ export class Holdings {
     const ref = refOf(run);
     const current = ref !== undefined && this.#isOurs(run) && !isTerminal(run.status?.phase) ? idOf(ref) : '';
     const moved = (this.#byRun.get(run.metadata.uid) ?? [])
-      .filter((id) => id !== current)
+      .filter((id) => id !== current && !isOlder(run.status ?? {}, this.#attempts.get(id)))
       .flatMap((id) => this.#attempt(id, { kind: 'StopAsked', cause: 'Fenced' }, moment));
     if (ref === undefined || current === '') return moved;
     if (this.#attempts.has(current)) {

@@ -452,6 +452,21 @@ describe('Holdings', function () {
     expect(reason(assign(aRun('f')))).to.deep.equal(['Draining']);
   });
 
+  it('does not stop an attempt for a list that is older than its assignment', () => {
+    const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
+    const scheduled = (attempt: number, ms: number, pod = POD): Run =>
+      aRun('a', {}, { attempt, scheduledTime: micros(ms * 1000), assignedPodUID: pod });
+    holdings.reduce({ kind: 'Assigned', run: scheduled(2, 20), via: 'session' }, at(0));
+    const seen = (run: Run): ReadonlyArray<string> => {
+      holdings.reduce({ kind: 'Listed', runs: [run], heldBefore: new Set() }, at(0));
+      return [holdings.get('a.2')?.stop ?? 'goes on'];
+    };
+    const running = (run: Run): Run => ({ ...run, status: { ...run.status, phase: 'Running' } });
+    expect(seen(running(scheduled(1, 5))), 'the attempt before').to.deep.equal(['goes on']);
+    expect(seen(scheduled(2, 10, 'pod-2')), 'the same number, elsewhere, before').to.deep.equal(['goes on']);
+    expect(seen(scheduled(2, 30, 'pod-2')), 'the same number, elsewhere, after').to.deep.equal(['Fenced']);
+  });
+
   it('fails what is Running here and held by nobody, and does not execute it', () => {
     const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
     const commands = holdings.reduce({ kind: 'Seen', run: aRun('a', {}, { phase: 'Running' }) }, at(5));
