@@ -143,23 +143,17 @@ export const openStage = async (folder = tmpdir()): Promise<Stage> => {
   if (E.isLeft(cluster)) throw new Error(cluster.left.message);
   const kube = kubeClient(cluster.right, { userAgent: 'bench', requestTimeoutMs: 120_000 });
   const marker = controlPlaneId(dataDir);
-  const operators: Operator[] = [];
+  let operators = 0;
   return {
     kube,
     dataDir,
     apiServer: () =>
       memoryOf(pidsWith(`${CONTROL_PLANE_VARIABLE}=${marker}`, 'apiserver.js')[0] ?? process.pid),
     operator: async (options = {}) => {
-      const log = join(folder, `${marker}-operator-${operators.length}.log`);
-      const operator = await startOperator(plane.kubeconfig, marker, log, options);
-      operators.push(operator);
-      return {
-        ...operator,
-        stop: async () => {
-          await operator.stop();
-          await rm(log, { force: true });
-        },
-      };
+      // Goes with the folder.
+      const log = join(dataDir, 'logs', `operator-${operators}.log`);
+      operators += 1;
+      return startOperator(plane.kubeconfig, marker, log, options);
     },
     stop: async () => {
       kube.close();
