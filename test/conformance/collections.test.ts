@@ -152,9 +152,9 @@ describe('collections', () => {
   });
 
   it('a watch ends after timeoutSeconds, with a bookmark for those who asked', async () => {
-    const { body: list } = await target.call('GET', maps);
+    const { body: list } = await target.call('GET', runs);
     const watch = await target.watch(
-      `${maps}?watch=true&allowWatchBookmarks=true&timeoutSeconds=1&resourceVersion=${list.metadata.resourceVersion}`,
+      `${runs}?watch=true&allowWatchBookmarks=true&timeoutSeconds=1&resourceVersion=${list.metadata.resourceVersion}`,
     );
     const events: Body[] = [];
     for (let event = await watch.next(); event !== undefined; event = await watch.next()) events.push(event);

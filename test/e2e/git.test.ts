@@ -118,15 +118,14 @@ describe('Git sources on a control plane', function () {
     if (root) rmSync(root, { recursive: true });
   });
 
-  it('runs a commit with krt, and shows which one', async function () {
-    // Logs of pods come through a kubelet, which kube-apiserver has none of here.
-    if (process.env.CLUSTER_BINARIES !== undefined) this.skip();
+  it('runs a commit with krt, and shows which one', async () => {
     const said = await krt(
       ...['run', '-r', 'git', '--name', 'by-krt', '--repo-url', repoURL, '--commit-sha', commitSHA],
       ...['--entrypoint', 'run.sh', '--follow', '--', 'all'],
     );
     expect(said.code, said.stderr).to.equal(0);
-    expect(said.stdout).to.equal('all in ci\nrun.sh\n');
+    // Logs of pods come through a kubelet, which kube-apiserver has none of here.
+    if (process.env.CLUSTER_BINARIES === undefined) expect(said.stdout).to.equal('all in ci\nrun.sh\n');
     expect((await krt('outputs', 'by-krt', 'tested')).stdout).to.equal('all\n');
     expect((await krt('get', 'by-krt', '-o', 'jsonpath={.status.source.commitSHA}')).stdout.trim()).to.equal(
       commitSHA,
