@@ -393,7 +393,7 @@ describe('krt', function () {
 
   describe('a reader that has enough', () => {
     it('is quiet', async () => {
-      const shell = `set -o pipefail; node ${join(bundles(), 'krt.js')} list -o json | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`;
+      const shell = `set -o pipefail; node ${join(bundles, 'krt.js')} list -o json | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`;
       const { stdout, stderr } = spawnSync('bash', ['-c', shell], {
         encoding: 'utf8',
         env: { PATH: process.env.PATH, HOME: cluster.folder, KUBECONFIG: cluster.kubeconfig },
@@ -410,7 +410,7 @@ describe('krt', function () {
         .split(/(?<=[=:])|(?=[=:])|\s+/)
         .filter((word, i, all) => word !== '' || i === all.length - 1);
       const script = `
-        krt() { node ${join(bundles(), 'krt.js')} "$@"; }
+        krt() { node ${join(bundles, 'krt.js')} "$@"; }
         ${SCRIPTS.bash}
         COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}
         _krt; printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -444,7 +444,7 @@ describe('krt', function () {
 
     it('prints scripts that the shells accept', () => {
       for (const shell of ['bash', 'zsh', 'fish']) {
-        const script = execFileSync(process.execPath, [join(bundles(), 'krt.js'), 'completion', shell]);
+        const script = execFileSync(process.execPath, [join(bundles, 'krt.js'), 'completion', shell]);
         if (spawnSync(shell, ['--version']).error) continue;
         const { status, stderr } = spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' });
         expect(status, stderr).to.equal(0);

@@ -26,7 +26,7 @@ export const start = (
   argv: ReadonlyArray<string>,
   options: Readonly<{ home: string; kubeconfig?: string; stdin?: string; env?: NodeJS.ProcessEnv }>,
 ): Call => {
-  const child = spawn(process.execPath, [join(bundles(), 'krt.js'), ...argv], {
+  const child = spawn(process.execPath, [join(bundles, 'krt.js'), ...argv], {
     env: {
       PATH: process.env.PATH,
       HOME: options.home,

@@ -22,7 +22,7 @@ import { type Call, start } from './call.js';
 const startApi = async (folder: Folder, port: number): Promise<readonly [ChildProcess, string]> => {
   const child = spawn(
     process.execPath,
-    [join(bundles(), 'apiserver.js'), '--data-dir', folder.dataDir, '--port', String(port)],
+    [join(bundles, 'apiserver.js'), '--data-dir', folder.dataDir, '--port', String(port)],
     { stdio: 'ignore' },
   );
   return [child, await waitForApi(folder, () => child.pid, AbortSignal.timeout(10_000))];
