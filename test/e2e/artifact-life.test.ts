@@ -91,8 +91,10 @@ describe('the life of artifacts', function () {
   it('removes the log of a Run that has stored nothing else, after it', async () => {
     const run = await ended('talker', 'echo said');
     const folder = join(claim, 'default', run.metadata.uid);
+    const log = `log-1-${run.status?.assignedPodUID}`;
     await appears(folder);
-    expect(readdirSync(folder)).to.deep.equal([`log-1-${run.status?.assignedPodUID}`]);
+    await appears(join(folder, log));
+    expect(readdirSync(folder)).to.deep.equal([log]);
     await remove('talker');
     await plane.whenGone('talker');
     await appears(folder, false);
