@@ -69,6 +69,8 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ns|us|[\u00b5\u03bc]s|ms|s|m|h))+$/;
+/** Go's: 2^63 nanoseconds. */
+const LONGEST_MS = 9_223_372_036_854;
 const PART = /(\d+(?:\.\d+)?)(ns|us|[\u00b5\u03bc]s|ms|s|m|h)/g;
 
 /** `1m30s` → 90000; Go's time.ParseDuration without sign. The error says what a good one looks like. */
@@ -77,7 +79,9 @@ export const parseDuration = (text: string): E.Either<string, number> => {
     return E.left(`${JSON.stringify(text)} is not a duration: write it as 30s, 1m30s, 500ms or 2h`);
   let ms = 0;
   for (const [, amount, unit] of text.matchAll(PART)) ms += Number(amount) * (UNIT_MS[unit ?? ''] ?? 0);
-  return E.right(ms);
+  return ms > LONGEST_MS
+    ? E.left(`${JSON.stringify(text.slice(0, 40))} is longer than a duration can be, 292 years`)
+    : E.right(ms);
 };
 
 /** Milliseconds as people write them: 500ms, 1.5s, 1m30s, 2h. */

@@ -4,11 +4,14 @@
  */
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
 
+/** Bytes of a record beside its line. */
 const HEADER = 29;
 /** What a log in the artifact store begins with: the form of what follows. */
 export const STORED_HEAD = Buffer.from('krt log 1\n');
 /** No line is longer: anything else is a torn or foreign file. */
 const MAX_LINE = 64 * 1024;
+/** So many bytes that begin with no whole record never will. */
+export const MAX_FRAME = HEADER + MAX_LINE;
 const STDERR = 1;
 const PARTIAL = 2;
 
@@ -29,7 +32,7 @@ export const frame = (records: ReadonlyArray<LogRecord>): Buffer => {
   return bytes;
 };
 
-/** Whole records at the start of `bytes`, and how many bytes they take; a torn record at the end is left. */
+/** Whole records at the start of `bytes`, and how many bytes they take; a torn or damaged record and what follows is left. */
 export const unframe = (bytes: Buffer): Readonly<{ records: ReadonlyArray<LogRecord>; taken: number }> => {
   const records: LogRecord[] = [];
   let at = 0;
@@ -37,9 +40,12 @@ export const unframe = (bytes: Buffer): Readonly<{ records: ReadonlyArray<LogRec
     const length = bytes.readUInt32LE(at);
     if (length > MAX_LINE || at + HEADER + length > bytes.length) break;
     const flags = bytes[at + 18] ?? 0;
+    const timeMicros = bytes.readDoubleLE(at + 10);
+    // No message could carry it.
+    if (!Number.isSafeInteger(timeMicros)) break;
     records.push({
       seq: bytes.readUIntLE(at + 4, 6),
-      timeMicros: bytes.readDoubleLE(at + 10),
+      timeMicros,
       stream: (flags & STDERR) === 0 ? 'stdout' : 'stderr',
       line: bytes.subarray(at + HEADER, at + HEADER + length),
       partial: (flags & PARTIAL) !== 0,

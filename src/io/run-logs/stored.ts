@@ -4,7 +4,7 @@
  */
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
 import { type ArtifactStore, StoreError } from '../artifacts/store.js';
-import { frame, STORED_HEAD, unframe } from './frames.js';
+import { frame, MAX_FRAME, STORED_HEAD, unframe } from './frames.js';
 import { type ReadOptions, selectRecords, wholeLog } from './read.js';
 import type { ReadableLog } from './run-logs.js';
 
@@ -38,6 +38,9 @@ export const storeLog = async (store: ArtifactStore, key: string, log: ReadableL
   return size;
 };
 
+const damaged = (store: ArtifactStore, key: string): StoreError =>
+  new StoreError('Refused', `${key} in ${store.name} is damaged; what is whole of the log came before`);
+
 async function* storedRecords(store: ArtifactStore, key: string): AsyncGenerator<ReadonlyArray<LogRecord>> {
   const stream = await store.read(key, 0);
   let held: Buffer = Buffer.alloc(0);
@@ -54,7 +57,10 @@ async function* storedRecords(store: ArtifactStore, key: string): AsyncGenerator
     const { records, taken } = unframe(held);
     held = held.subarray(taken);
     if (records.length > 0) yield records;
+    // What follows cannot be told apart any more; it is not gathered.
+    if (held.length >= MAX_FRAME) throw damaged(store, key);
   }
+  if (!isBegun || held.length > 0) throw damaged(store, key);
 }
 
 /** Reads it. Rejects with a StoreError, NotFound where there is none. */

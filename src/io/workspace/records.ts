@@ -7,7 +7,7 @@
  * beside and renamed, so that it is whole or not there.
  */
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 import { type Assignment, type AttemptRef, type EndEvent, idOf } from '../../decide/sidecar/attempt.js';
@@ -182,5 +182,7 @@ export const findRecords = async (
 export const refFromId = (id: string): AttemptRef | undefined => {
   const dot = id.lastIndexOf('.');
   const [uid, attempt] = dot < 0 ? [id, 1] : [id.slice(0, dot), Number(id.slice(dot + 1))];
-  return RunUid.is(uid) && dirname(uid) === '.' ? { namespace: '', name: '', uid, attempt } : undefined;
+  return RunUid.is(uid) && !/^\.{1,2}$|[/\0]/.test(uid)
+    ? { namespace: '', name: '', uid, attempt }
+    : undefined;
 };
