@@ -63,6 +63,17 @@ const notWritten = (path: string, cause: unknown): Failure => {
   return new Failure('Error', `cannot write ${path}: ${why}`, { hint: 'choose another folder with -d' });
 };
 
+class TooLong extends Failure {}
+
+const tooLong = ({ name, sizeBytes }: ArtifactRef): TooLong =>
+  new TooLong(
+    'Error',
+    `artifact ${shownName(name)} is not what the Run stored: more came than ${sizeBytes} bytes`,
+    {
+      hint: 'look at what is in the store',
+    },
+  );
+
 /** Fetches it; the path it is at. `read` may throw: what has come is kept for the next time. */
 export const fetchArtifact = async (
   ref: ArtifactRef,
@@ -95,6 +106,8 @@ export const fetchArtifact = async (
     onBytes(length);
     if (length !== ref.sizeBytes)
       for await (const bytes of read(length)) {
+        // An end that never comes would fill the disk.
+        if (ref.sizeBytes !== undefined && length + bytes.length > ref.sizeBytes) throw tooLong(ref);
         hash.update(bytes);
         await file.write(bytes, 0, bytes.length, length).catch((cause: unknown) => {
           throw notWritten(part, cause);
@@ -104,6 +117,10 @@ export const fetchArtifact = async (
       }
     digest = `sha256:${hash.digest('hex')}`;
     await file.sync();
+  } catch (cause) {
+    // What has come of something else is of no use for the next time.
+    if (cause instanceof TooLong) await rm(part, { force: true });
+    throw cause;
   } finally {
     await file.close();
   }

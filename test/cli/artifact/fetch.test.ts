@@ -71,6 +71,17 @@ describe('fetchArtifact', () => {
     expect(asked).to.deep.equal([0]);
   });
 
+  it('stops at once, and keeps nothing, when more comes than the Run has stored', async () => {
+    let given = 0;
+    const endless = async function* (): AsyncGenerator<Uint8Array> {
+      for (; given < 100; given += 1) yield Buffer.alloc(1024);
+    };
+    const call = fetchArtifact(aRef({ sizeBytes: 2000 }), endless, { directory, onBytes: () => undefined });
+    expect((await failure(call)).message).to.match(/result\.txt.*more came than 2000 bytes/);
+    expect(given).to.equal(1);
+    expect(readdirSync(directory)).to.deep.equal([]);
+  });
+
   it('keeps nothing that came damaged, and begins anew', async () => {
     const error = await failure(fetch(aRef(), 'artifact b0dy\n'));
     expect(error).to.be.instanceOf(Failure);
