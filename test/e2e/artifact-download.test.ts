@@ -203,7 +203,7 @@ describe('krt artifact', function () {
 
   it('says where an artifact is when no running pod has its store', async () => {
     await plane.patchRuntime('bash', { spec: { replicas: 0 } });
-    await plane.whenReady('bash', 0, 60_000);
+    await plane.whenNoPods();
     const { code, err } = await krt('artifact', 'download', 'large', 'small', '-d', target);
     expect(err).to.match(/kruntimes-artifacts\/default\/[^ ]+\/1\/small/);
     expect(code).to.equal(1);

@@ -103,13 +103,12 @@ describe('the life of artifacts', function () {
   it('ends a Run that is deleted while it runs', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'krt-life-'));
     const file = join(folder, 'ended');
-    const hasEnded = new Promise((resolve) => watch(folder).once('change', resolve));
     const inline = `trap 'echo > ${file}' TERM; sleep 4321 & wait`;
     await plane.create('running', { source: { inline } });
     await plane.whenRun('running', ({ status }) => status?.phase === 'Running');
     await remove('running');
     await plane.whenGone('running');
-    await hasEnded;
+    await appears(file);
     rmSync(folder, { recursive: true });
   });
 

@@ -12,11 +12,14 @@ import {
   of,
   ReplaySubject,
   Subject,
+  skipWhile,
+  tap,
   timeout,
 } from 'rxjs';
 import { kubeClient } from '../../src/io/kube/client.js';
 import { clusterFromKubeconfig } from '../../src/io/kube/cluster.js';
 import type { EffectError } from '../../src/model/effect-error.js';
+import { Pod } from '../../src/model/pod.js';
 import { pods, runs, runtimes } from '../../src/model/resources.js';
 import { isTerminal, Run } from '../../src/model/run.js';
 import { CachedRuntime } from '../../src/model/runtime-record.js';
@@ -46,6 +49,8 @@ export type ControlPlane = Readonly<{
   whenReady: (name: string, pods: number, withinMs?: number) => Promise<void>;
   /** Names of Runtime Pods that exist. */
   podNames: () => Promise<ReadonlyArray<string>>;
+  /** No Runtime Pod exists any more. */
+  whenNoPods: (withinMs?: number) => Promise<void>;
   /** Pids of this control plane's processes that run the program, oldest first. */
   pidsOf: (program: string) => ReadonlyArray<number>;
   stop: () => Promise<void>;
@@ -172,6 +177,21 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
         kube.list(pods, { namespace: 'default', labelSelector: 'kruntimes.io/runtime' }),
       );
       return list.items.map((item) => (item as { metadata: { name: string } }).metadata.name);
+    },
+    whenNoPods: async (withinMs = 60_000) => {
+      const ofRuntimes = { namespace: 'default', labelSelector: 'kruntimes.io/runtime' };
+      const known = new Set<string>();
+      await firstValueFrom(
+        informer(kube, pods, ofRuntimes, Pod, { random: Math.random }).pipe(
+          tap((event) => {
+            if (event.kind === 'Apply') known.add(event.object.key);
+            if (event.kind === 'Delete') known.delete(event.key);
+          }),
+          skipWhile(({ kind }) => kind !== 'InitDone'),
+          filter(() => known.size === 0),
+          timeout({ first: withinMs }),
+        ),
+      );
     },
     stop: async () => {
       watching.unsubscribe();
