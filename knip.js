@@ -9,6 +9,7 @@ export default {
     'test/bench/*.ts',
     // Started as processes of their own by tests.
     'test/fixtures/**/*.ts',
+    'test/conformance/record-session.ts',
   ],
   project: ['src/**/*.{ts,js}!', 'streams/**/*.ts!', 'test/**/*.ts'],
   // Generated: exports more than we use.

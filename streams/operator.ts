@@ -1,9 +1,9 @@
 /**
  * The operator on one screen: watch → cache → decide → enact.
  *
- * Three kinds of informers and the sessions feed one cache. While this process leads and the cache is full, every pipeline gets
- * the cache's content as changes, then each change as it comes, and answers with commands; `runCommands` enacts them;
- * what a write was answered goes back into the cache, what became of a command back to the pipelines that ask.
+ * Three kinds of informers and the sessions feed one cache. While this process leads and the cache is full, every
+ * pipeline gets the cache's content as changes, then each change as it comes, and answers with commands; `runCommands`
+ * enacts them; what a write was answered goes back into the cache, what became of a command back to the pipelines that ask.
  *
  * Guarantees: nothing is decided before all caches are full or while another leads; nothing here subscribes, the
  * entry does; completion of `stop$` ends new decisions and lets effects in flight finish.

@@ -25,6 +25,7 @@ import { micros } from '../model/time.js';
 import type { World, WorldChange } from '../model/world.js';
 import { deadlines } from './deadlines.js';
 import { phaseOf } from './lifecycle.js';
+import { eventOf } from './notes.js';
 import { earliest, type TimedMachine } from './timed-machine.js';
 
 /** Runs of one store that pods are asked for at a time. */
@@ -163,22 +164,8 @@ export const cleanup = (world: World, { random }: CleanupOptions): TimedMachine<
     });
   };
 
-  const event = (run: RunRecord, reason: string, message: string, nowMs: number): Command => ({
-    kind: 'RecordEvent',
-    event: {
-      type: 'Warning',
-      reason,
-      message,
-      regarding: {
-        kind: 'Run',
-        namespace: run.namespace,
-        name: run.name,
-        uid: run.uid,
-        resourceVersion: run.resourceVersion,
-      },
-      at: micros(nowMs * 1000),
-    },
-  });
+  const event = (run: RunRecord, reason: string, message: string, nowMs: number): Command =>
+    eventOf(run, { type: 'Warning', reason, message }, micros(nowMs * 1000));
 
   /** Tells a Run that waits why it does, once per failure. */
   const explain = (place: Place, run: RunRecord, nowMs: number): ReadonlyArray<Command> => {

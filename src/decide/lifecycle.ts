@@ -18,7 +18,7 @@
  */
 import * as E from 'fp-ts/lib/Either.js';
 
-import { storePlace } from '../model/artifact-store.js';
+import { hasStore, MAX_STORES } from '../model/artifact-store.js';
 import { type ConditionClaim, withCondition } from '../model/conditions.js';
 import type { Condition } from '../model/metadata.js';
 import {
@@ -39,8 +39,6 @@ export type { AttemptResult, RunEvent, WaitReason } from '../model/run-event.js'
 
 /** Past attempts kept in status, the newest ones; a bound so that 100 attempts do not swell the object. */
 export const MAX_HISTORY = 16;
-/** Stores one Run's attempts may have used; the CRD's schema has the same number. */
-const MAX_STORES = 16;
 /** Bytes of status.message (contract: a summary, never the log). */
 export const MAX_MESSAGE_BYTES = 1024;
 
@@ -281,7 +279,7 @@ const storesAfter = (
   result: AttemptResult,
 ): Pick<RunStatus, 'artifactStores'> => {
   const store = result.kind === 'Cancelled' ? undefined : result.artifactStore;
-  return store === undefined || artifactStores.some((known) => storePlace(known) === storePlace(store))
+  return store === undefined || hasStore(artifactStores, store)
     ? {}
     : { artifactStores: [...artifactStores, store].slice(0, MAX_STORES) };
 };

@@ -52,7 +52,8 @@ export const noteOf = (before: RunRecord, after: RunRecord): Note | undefined =>
   }
 };
 
-const eventOf = (run: RunRecord, note: Note, at: Micros): Command => ({
+/** The command that records it. */
+export const eventOf = (run: RunRecord, note: Note, at: Micros): Command => ({
   kind: 'RecordEvent',
   event: {
     ...note,

@@ -28,6 +28,7 @@ import {
 import type { Container, RuntimeSpec } from '../model/runtime.js';
 import { podCapacity, serverPort } from '../model/runtime.js';
 import type { RuntimeRecord } from '../model/runtime-record.js';
+import { sortedJson } from '../model/sorted-json.js';
 import { GIT_VOLUME, gitParts } from './git/pod-parts.js';
 import { accountOf } from './grants.js';
 
@@ -61,14 +62,6 @@ const OUR_VOLUMES = new Set([
   STORE_KEY_VOLUME,
   GIT_VOLUME,
 ]);
-
-/** JSON with sorted keys, so that equal specs have equal hashes. */
-const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_key, v: unknown) =>
-    typeof v === 'object' && v !== null && !Array.isArray(v)
-      ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : v,
-  );
 
 const imageOf = (spec: RuntimeSpec, settings: PodSettings): string =>
   spec.daemonImage || settings.daemonImage;
@@ -128,7 +121,7 @@ const recordedStore = ({ spec }: RuntimeRecord, settings: PodSettings): Recorded
 export const revisionOf = (spec: RuntimeSpec, settings: PodSettings): string =>
   createHash('sha256')
     .update(
-      canonical({
+      sortedJson({
         template: spec.template,
         port: serverPort(spec),
         capacity: podCapacity(spec),

@@ -47,6 +47,9 @@ export const RecordedStore = t.intersection([
 ]);
 export type RecordedStore = t.TypeOf<typeof RecordedStore>;
 
+/** Stores one Run's attempts may have used; the CRD's schema has the same number. */
+export const MAX_STORES = 16;
+
 const prefixed = (prefix: string | undefined): string => (prefix ? `/${prefix.replace(/\/+$/, '')}` : '');
 
 /** The store in words: `claim results`, `gs://bucket/prefix`, `s3://bucket/prefix`. */
@@ -80,6 +83,12 @@ export const storePlace = (settings: ArtifactStoreSettings): string => {
       return settings satisfies never;
   }
 };
+
+/** Whether one of them is the place of this one. */
+export const hasStore = (
+  stores: ReadonlyArray<ArtifactStoreSettings> | undefined,
+  store: ArtifactStoreSettings,
+): boolean => stores?.some((each) => storePlace(each) === storePlace(store)) ?? false;
 
 /** The name of the Secret that opens it, if it needs one. */
 export const credentialsSecret = (settings: ArtifactStoreSettings): string | undefined => {

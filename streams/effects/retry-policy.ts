@@ -1,11 +1,10 @@
 /** Retry policy of effects: what failed, how often, and when again? Pure. */
+import { type Backoff, backoffMs } from '../../src/decide/backoff.js';
 import type { Command } from '../../src/model/command.js';
 import { type EffectError, isRetryable } from '../../src/model/effect-error.js';
 
-/** First wait, doubled for each further try. */
-const FIRST_MS = 50;
-/** Longest wait: an API server that returns is noticed this soon at the latest. */
-const LONGEST_MS = 3000;
+/** An API server that returns is noticed as soon as the longest wait is over, at the latest. */
+const BACKOFF: Backoff = { firstMs: 50, longestMs: 3000 };
 /** Tries of a command that nothing depends on. */
 const BACKGROUND_TRIES = 3;
 
@@ -24,6 +23,5 @@ export const retryAfterMs = (
 ): number | undefined => {
   if (!isRetryable(error)) return undefined;
   if (command.kind === 'RecordEvent' && tries >= BACKGROUND_TRIES) return undefined;
-  const waitMs = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(tries - 1, 10)) * (0.75 + chance / 2);
-  return Math.max(waitMs, error.retryAfterMs ?? 0);
+  return Math.max(backoffMs(tries - 1, chance, BACKOFF), error.retryAfterMs ?? 0);
 };

@@ -13,6 +13,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 import * as E from 'fp-ts/lib/Either.js';
+import { exitOfGroup } from './process.js';
 
 const moduleFolder = fileURLToPath(new URL('.', import.meta.url));
 
@@ -187,14 +188,7 @@ const build = (
       stdio: ['ignore', 'inherit', 'pipe'],
     });
     const lastWords = followed(createInterface({ input: child.stderr }));
-    const stop = (): void => {
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
-    };
-    signal.addEventListener('abort', stop);
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', resolve);
-    }).finally(() => signal.removeEventListener('abort', stop));
+    const code = await exitOfGroup(child, signal);
     const words = lastWords();
     if (signal.aborted) return E.left(`building ${what} was ended: ${String(signal.reason)}`);
     if (code !== 0) throw new Error(`building ${what} failed (exit code ${code}):\n${words}`);

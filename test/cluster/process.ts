@@ -44,3 +44,15 @@ export const run = (file: string, args: ReadonlyArray<string>, logFile: string):
     lastWords: () => readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-15).join('\n'),
   };
 };
+
+/** The exit code of a program that leads a group of its own; all of that is killed when the signal is raised. */
+export const exitOfGroup = async (child: ChildProcess, signal: AbortSignal): Promise<number | null> => {
+  const stop = (): void => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+  };
+  signal.addEventListener('abort', stop);
+  return new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  }).finally(() => signal.removeEventListener('abort', stop));
+};

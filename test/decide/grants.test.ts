@@ -2,24 +2,12 @@ import { expect } from 'chai';
 
 import { grants, REFUSED_MS } from '../../src/decide/grants.js';
 import { objectKey } from '../../src/model/ids.js';
-import type { News } from '../../src/model/news.js';
 import type { RuntimeRecord } from '../../src/model/runtime-record.js';
-import { aWorld } from '../support/a-world.js';
 import { aPod, aRuntime } from '../support/builders.js';
-import { allTold, changed, done, failed } from '../support/told.js';
+import { newsMachine } from '../support/news-machine.js';
+import { changed, done, failed } from '../support/told.js';
 
-const setUp = () => {
-  const w = aWorld();
-  const machine = grants(w.world);
-  const commands = (news: News, nowMs = 0) => [...machine.apply(news, nowMs)];
-  return {
-    w,
-    commands,
-    apply: (news: News, nowMs = 0) => allTold(commands(news, nowMs)),
-    wake: (nowMs: number) => allTold(machine.wake?.(nowMs) ?? []),
-    due: () => machine.dueMs?.(),
-  };
-};
+const setUp = () => newsMachine(grants);
 const runtime = (name: string, serviceAccountName?: string, namespace = 'default'): RuntimeRecord =>
   aRuntime({
     name,

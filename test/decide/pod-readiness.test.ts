@@ -1,26 +1,14 @@
 import { expect } from 'chai';
 
 import { LOST_MS, podReadiness, REFUSED_MS } from '../../src/decide/pod-readiness.js';
-import type { News } from '../../src/model/news.js';
-import { aWorld } from '../support/a-world.js';
 import { aPod } from '../support/builders.js';
-import { allTold, changed, done, failed, version } from '../support/told.js';
+import { newsMachine } from '../support/news-machine.js';
+import { changed, done, failed, version } from '../support/told.js';
 
 const fresh = aPod('p', { ready: false, runtimedReady: undefined });
 const ready = aPod('p');
 
-const setUp = () => {
-  const w = aWorld();
-  const machine = podReadiness(w.world);
-  const commands = (news: News, nowMs = 0) => [...machine.apply(news, nowMs)];
-  return {
-    w,
-    commands,
-    apply: (news: News, nowMs = 0) => allTold(commands(news, nowMs)),
-    wake: (nowMs: number) => allTold(machine.wake?.(nowMs) ?? []),
-    due: () => machine.dueMs?.(),
-  };
-};
+const setUp = () => newsMachine(podReadiness);
 
 describe('podReadiness', () => {
   it('makes a pod ready when its session opens, whichever is seen first', () => {

@@ -2,12 +2,12 @@ import { expect } from 'chai';
 
 import { ALLOCATED_MS, runtimeStatus, SETTLE_MS, statusOf } from '../../src/decide/runtime-status.js';
 import { conditionOf } from '../../src/model/conditions.js';
-import type { News } from '../../src/model/news.js';
 import type { PodRecord } from '../../src/model/pod.js';
 import type { RuntimeRecord } from '../../src/model/runtime-record.js';
 import { type AWorld, aWorld } from '../support/a-world.js';
 import { aPod, aRun, aRuntime, at, BASH, runningOn, scheduledOn } from '../support/builders.js';
-import { allTold, changed, failed } from '../support/told.js';
+import { newsMachine } from '../support/news-machine.js';
+import { changed, failed } from '../support/told.js';
 
 const serving = (w: AWorld, name: string, overrides: Partial<PodRecord> = {}): PodRecord => {
   const pod = aPod(name, overrides);
@@ -96,19 +96,7 @@ describe('statusOf', () => {
 });
 
 describe('runtimeStatus', () => {
-  const setUp = () => {
-    const w = aWorld();
-    const machine = runtimeStatus(w.world, () => 'r1');
-    const apply = (news: News, nowMs = 0) => allTold(machine.apply(news, nowMs));
-    const wakeCommands = (nowMs: number) => [...(machine.wake?.(nowMs) ?? [])];
-    return {
-      w,
-      apply,
-      wakeCommands,
-      wake: (nowMs: number) => allTold(wakeCommands(nowMs)),
-      due: () => machine.dueMs?.(),
-    };
-  };
+  const setUp = () => newsMachine((world) => runtimeStatus(world, () => 'r1'));
   /** With a ready pod and a status that says so. */
   const settled = () => {
     const test = setUp();

@@ -10,7 +10,6 @@ import {
   merge,
   type Observable,
   of,
-  ReplaySubject,
   Subject,
   skipWhile,
   tap,
@@ -93,11 +92,15 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
       seen.next(event.object);
     },
   );
-  const ready = new ReplaySubject<readonly [string, number]>(50);
+  /** By Runtime, how many pods are ready: as it is now, and each change. */
+  const ready = new Map<string, number>();
+  const readySubject = new Subject<string>();
   const watchingRuntimes = informer(kube, runtimes, {}, CachedRuntime, { random: Math.random }).subscribe(
     (event) => {
-      if (event.kind === 'Apply' && event.object.status.observedGeneration === event.object.generation)
-        ready.next([event.object.name, event.object.status.readyReplicas ?? 0]);
+      if (event.kind !== 'Apply' || event.object.status.observedGeneration !== event.object.generation)
+        return;
+      ready.set(event.object.name, event.object.status.readyReplicas ?? 0);
+      readySubject.next(event.object.name);
     },
   );
 
@@ -166,8 +169,8 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
     history: (name) => versions.get(name) ?? [],
     whenReady: async (name, count, withinMs = 20_000) => {
       await firstValueFrom(
-        ready.pipe(
-          filter(([runtime, pods]) => runtime === name && pods === count),
+        merge(of(name), readySubject).pipe(
+          filter((runtime) => runtime === name && ready.get(name) === count),
           timeout({ first: withinMs }),
         ),
       );

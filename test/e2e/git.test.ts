@@ -11,7 +11,7 @@ import { runs, runtimes, secrets } from '../../src/model/resources.js';
 import { ARepository } from '../io/git/a-repository.js';
 import { basicAuth, GitHttpServer } from '../io/git/http-server.js';
 import { SshServer, whyNoSshd } from '../io/git/ssh-server.js';
-import { whyNoGit } from '../support/git.js';
+import { skipFor, whyNoGit } from '../support/git.js';
 import { answer, type ControlPlane, START_LIMIT_MS, startControlPlane } from './control-plane.js';
 
 const PASSWORD = 'correct-horse-battery';
@@ -88,11 +88,7 @@ describe('Git sources on a control plane', function () {
     );
 
   before(async function () {
-    const why = whyNoGit();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipFor(this, whyNoGit());
     root = mkdtempSync(join(tmpdir(), 'krt-git-'));
     server = await GitHttpServer.start(root, await createAuthority());
     server.before = basicAuth('robot', PASSWORD);

@@ -1,6 +1,4 @@
 /** What the usage guide promises, and what users do wrong, against a whole control plane of real processes. */
-import { readdirSync, readFileSync } from 'node:fs';
-
 import { expect } from 'chai';
 import { filter, firstValueFrom, scan, timeout } from 'rxjs';
 
@@ -10,19 +8,7 @@ import { Run } from '../../src/model/run.js';
 import { informer } from '../../streams/watch/informer.js';
 import { answer, type ControlPlane } from './attach.js';
 import { START_LIMIT_MS, startControlPlane } from './control-plane.js';
-
-/** Command lines, of processes that live, which hold the text. */
-const alive = (text: string): ReadonlyArray<string> =>
-  readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
-      } catch {
-        return [];
-      }
-    })
-    .filter((line) => line.includes(text));
+import { commandLinesWith } from './pids.js';
 
 describe('the guide', function () {
   this.timeout(30_000);
@@ -52,13 +38,13 @@ describe('the guide', function () {
     const inline = `trap '' TERM; (trap '' TERM; setsid sleep 987123 & exec sleep 987123) & sleep 987123 & wait`;
     await plane.create('cancelled', { source: { inline } });
     await plane.whenRun('cancelled', ({ status }) => status?.phase === 'Running');
-    expect(alive('sleep 987123').length).to.be.at.least(3);
+    expect(commandLinesWith('sleep 987123').length).to.be.at.least(3);
     const asked = performance.now();
     await plane.patchRun('cancelled', { spec: { cancelRequested: true } });
     const { status } = await plane.end('cancelled');
     const took = performance.now() - asked;
     expect(status?.phase).to.equal('Cancelled');
-    expect(alive('sleep 987123')).to.deep.equal([]);
+    expect(commandLinesWith('sleep 987123')).to.deep.equal([]);
     expect(took, 'milliseconds beyond the 2 s grace').to.be.below(2000 + 1000);
   });
 

@@ -16,6 +16,7 @@ import { expect } from 'chai';
 import type { Run } from '../../src/model/run.js';
 import type { ControlPlane } from './attach.js';
 import { START_LIMIT_MS, startControlPlane } from './control-plane.js';
+import { commandLinesWith } from './pids.js';
 
 type Hostile = Readonly<{
   does: string;
@@ -80,18 +81,6 @@ const HOSTILE: Readonly<Record<string, Hostile>> = {
     ends: /^Succeeded Succeeded/,
   },
 };
-
-/** Command lines of processes that live. */
-const commandLines = (): ReadonlyArray<string> =>
-  readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
-      } catch {
-        return [];
-      }
-    });
 
 /** Resolves when the entry of the folder is no more. */
 const removed = async (folder: string, entry: string, what: string): Promise<void> => {
@@ -159,7 +148,7 @@ describe('hostile Runs', function () {
   });
 
   it('leave no process', () => {
-    expect(commandLines().filter((line) => line.includes('987301'))).to.deep.equal([]);
+    expect(commandLinesWith('987301')).to.deep.equal([]);
   });
 
   it('leave no folder', async () => {

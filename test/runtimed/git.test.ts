@@ -8,7 +8,7 @@ import { conditionOf } from '../../src/model/conditions.js';
 import type { RunStatus } from '../../src/model/run.js';
 import { ARepository, mountSecret } from '../io/git/a-repository.js';
 import { GitHttpServer } from '../io/git/http-server.js';
-import { whyNoGit } from '../support/git.js';
+import { skipFor, whyNoGit } from '../support/git.js';
 import { Api, type Spec } from './api.js';
 import { Pod } from './pod.js';
 
@@ -24,11 +24,7 @@ describe('runtimed with Git sources', function () {
   let env: Record<string, string>;
 
   before(async function () {
-    const why = whyNoGit();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipFor(this, whyNoGit());
     root = mkdtempSync(join(tmpdir(), 'krt-git-'));
     server = await GitHttpServer.start(root, await createAuthority());
     mountSecret(join(root, 'secrets/0'), { 'ca.crt': server.ca });

@@ -12,3 +12,10 @@ export const whyNoGit = (): string | undefined => {
     return 'git is not installed';
   }
 };
+
+/** Skips what the hook is for, saying why in a line, where there is a reason. */
+export const skipFor = (hook: Mocha.Context, why: string | undefined): void => {
+  if (why === undefined) return;
+  console.log(`      skipped: ${why}`);
+  hook.skip();
+};

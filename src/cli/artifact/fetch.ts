@@ -11,6 +11,7 @@ import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promise
 import { join } from 'node:path';
 
 import { nameProblem, shownName } from '../../decide/artifacts/rules.js';
+import { errorCode } from '../../io/error-code.js';
 import type { ArtifactRef } from '../../model/run.js';
 import { Failure } from '../failure.js';
 
@@ -58,7 +59,7 @@ const digestOf = async (path: string): Promise<string | undefined> => {
 };
 
 const notWritten = (path: string, cause: unknown): Failure => {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+  const code = errorCode(cause);
   const why = code === 'ELOOP' ? 'it is a symbolic link' : code === 'EISDIR' ? 'it is a folder' : code;
   return new Failure('Error', `cannot write ${path}: ${why}`, { hint: 'choose another folder with -d' });
 };

@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { type ArtifactOwner, artifactKey, attemptPrefix } from '../../decide/artifacts/keys.js';
 import { type ArtifactLimits, contentTypeOf, shownName } from '../../decide/artifacts/rules.js';
+import { type Backoff, backoffMs } from '../../decide/backoff.js';
 import type { ArtifactRef } from '../../model/run.js';
 import { ArtifactProblem, bytesOf, entriesOf, type OpenFolder, openEntry, openFolder } from './open-below.js';
 import { packed } from './pack.js';
@@ -18,8 +19,7 @@ import { type Surveyed, survey } from './survey.js';
 
 /** How long an upload is tried: a store that was down for a minute has kept nothing from being stored. */
 export const UPLOAD_LIMIT_MS = 150_000;
-const FIRST_PAUSE_MS = 200;
-const LAST_PAUSE_MS = 10_000;
+const BACKOFF: Backoff = { firstMs: 200, longestMs: 10_000 };
 
 export type KeepOptions = Readonly<{
   store: ArtifactStore;
@@ -76,7 +76,7 @@ const withPatience = async <A>(
     try {
       return await call();
     } catch (cause) {
-      const ms = Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** tries) * (0.75 + Math.random() / 2);
+      const ms = backoffMs(tries, Math.random(), BACKOFF);
       if (!isWorthRetrying(cause) || signal.aborted || performance.now() + ms > untilMs) throw cause;
       if (cause instanceof StoreError) onRetry(cause, ms);
       await pause(ms, undefined, { signal });

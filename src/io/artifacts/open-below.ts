@@ -1,13 +1,15 @@
 /**
  * Opening what a Run left, without ever being led elsewhere.
  *
- * A path is not trusted twice: each step opens one entry of a folder that is held open (through `/proc/self/fd`, what
- * openat(2) is to other languages), never follows a link, and makes sure that what was opened is what was looked at.
- * Where there is no /proc, the step goes by path, with the same check after it.
+ * A path is not trusted twice (see HeldFolder): each step opens one entry of a folder that is held open, never follows a
+ * link, and makes sure that what was opened is what was looked at. Where there is no /proc, the step goes by path, with
+ * the same check after it.
  */
-import { constants, existsSync, type Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+
+import { openedPath } from '../workspace/held-folder.js';
 
 /** What cannot be an artifact, in words that begin with its name. Nothing else is to be tried again. */
 export class ArtifactProblem extends Error {
@@ -17,11 +19,10 @@ export class ArtifactProblem extends Error {
 /** A folder held open. */
 export type OpenFolder = Readonly<{ handle: FileHandle; path: string }>;
 
-const hasProc = existsSync('/proc/self/fd');
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 const entryPath = ({ handle, path }: OpenFolder, name: string): string =>
-  join(hasProc ? `/proc/self/fd/${handle.fd}` : path, name);
+  join(openedPath(handle.fd, path), name);
 
 /**
  * The first folder of a walk.
@@ -45,7 +46,7 @@ export const openFolder = async (path: string, steps: ReadonlyArray<string>): Pr
 
 /** Names of its entries, sorted by code unit so that the order depends on nothing else. */
 export const entriesOf = async (folder: OpenFolder): Promise<ReadonlyArray<string>> =>
-  (await readdir(hasProc ? `/proc/self/fd/${folder.handle.fd}` : folder.path)).sort();
+  (await readdir(openedPath(folder.handle.fd, folder.path))).sort();
 
 /** What the entry is, itself, not what it leads to. */
 export const look = (folder: OpenFolder, name: string): Promise<Stats> => lstat(entryPath(folder, name));

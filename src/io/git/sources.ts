@@ -15,6 +15,7 @@ import { submoduleRemote } from '../../decide/git/submodules.js';
 import { boundedMessage } from '../../decide/lifecycle.js';
 import type { GitLimits } from '../../model/git.js';
 import { formatDuration } from '../../model/time.js';
+import { errorCode } from '../error-code.js';
 import type { Log } from '../log.js';
 import { checkOutFiles } from './checkout.js';
 import { type Credentials, readCredentials } from './credentials.js';
@@ -92,9 +93,6 @@ const within = async <A>(
   }
 };
 
-const errorText = (cause: unknown): string =>
-  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-
 /** The folder that git has made for a submodule. A tree may hold a link of the name of a folder above it. */
 const folderBelow = async (folder: string, path: string): Promise<string> => {
   const [root, below] = await Promise.all([realpath(folder), realpath(join(folder, path))]).catch(
@@ -164,7 +162,7 @@ class Sources implements GitSources {
       ? 'the fetch was broken off'
       : cause instanceof Overtime
         ? `the source was not there within ${formatDuration(this.options.limits.timeoutMs)}, the limit that spec.git.timeout of the Runtime sets`
-        : `the source could not be prepared: ${errorText(cause)}`;
+        : `the source could not be prepared: ${errorCode(cause)}`;
     return { reason: 'PrepareSource', message: boundedMessage(message) };
   }
 

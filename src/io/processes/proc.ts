@@ -4,6 +4,9 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 
+/** Longer than this, and process ids may have been used up once around, milliseconds. */
+export const trustMs = 2_000;
+
 export type ProcessFact = Readonly<{
   pid: number;
   parent: number;

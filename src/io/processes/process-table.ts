@@ -10,7 +10,7 @@
  * A look that was begun before it was asked for proves nothing, since a process may have been forked after it: hence
  * `fresh`. A process id means the same process for `trustMs`; after that it is compared by its start time.
  */
-import { environEntry, type ProcessFact, processFact, processIds, realtimeLimit } from './proc.js';
+import { environEntry, type ProcessFact, processFact, processIds, realtimeLimit, trustMs } from './proc.js';
 import type { TreeSigns } from './tree.js';
 
 /** Where the facts come from. */
@@ -28,9 +28,6 @@ const ofProc: ProcessReader = {
   entry: environEntry,
   limit: realtimeLimit,
 };
-
-/** Longer than this, and process ids may have been used up once around, milliseconds. */
-export const trustMs = 2_000;
 
 type Known = {
   readonly pid: number;

@@ -6,8 +6,7 @@
  * environment entry that the leader was started with, and an odd but harmless hard limit on realtime CPU time, which
  * is inherited over everything and can not be raised again without privilege.
  */
-import { lastProcessId } from './proc.js';
-import { trustMs } from './process-table.js';
+import { lastProcessId, trustMs } from './proc.js';
 
 /** The signs of a tree. */
 export type TreeSigns = Readonly<{

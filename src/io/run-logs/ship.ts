@@ -6,6 +6,7 @@
  * whose bound is its bound; here are only ids. A store that is away is tried again with a backoff, for as long as the
  * pod lives. A few uploads at a time, and of one log at most 256 KiB/s in the mean.
  */
+import { backoffMs } from '../../decide/backoff.js';
 import { deadlines } from '../../decide/deadlines.js';
 import { StoreError } from '../artifacts/store.js';
 import type { RunLogs } from './run-logs.js';
@@ -186,9 +187,8 @@ export class LogShipper {
         return;
       }
       this.#failures += 1;
-      const ms =
-        Math.min(this.#longestPauseMs, firstPauseMs * 2 ** Math.min(this.#failures - 1, 10)) *
-        (0.75 + Math.random() / 2);
+      const bounds = { firstMs: firstPauseMs, longestMs: this.#longestPauseMs };
+      const ms = backoffMs(this.#failures - 1, Math.random(), bounds);
       if (this.#failures === 1) onTrouble(id, cause, ms);
       this.#queue.add(id);
       this.#pause(ms);

@@ -9,19 +9,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import * as E from 'fp-ts/lib/Either.js';
 import { concatMap, firstValueFrom } from 'rxjs';
-
+import { type Backoff, backoffMs } from '../../decide/backoff.js';
 import type { AttemptRef } from '../../decide/sidecar/attempt.js';
-import { type RecordedStore, storePlace } from '../../model/artifact-store.js';
+import { hasStore, MAX_STORES, type RecordedStore } from '../../model/artifact-store.js';
 import { type EffectError, isRetryable } from '../../model/effect-error.js';
 import { ARTIFACT_FINALIZER } from '../../model/names.js';
 import { runs } from '../../model/resources.js';
 import { isTerminal, Run } from '../../model/run.js';
 import type { KubePort } from '../../ports.js';
 
-const FIRST_PAUSE_MS = 100;
-const LAST_PAUSE_MS = 5000;
-/** Stores of one Run; the CRD's schema has the same number. */
-const MOST_STORES = 16;
+const BACKOFF: Backoff = { firstMs: 100, longestMs: 5000 };
 
 /** Of one watch, seconds. */
 const WATCH_SECONDS = 290;
@@ -47,13 +44,10 @@ const objection = (
   if (isTerminal(status?.phase)) return `the Run is ${status?.phase} already`;
   if (status?.assignedPodUID !== podUid || status.attempt !== ref.attempt)
     return `the Run is at attempt ${status?.attempt ?? 0} on pod ${status?.assignedPod ?? 'none'}`;
-  return !isRecorded(status.artifactStores, store) && (status.artifactStores?.length ?? 0) >= MOST_STORES
-    ? `its attempts have used ${MOST_STORES} stores already`
+  return !hasStore(status.artifactStores, store) && (status.artifactStores?.length ?? 0) >= MAX_STORES
+    ? `its attempts have used ${MAX_STORES} stores already`
     : undefined;
 };
-
-const isRecorded = (stores: ReadonlyArray<RecordedStore> | undefined, store: RecordedStore): boolean =>
-  stores?.some((each) => storePlace(each) === storePlace(store)) ?? false;
 
 /** An object of the API as far as this goes: marked, refused, or neither yet. */
 const judged = (object: unknown, ref: AttemptRef, podUid: string, store: RecordedStore): Tried | Run => {
@@ -63,7 +57,7 @@ const judged = (object: unknown, ref: AttemptRef, podUid: string, store: Recorde
   const problem = objection(run, ref, podUid, store);
   if (problem !== undefined) return no(problem);
   const isDone =
-    isRecorded(run.status?.artifactStores, store) && run.metadata.finalizers?.includes(ARTIFACT_FINALIZER);
+    hasStore(run.status?.artifactStores, store) && run.metadata.finalizers?.includes(ARTIFACT_FINALIZER);
   return isDone ? MARKED : run;
 };
 
@@ -101,7 +95,7 @@ const tryOnce = async (ref: AttemptRef, podUid: string, store: RecordedStore, ku
   if (E.isLeft(answer)) return answer.left.kind === 'NotFound' ? no('the Run was deleted') : answer;
   let seen = judged(answer.right, ref, podUid, store);
   if ('_tag' in seen) return seen;
-  if (!isRecorded(seen.status?.artifactStores, store)) {
+  if (!hasStore(seen.status?.artifactStores, store)) {
     const written = await record(seen, ref, podUid, store, kube);
     if (E.isLeft(written)) return written;
     seen = judged(written.right, ref, podUid, store);
@@ -142,8 +136,7 @@ export const markStored = async (
     if (E.isRight(tried)) return tried.right;
     const error = tried.left;
     if (!isRetryable(error) && !hasMoved(error)) return `the Run could not be marked: ${error.message}`;
-    const ms =
-      Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(tries, 10)) * (0.75 + Math.random() / 2);
+    const ms = backoffMs(tries, Math.random(), BACKOFF);
     if (!hasMoved(error)) onRetry(error, ms);
     await pause(hasMoved(error) ? 0 : Math.max(ms, error.retryAfterMs ?? 0));
   }

@@ -20,6 +20,7 @@ import * as E from 'fp-ts/lib/Either.js';
 
 import { type AttemptRef, idOf } from '../../decide/sidecar/attempt.js';
 import { type Folders, OWN_FOLDERS, placesOf } from '../../decide/sidecar/environment.js';
+import { errorCode } from '../error-code.js';
 import { HeldFolder } from './held-folder.js';
 import { moveInto } from './move-into.js';
 import { removeTree } from './remove-tree.js';
@@ -35,9 +36,6 @@ const INCOMING = 'incoming';
 /** What is removed at once: so many entries, files of so many bytes (the disk is slow to let go of a large one). */
 const FEW = 16;
 const SMALL_BYTES = 1024 * 1024;
-
-const errorCode = (cause: unknown): string =>
-  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
 
 /** Opens a file for writing that a Run may have replaced; undefined when it is no file, or has another name, too. */
 const openOwn = (path: string): number | undefined => {

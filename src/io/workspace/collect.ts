@@ -10,20 +10,18 @@ import {
   type OutputsProblem,
   parseOutputs,
 } from '../../decide/sidecar/outputs.js';
+import { errorCode } from '../error-code.js';
 import { HeldFolder } from './held-folder.js';
 
 /** The file's name in its folder. */
 const OUTPUTS = 'outputs';
 
-const errorCode = (cause: unknown): string =>
-  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-
 const invalid = (message: string): E.Either<OutputsProblem, never> =>
   E.left({ reason: 'OutputsInvalid', message });
 
 /**
- * Reads a file of a folder that is held open; undefined: there is no such file. O_NONBLOCK, so that a FIFO put in its place cannot hold us. Synchronous: the file
- * is small or refused, and mostly there is none.
+ * Reads a file of a folder that is held open; undefined: there is no such file. O_NONBLOCK, so that a FIFO put in its
+ * place cannot hold us. Synchronous: the file is small or refused, and mostly there is none.
  */
 const readOutputs = (
   path: string,

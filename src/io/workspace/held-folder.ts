@@ -10,6 +10,10 @@ import { closeSync, constants, existsSync, fstatSync, openSync, type Stats } fro
 import { join } from 'node:path';
 
 const hasProc = existsSync('/proc/self/fd');
+
+/** Where a folder is that is open: by its descriptor, which no rename and no link changes; by its path without /proc. */
+export const openedPath = (fd: number, path: string): string => (hasProc ? `/proc/self/fd/${fd}` : path);
+
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 
 export class HeldFolder {
@@ -43,7 +47,7 @@ export class HeldFolder {
 
   /** Its own path, for a call that lists it. */
   get self(): string {
-    return hasProc ? `/proc/self/fd/${this.#fd}` : this.#path;
+    return openedPath(this.#fd, this.#path);
   }
 
   /** The path of an entry, for a call that does not follow a link there (or opens with O_NOFOLLOW). */

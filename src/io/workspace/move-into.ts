@@ -2,7 +2,7 @@
 import { constants, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, readlink, rename, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-
+import { errorCode } from '../error-code.js';
 import type { HeldFolder } from './held-folder.js';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
@@ -12,16 +12,13 @@ const AT_ONCE = 8;
 const MAX_DEPTH = 100;
 const CHUNK_BYTES = 256 * 1024;
 
-const codeOf = (cause: unknown): string =>
-  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-
 /** Between volumes a rename does not work; then it is copied. */
 const isRenamed = async (from: string, to: string): Promise<boolean> => {
   try {
     await rename(from, to);
     return true;
   } catch (cause) {
-    if (codeOf(cause) === 'EXDEV') return false;
+    if (errorCode(cause) === 'EXDEV') return false;
     throw cause;
   }
 };

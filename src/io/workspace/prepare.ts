@@ -15,6 +15,7 @@ import { boundedMessage } from '../../decide/lifecycle.js';
 import type { Assignment, AttemptInput, Execution, Work } from '../../decide/sidecar/attempt.js';
 import { entrypointProblem } from '../../decide/sidecar/entrypoint.js';
 import { environmentOf, type Folders, type Places, placesOf } from '../../decide/sidecar/environment.js';
+import { errorCode } from '../error-code.js';
 import type { GitSources } from '../git/sources.js';
 import { type AttemptFiles, SCRIPT } from './attempt-files.js';
 import { recordAttempt, reserveAttempt } from './records.js';
@@ -22,9 +23,6 @@ import { recordAttempt, reserveAttempt } from './records.js';
 type Prepared = Extract<AttemptInput, { kind: 'Prepared' | 'PrepareFailed' }>;
 
 const invalid = (message: string): Prepared => ({ kind: 'PrepareFailed', reason: 'InvalidSpec', message });
-
-const errorCode = (cause: unknown): string =>
-  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
 
 /** What is wrong with the file, or undefined. */
 const fileProblem = async (workspace: string, entrypoint: string): Promise<string | undefined> => {

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { chmod, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
-
+import { errorCode } from '../error-code.js';
 import type { HeldFolder } from './held-folder.js';
 
 /** Folders held open at a time: what lies deeper is moved up first. */
@@ -18,9 +18,6 @@ const AT_ONCE = 32;
 /** Opens what may not even be read, only to name it; the value is the same on x86-64 and arm64. */
 const O_PATH = 0o10000000;
 
-const codeOf = (cause: unknown): string =>
-  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-
 /** Undefined when it was done, else the code of its failure if that is one of those expected. */
 const failureOf = async (
   call: Promise<unknown>,
@@ -30,7 +27,7 @@ const failureOf = async (
     await call;
     return undefined;
   } catch (cause) {
-    const code = codeOf(cause);
+    const code = errorCode(cause);
     if (expected.includes(code)) return code;
     throw cause;
   }
@@ -60,7 +57,7 @@ const enter = async (parent: HeldFolder, name: string): Promise<HeldFolder | und
     try {
       folder = parent.below(name);
     } catch (cause) {
-      const code = codeOf(cause);
+      const code = errorCode(cause);
       if (code === 'ENOENT' || IS_NO_FOLDER.includes(code)) return undefined;
       if (code !== 'EACCES' || isSecond) throw cause;
       await openUp(parent, name);

@@ -1,7 +1,7 @@
 /** From a request to a running process: looks at the files, makes the plan, takes a warm shell or a cold one. */
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-
+import { errorCode } from '../../io/error-code.js';
 import type { FifoStock } from '../../io/processes/fifos.js';
 import { type Launched, startCold } from './launch.js';
 import type { TreeMarker } from './marker.js';
@@ -35,9 +35,6 @@ export type StartSettings = Readonly<{
   /** Are warm shells known to work here? */
   isWarm: boolean;
 }>;
-
-const errorCode = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : String(error);
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 

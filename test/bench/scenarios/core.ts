@@ -3,20 +3,13 @@
  * cost. One decision is a whole turn of a Run: it comes, is placed, the write is confirmed, it ends.
  */
 import { deadlines } from '../../../src/decide/deadlines.js';
-import { schedule } from '../../../src/decide/schedule.js';
-import type { Command } from '../../../src/model/command.js';
 import type { ObjectKey } from '../../../src/model/ids.js';
-import type { PodRecord } from '../../../src/model/pod.js';
-import type { RunRecord } from '../../../src/model/run-record.js';
-import { type WorldInput, worldStore } from '../../../streams/cache/world.js';
-import { aPod, aRun, aRuntime, aSession, at, scheduledOn } from '../../support/builders.js';
+import { placing, type Size } from '../../support/placing.js';
 import { seeded } from '../load.js';
 import type { Bench, Figures, Row, Scenario } from '../scenario.js';
 import { quantile } from '../stats.js';
 
-/** What there is before it is measured: so many Runs wait, on so many pods that are full. */
-type Size = Readonly<{ waiting: number; pods: number; finished: number }>;
-
+/** What there is before it is measured. */
 const SIZES: ReadonlyArray<Size> = [
   { waiting: 10, pods: 10, finished: 0 },
   { waiting: 1_000, pods: 100, finished: 0 },
@@ -28,52 +21,8 @@ const SIZES: ReadonlyArray<Size> = [
 const processorMs = (): number => process.cpuUsage().user / 1_000;
 
 /** Microseconds of processor time per decision, in each of some rounds. */
-const decide = (
-  { waiting, pods, finished }: Size,
-  rounds: number,
-  perRound: number,
-): ReadonlyArray<number> => {
-  const { world, put } = worldStore();
-  const machine = schedule(world);
-  let version = 0;
-  const todo: Command[] = [];
-  const take = (input: WorldInput): void => {
-    const change = put(input);
-    if (change !== undefined) todo.push(...machine.apply({ kind: 'Change', change }, 0));
-  };
-  const see = (run: RunRecord): void => {
-    version += 1;
-    take({ kind: 'Run', key: run.key, object: { ...run, resourceVersion: String(version) } });
-  };
-  const there = new Map<string, PodRecord>();
-  take({ kind: 'Runtime', key: aRuntime().key, object: aRuntime() });
-  for (let index = 0; index < pods; index += 1) {
-    const pod = aPod(`pod-${index}`, { capacity: { runs: 1 } });
-    there.set(pod.uid, pod);
-    take({ kind: 'Pod', key: pod.key, object: pod });
-    take({ kind: 'Session', event: { kind: 'Opened', session: aSession(pod) } });
-  }
-  for (let index = 0; index < finished; index += 1)
-    see(aRun(`old-${index}`, { status: { phase: 'Succeeded', completionTime: at(index) } }));
-  for (let index = 0; index < pods + waiting; index += 1) see(aRun(`run-${index}`, { createdAt: at(index) }));
-  let next = pods + waiting;
-  let head = 0;
-  const turn = (): void => {
-    const command = todo[head];
-    head += 1;
-    if (command?.kind !== 'AdvanceRun' || command.step.kind !== 'Assigned')
-      throw new Error('the queue has run dry');
-    const pod = there.get(command.step.podUid);
-    if (pod === undefined) throw new Error('a pod that is none');
-    todo.push(...machine.apply({ kind: 'Outcome', outcome: { kind: 'Done', command } }, 0));
-    const { run } = command;
-    see({ ...run, status: scheduledOn(pod) });
-    see({ ...run, status: scheduledOn(pod, { phase: 'Succeeded' }) });
-    see(aRun(`run-${next}`, { createdAt: at(next) }));
-    next += 1;
-    if (head > 4_096) todo.splice(0, head);
-    if (head > 4_096) head = 0;
-  };
+const decide = (size: Size, rounds: number, perRound: number): ReadonlyArray<number> => {
+  const turn = placing(size);
   const took: number[] = [];
   for (let round = 0; round < rounds + 1; round += 1) {
     const began = processorMs();

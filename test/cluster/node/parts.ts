@@ -12,6 +12,7 @@ import * as E from 'fp-ts/lib/Either.js';
 
 import { findHelm } from '../../charts/helm.js';
 import { cacheRoot } from '../binaries.js';
+import { exitOfGroup } from '../process.js';
 import type { Parts } from './node-level.js';
 
 /** What is made here; the programs are found elsewhere. */
@@ -49,14 +50,7 @@ const make = async (
   child.stderr.on('data', (chunk: Buffer) => {
     words = (words + chunk.toString()).slice(-2000);
   });
-  const stop = (): void => {
-    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
-  };
-  signal.addEventListener('abort', stop);
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  }).finally(() => signal.removeEventListener('abort', stop));
+  const code = await exitOfGroup(child, signal);
   if (signal.aborted) return E.left(`making ${what} was ended: ${String(signal.reason)}`);
   if (code !== 0) return E.left(`${what} cannot be made: ${words.trim()}`);
   process.stderr.write(`made in ${Math.round((performance.now() - startedMs) / 1000)} s\n`);

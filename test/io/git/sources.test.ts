@@ -31,7 +31,7 @@ import {
 } from '../../../src/io/git/sources.js';
 import { createAuthority, type KeyPair } from '../../../src/io/session/certificates.js';
 import { DEFAULT_GIT_LIMITS, type GitLimits } from '../../../src/model/git.js';
-import { whyNoGit } from '../../support/git.js';
+import { skipFor, whyNoGit } from '../../support/git.js';
 import { ARepository, mountSecret } from './a-repository.js';
 import { basicAuth, GitHttpServer } from './http-server.js';
 
@@ -45,11 +45,7 @@ describe('gitSources over https', function () {
   let count = 0;
 
   before(async function () {
-    const why = whyNoGit();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipFor(this, whyNoGit());
     root = mkdtempSync(join(tmpdir(), 'krt-git-'));
     authority = await createAuthority();
     server = await GitHttpServer.start(root, authority);

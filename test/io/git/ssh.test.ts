@@ -18,7 +18,7 @@ import {
 } from '../../../src/io/git/sources.js';
 import { processIds } from '../../../src/io/processes/proc.js';
 import { DEFAULT_GIT_LIMITS } from '../../../src/model/git.js';
-import { whyNoGit } from '../../support/git.js';
+import { skipFor, whyNoGit } from '../../support/git.js';
 import { ARepository, mountSecret } from './a-repository.js';
 import { SshServer, whyNoSshd } from './ssh-server.js';
 
@@ -33,11 +33,7 @@ describe('gitSources over ssh', function () {
   let count = 0;
 
   before(async function () {
-    const why = whyNoGit() ?? whyNoSshd();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipFor(this, whyNoGit() ?? whyNoSshd());
     root = mkdtempSync(join(tmpdir(), 'krt-ssh-'));
     server = await SshServer.start(join(root, 'sshd'));
     repo = new ARepository(join(root, 'repo.git'));

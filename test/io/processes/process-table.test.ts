@@ -2,7 +2,8 @@
 import { expect } from 'chai';
 
 import type { ProcessFact } from '../../../src/io/processes/proc.js';
-import { ProcessTable, trustMs } from '../../../src/io/processes/process-table.js';
+import { trustMs } from '../../../src/io/processes/proc.js';
+import { ProcessTable } from '../../../src/io/processes/process-table.js';
 import type { TreeSigns } from '../../../src/io/processes/tree.js';
 
 type Fake = ProcessFact & Readonly<{ entry?: string | undefined; limit?: number }>;

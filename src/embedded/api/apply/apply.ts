@@ -3,6 +3,8 @@
  * caller wanted before and does not name any more go, unless somebody else wants them; fields that others manage
  * with another value are conflicts, unless forced.
  */
+
+import { sortedJson } from '../../../model/sorted-json.js';
 import { ApiError, badRequest } from '../errors.js';
 import type { Json, JsonObject } from '../json.js';
 import { copyJson, isObject, sameJson, textOf, without } from '../json.js';
@@ -106,14 +108,6 @@ const conflictError = (conflicts: readonly (readonly [Manager, FieldSet])[]): Ap
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
-/** JSON with sorted keys, as Go writes maps. */
-const sortedJson = (value: Json): string =>
-  JSON.stringify(value, (_key, inner: unknown) =>
-    isObject(inner as Json)
-      ? Object.fromEntries(Object.entries(inner as JsonObject).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
-
 /**
  * The object with kubectl's annotation brought up to date, where it has one and kubectl applies: an object that was
  * applied by the client before stays applicable by it.
@@ -121,7 +115,7 @@ const sortedJson = (value: Json): string =>
 const withLastApplied = (object: KubeObject, config: KubeObject, manager: string): KubeObject => {
   const { annotations } = object.metadata;
   if (manager !== 'kubectl' || annotations?.[LAST_APPLIED] === undefined) return object;
-  const text = `${sortedJson(config as unknown as Json)}\n`;
+  const text = `${sortedJson(config)}\n`;
   return {
     ...object,
     metadata: { ...object.metadata, annotations: { ...annotations, [LAST_APPLIED]: text } },
