@@ -13,6 +13,7 @@ import {
   rmdirSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -33,6 +34,9 @@ const ARTIFACTS = 'artifacts';
 /** Of the state folder: what is being written for workspaces. */
 const INCOMING = 'incoming';
 
+/** What a file in stock holds, so that it is never cut to nothing. */
+const BLANK = '\n';
+
 /** What is removed at once: so many entries, files of so many bytes (the disk is slow to let go of a large one). */
 const FEW = 16;
 const SMALL_BYTES = 1024 * 1024;
@@ -44,6 +48,17 @@ const openOwn = (path: string): number | undefined => {
   if (facts.isFile() && facts.nlink === 1) return fd;
   closeSync(fd);
   return undefined;
+};
+
+/**
+ * Writes a text over what the file holds, then cuts off the rest. Not the other way round: ext4 sends a file that was
+ * cut to nothing to the disk when it is closed, and who cuts it the next time waits until it is there (its option
+ * auto_da_alloc; here a millisecond per Run, docs/performance.md).
+ */
+const replaceText = (fd: number, text: string): void => {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at);
+  if (fstatSync(fd).size > bytes.length) ftruncateSync(fd, bytes.length);
 };
 
 /** Runs `use` with a folder open; a link that took its place is not followed. */
@@ -75,7 +90,7 @@ const isEmptied = (folder: HeldFolder, keep: string, budget: { left: number }): 
     if (fd === undefined) unlinkSync(path);
     else {
       try {
-        ftruncateSync(fd, 0);
+        replaceText(fd, BLANK);
       } finally {
         closeSync(fd);
       }
@@ -93,13 +108,12 @@ const putBack = (place: Place, keep: string, stock: Stock): boolean => {
   }
 };
 
-/** Writes the script into the file of another attempt. */
-const rewrite = (path: string, script: string): void => {
+/** Writes the text into the file of another attempt. Throws when something else is in its place. */
+const rewrite = (path: string, text: string): void => {
   const fd = openOwn(path);
-  if (fd === undefined) throw new Error('the script of the workspace was replaced');
+  if (fd === undefined) throw new Error('the file of the attempt was replaced');
   try {
-    ftruncateSync(fd, 0);
-    writeFileSync(fd, script);
+    replaceText(fd, text);
   } finally {
     closeSync(fd);
   }
@@ -160,7 +174,7 @@ export class AttemptFiles {
   /** Writes a record, whole or not at all where there was one in stock. */
   writeRecord(ref: AttemptRef, text: string): void {
     const place = this.#recordOf(ref);
-    if (this.#stocks.records.take(place, (at) => writeFileSync(at, text))) return;
+    if (this.#stocks.records.take(place, (at) => rewrite(at, text))) return;
     writeFileSync(place.folder.at(place.name), text, { mode: 0o600 });
     this.#stocks.records.made(place);
   }

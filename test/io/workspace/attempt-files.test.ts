@@ -139,7 +139,7 @@ describe('AttemptFiles', () => {
     await end('a');
     const stock = join(folders.work, '.kruntimes', 'stock-pod-workspaces');
     const [name = ''] = readdirSync(stock);
-    expect(readFileSync(join(stock, name, 'script'), 'utf8')).to.equal('');
+    expect(readFileSync(join(stock, name, 'script'), 'utf8')).to.equal('\n');
     writeFileSync(join(stock, name, 'planted'), 'x');
     const { workspace } = await begin('b', 'two');
     expect(readdirSync(workspace)).to.deep.equal(['script']);
@@ -153,6 +153,14 @@ describe('AttemptFiles', () => {
     await end('b');
     const last = await begin('c', 'three');
     expect(readFileSync(join(last.workspace, 'script'), 'utf8')).to.equal('three');
+  });
+
+  it('leaves nothing of a longer script behind a shorter one, of an empty one neither', async () => {
+    for (const script of ['echo one; echo two; echo three', 'ls', '', 'echo größer']) {
+      const { workspace } = await begin('a', script);
+      expect(readFileSync(join(workspace, 'script'), 'utf8')).to.equal(script);
+      await end('a');
+    }
   });
 
   it('takes a place over that something was left in', async () => {
