@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import * as E from 'fp-ts/lib/Either.js';
 import * as yaml from 'js-yaml';
 
+import { exitOfGroup } from '../cluster/process.js';
 import type { Body } from '../conformance/target.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -36,19 +37,18 @@ export const ensureHelm = async (signal: AbortSignal): Promise<E.Either<string, 
   const found = findHelm();
   if (found !== undefined) return E.right(found);
   process.stderr.write(`building ${HELM_MODULE} (once; into ${toolsFolder()})\n`);
-  const child = spawn('nice', ['-n', '19', 'go', 'install', '-ldflags', '-s -w', HELM_MODULE], {
+  const child = spawn('nice', ['-n', '15', 'go', 'install', '-ldflags', '-s -w', HELM_MODULE], {
+    // A group of its own, so that compilers end with it.
+    detached: true,
     env: { ...process.env, GOBIN: toolsFolder(), CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '' },
     stdio: ['ignore', 'ignore', 'pipe'],
-    signal,
   });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     said = `${said}${chunk.toString()}`.slice(-2000);
   });
-  const code = await new Promise<number | null>((resolve) => {
-    child.once('error', () => resolve(null));
-    child.once('close', resolve);
-  });
+  const code = await exitOfGroup(child, signal).catch(() => null);
+  if (signal.aborted) return E.left(`building helm was ended: ${String(signal.reason)}`);
   const built = findHelm();
   return code === 0 && built !== undefined
     ? E.right(built)

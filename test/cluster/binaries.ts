@@ -32,9 +32,7 @@ const packages = {
 /** What both levels consist of. */
 export type Program = keyof typeof packages;
 
-/**
- * The programs of the API level. From KUBEBUILDER_ASSETS comes no controller manager; then nothing collects garbage.
- */
+/** The programs of the API level. */
 export const apiLevelPrograms: ReadonlyArray<Program> = [
   'etcd',
   'kube-apiserver',
@@ -65,12 +63,45 @@ const isExecutable = (path: string): boolean => {
   }
 };
 
-/** The program in one of these folders. */
-const foundIn = (folders: ReadonlyArray<string>, name: string): string | undefined =>
-  folders.map((folder) => join(folder, name)).find(isExecutable);
+/** Where programs may be. */
+export type Places = Readonly<{
+  /** $KUBEBUILDER_ASSETS: where it is set nothing else is looked at, so that no two versions are mixed. */
+  assets: string | undefined;
+  /** The folder of what was built from our pins. */
+  cache: string;
+  /** The folders of $PATH, for kubectl alone: the machine's own is what users have. */
+  path: ReadonlyArray<string>;
+}>;
 
-const onPath = (name: string): string | undefined =>
-  foundIn((process.env.PATH ?? '').split(delimiter).filter(Boolean), name);
+/**
+ * Which programs there are and which have to be built; a Left says what is missing that cannot be built. What
+ * setup-envtest downloads into $KUBEBUILDER_ASSETS has no controller manager: without nodes it can be done without, but
+ * nothing collects garbage then.
+ */
+export const choosePrograms = (
+  names: ReadonlyArray<Program>,
+  { assets, cache, path }: Places,
+  isThere: (path: string) => boolean,
+): E.Either<string, Readonly<{ found: Binaries; missing: ReadonlyArray<Program> }>> => {
+  const hasNodes = names.includes('kubelet');
+  const foldersOf = (name: Program): ReadonlyArray<string> =>
+    assets ? [assets] : name === 'kubectl' ? [cache, ...path] : [cache];
+  const found = new Map<Program, string>();
+  for (const name of names) {
+    const place = foldersOf(name)
+      .map((folder) => join(folder, name))
+      .find(isThere);
+    if (place !== undefined) found.set(name, place);
+  }
+  const missing = names.filter((name) => !found.has(name));
+  if (!assets) return E.right({ found, missing });
+  const needed = missing.filter(
+    (name) => name !== 'kubectl' && (hasNodes || name !== 'kube-controller-manager'),
+  );
+  return needed.length === 0
+    ? E.right({ found, missing: [] })
+    : E.left(`KUBEBUILDER_ASSETS=${assets} has no ${needed.join(', ')}`);
+};
 
 const read = (name: string): string => readFileSync(join(moduleFolder, name), 'utf8');
 
@@ -202,33 +233,18 @@ export const findBinaries = async (
   names: ReadonlyArray<Program>,
   signal: AbortSignal,
 ): Promise<E.Either<string, Binaries>> => {
-  const found = new Map<Program, string>();
-  const look = (folders: ReadonlyArray<string>): void => {
-    for (const name of names) {
-      const path = found.get(name) ?? foundIn(folders, name);
-      if (path !== undefined) found.set(name, path);
-    }
+  const places = {
+    assets: process.env.KUBEBUILDER_ASSETS,
+    cache: cacheFolder(),
+    path: (process.env.PATH ?? '').split(delimiter).filter(Boolean),
   };
-  const assets = process.env.KUBEBUILDER_ASSETS;
-  if (assets !== undefined && assets !== '') {
-    look([assets]);
-    const optional: ReadonlyArray<Program> = ['kube-controller-manager', 'kubectl'];
-    const lacking = names.filter((name) => !found.has(name) && !optional.includes(name));
-    return lacking.length === 0
-      ? E.right(found)
-      : E.left(`KUBEBUILDER_ASSETS=${assets} has no ${lacking.join(', ')}`);
-  }
-  const cache = cacheFolder();
-  look([cache]);
-  const kubectl = found.get('kubectl') ?? onPath('kubectl');
-  if (kubectl !== undefined && names.includes('kubectl')) found.set('kubectl', kubectl);
-  const missing = names.filter((name) => !found.has(name));
-  if (missing.length > 0) {
-    const why = whyNoBuild();
-    if (why !== undefined) return E.left(why);
-    const built = await build(cache, missing, signal);
-    if (E.isLeft(built)) return built;
-    look([cache]);
-  }
-  return E.right(found);
+  const choice = choosePrograms(names, places, isExecutable);
+  if (E.isLeft(choice)) return choice;
+  const { found, missing } = choice.right;
+  if (missing.length === 0) return E.right(found);
+  const why = whyNoBuild();
+  if (why !== undefined) return E.left(why);
+  const built = await build(places.cache, missing, signal);
+  if (E.isLeft(built)) return built;
+  return E.right(new Map([...found, ...missing.map((name) => [name, join(places.cache, name)] as const)]));
 };

@@ -12,7 +12,9 @@ import {
   of,
   Subject,
   skipWhile,
+  takeUntil,
   tap,
+  throwIfEmpty,
   timeout,
 } from 'rxjs';
 import { kubeClient } from '../../src/io/kube/client.js';
@@ -65,7 +67,7 @@ export const answer = async <A>(effect: Effect<A>): Promise<A> => {
   return result.right;
 };
 
-/** Watches it. `stop` ends the watch, then the control plane. */
+/** Watches it. `stop` ends the watch and every wait, which then rejects, then the control plane. */
 export const attach = async (plane: Plane): Promise<ControlPlane> => {
   const cluster = await clusterFromKubeconfig({ paths: [plane.kubeconfig] });
   if (E.isLeft(cluster)) throw new Error(cluster.left.message);
@@ -104,6 +106,22 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
     },
   );
 
+  const stoppedSubject = new Subject<void>();
+  /** The first that comes within the time: no wait outlives the control plane, as its timer would keep mocha from ending. */
+  const first = <A>(source: Observable<A>, withinMs: number, what: () => string): Promise<A> =>
+    firstValueFrom(
+      source.pipe(
+        timeout({
+          first: withinMs,
+          with: () => {
+            throw new Error(`not in ${withinMs} ms: ${what()}`);
+          },
+        }),
+        takeUntil(stoppedSubject),
+        throwIfEmpty(() => new Error(`not before the control plane was stopped: ${what()}`)),
+      ),
+    );
+
   const manifest = (name: string, spec: Readonly<Record<string, unknown>>) => ({
     apiVersion: 'kruntimes.io/v1alpha1',
     kind: 'Run',
@@ -114,18 +132,10 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
   const runsNamed = (name: string): Observable<Run> =>
     merge(of(...(versions.get(name) ?? [])), seen.pipe(filter(({ metadata }) => metadata.name === name)));
   const whenRun: ControlPlane['whenRun'] = (name, satisfies, withinMs = 20_000) =>
-    firstValueFrom(
-      runsNamed(name).pipe(
-        filter(satisfies),
-        timeout({
-          first: withinMs,
-          with: () => {
-            throw new Error(
-              `Run ${name} did not get there in ${withinMs} ms: ${JSON.stringify(versions.get(name)?.at(-1)?.status)}`,
-            );
-          },
-        }),
-      ),
+    first(
+      runsNamed(name).pipe(filter(satisfies)),
+      withinMs,
+      () => `Run ${name} is ${JSON.stringify(versions.get(name)?.at(-1)?.status)}`,
     );
   const merged = (body: unknown): Patch => ({ type: 'merge', body });
 
@@ -150,29 +160,22 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
     end: (name, withinMs) => whenRun(name, ({ status }) => isTerminal(status?.phase), withinMs),
     whenGone: async (name, withinMs = 20_000) => {
       if (gone.has(name)) return;
-      await firstValueFrom(
-        goneSubject.pipe(
-          filter((each) => each === name),
-          timeout({
-            first: withinMs,
-            with: () => {
-              throw new Error(
-                `Run ${name} was not gone in ${withinMs} ms: ${JSON.stringify(versions.get(name)?.at(-1))}`,
-              );
-            },
-          }),
-        ),
+      await first(
+        goneSubject.pipe(filter((each) => each === name)),
+        withinMs,
+        () => `Run ${name} is still there: ${JSON.stringify(versions.get(name)?.at(-1))}`,
       );
     },
     patchRun: (name, body) => answer(kube.patch(runs, { namespace: 'default', name }, merged(body))),
     patchRuntime: (name, body) => answer(kube.patch(runtimes, { namespace: 'default', name }, merged(body))),
     history: (name) => versions.get(name) ?? [],
     whenReady: async (name, count, withinMs = 20_000) => {
-      await firstValueFrom(
+      await first(
         merge(of(name), readySubject).pipe(
           filter((runtime) => runtime === name && ready.get(name) === count),
-          timeout({ first: withinMs }),
         ),
+        withinMs,
+        () => `Runtime ${name} has ${ready.get(name) ?? 'no'} ready pods, not ${count}`,
       );
     },
     podNames: async () => {
@@ -184,7 +187,7 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
     whenNoPods: async (withinMs = 60_000) => {
       const ofRuntimes = { namespace: 'default', labelSelector: 'kruntimes.io/runtime' };
       const known = new Set<string>();
-      await firstValueFrom(
+      await first(
         informer(kube, pods, ofRuntimes, Pod, { random: Math.random }).pipe(
           tap((event) => {
             if (event.kind === 'Apply') known.add(event.object.key);
@@ -192,11 +195,13 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
           }),
           skipWhile(({ kind }) => kind !== 'InitDone'),
           filter(() => known.size === 0),
-          timeout({ first: withinMs }),
         ),
+        withinMs,
+        () => `there are pods: ${[...known].join(', ')}`,
       );
     },
     stop: async () => {
+      stoppedSubject.next();
       watching.unsubscribe();
       watchingRuntimes.unsubscribe();
       kube.close();

@@ -26,8 +26,11 @@ const startEmbeddedPlane = async (): Promise<Plane> => {
     },
   );
   child.stdout?.resume();
-  const [said] = await once(child.stdio[3] ?? child, 'data');
-  if (!String(said).startsWith('ready')) throw new Error(`the control plane did not start: ${String(said)}`);
+  const [said] = await Promise.race([once(child.stdio[3] ?? child, 'data'), once(child, 'exit')]);
+  if (!String(said).startsWith('ready')) {
+    child.kill('SIGTERM');
+    throw new Error(`the control plane did not start: ${String(said)}`);
+  }
   return {
     dataDir,
     kubeconfig: join(dataDir, 'kubeconfig'),
@@ -54,7 +57,12 @@ export const startControlPlane = async ({
   const controlPlane = await attach(
     binaries === undefined ? await startEmbeddedPlane() : await startClusterPlane(binaries),
   );
-  if (replicas !== 2) await controlPlane.patchRuntime('bash', { spec: { replicas } });
-  await controlPlane.whenReady('bash', replicas, START_LIMIT_MS);
-  return controlPlane;
+  try {
+    if (replicas !== 2) await controlPlane.patchRuntime('bash', { spec: { replicas } });
+    await controlPlane.whenReady('bash', replicas, START_LIMIT_MS);
+    return controlPlane;
+  } catch (error) {
+    await controlPlane.stop();
+    throw error;
+  }
 };

@@ -1,7 +1,6 @@
 /**
  * Fetches one artifact into a file: beside it first (`NAME.part`), taken up where an earlier fetch ended, put in its
- * place when its digest is right. Of what a failed attempt left no digest is known, nor whether it is an archive of a
- * directory: such a one is always fetched from its beginning, and looked at before it gets its name.
+ * place when its digest is right.
  *
  * The name comes from the cluster and is not trusted: it is one segment below the target folder or nothing, and no
  * link is followed.
@@ -15,18 +14,8 @@ import { nameProblem, shownName } from '../../decide/artifacts/rules.js';
 import { errorCode } from '../../io/error-code.js';
 import type { ArtifactRef } from '../../model/run.js';
 import { Failure } from '../failure.js';
-import { isArchiveOf } from './archive.js';
 
 const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
-
-/** What is to be fetched: a reference of the status, or what the store has of an attempt that it does not refer to. */
-export type Wanted = Readonly<{
-  name: string;
-  type: ArtifactRef['type'] | 'unknown';
-  location: string;
-  sizeBytes?: number;
-  digest?: string;
-}>;
 
 /** The bytes from one on, as they come. */
 export type ReadFrom = (fromByte: number) => AsyncIterable<Uint8Array>;
@@ -37,13 +26,12 @@ export type FetchOptions = Readonly<{
   onBytes: (bytes: number) => void;
 }>;
 
-/** Names of an artifact's file, one of which it will have: a directory is stored as an archive. Errors: Failure for a name that leads elsewhere. */
-export const fileNames = ({ name, type }: Wanted): readonly [string, ...string[]] => {
+/** Name of the file: a directory is stored as an archive. Errors: Failure for a name that leads elsewhere. */
+export const fileName = ({ name, type }: ArtifactRef): string => {
   const problem = nameProblem(name);
   if (problem)
     throw new Failure('Error', `artifact ${shownName(name)} ${problem}; it is not written to a file`);
-  const archive = `${name}.tar.gz`;
-  return type === 'unknown' ? [name, archive] : [type === 'directory' ? archive : name];
+  return type === 'directory' ? `${name}.tar.gz` : name;
 };
 
 const hashFile = async (file: FileHandle, hash: Hash): Promise<number> => {
@@ -78,7 +66,7 @@ const notWritten = (path: string, cause: unknown): Failure => {
 
 class TooLong extends Failure {}
 
-const tooLong = ({ name, sizeBytes }: Wanted): TooLong =>
+const tooLong = ({ name, sizeBytes }: ArtifactRef): TooLong =>
   new TooLong(
     'Error',
     `artifact ${shownName(name)} is not what the Run stored: more came than ${sizeBytes} bytes`,
@@ -89,12 +77,11 @@ const tooLong = ({ name, sizeBytes }: Wanted): TooLong =>
 
 /** Fetches it; the path it is at. `read` may throw: what has come is kept for the next time. */
 export const fetchArtifact = async (
-  ref: Wanted,
+  ref: ArtifactRef,
   read: ReadFrom,
   { directory, onBytes }: FetchOptions,
 ): Promise<string> => {
-  const [first, second = first] = fileNames(ref);
-  const path = join(directory, first);
+  const path = join(directory, fileName(ref));
   const part = `${path}.part`;
   await mkdir(directory, { recursive: true }).catch((cause: unknown) => {
     throw notWritten(directory, cause);
@@ -111,8 +98,8 @@ export const fetchArtifact = async (
   try {
     let hash = createHash('sha256');
     length = await hashFile(file, hash);
-    if (ref.digest === undefined || (ref.sizeBytes !== undefined && length > ref.sizeBytes)) {
-      // Of something else, or perhaps so.
+    if (ref.sizeBytes !== undefined && length > ref.sizeBytes) {
+      // Of something else.
       await file.truncate(0);
       hash = createHash('sha256');
       length = 0;
@@ -133,7 +120,7 @@ export const fetchArtifact = async (
     await file.sync();
   } catch (cause) {
     // What has come of something else is of no use for the next time.
-    if (cause instanceof TooLong || ref.digest === undefined) await rm(part, { force: true });
+    if (cause instanceof TooLong) await rm(part, { force: true });
     throw cause;
   } finally {
     await file.close();
@@ -146,18 +133,8 @@ export const fetchArtifact = async (
       { hint: 'try again' },
     );
   }
-  if (ref.digest === undefined && length !== (ref.sizeBytes ?? length)) {
-    await rm(part, { force: true });
-    throw new Failure(
-      'Error',
-      `artifact ${shownName(ref.name)} came damaged: ${length} of ${ref.sizeBytes} bytes`,
-      { hint: 'try again' },
-    );
-  }
-  const isArchive = ref.type === 'unknown' && (await isArchiveOf(ref.name, part));
-  const target = isArchive ? join(directory, second) : path;
-  await rename(part, target).catch((cause: unknown) => {
-    throw notWritten(target, cause);
+  await rename(part, path).catch((cause: unknown) => {
+    throw notWritten(path, cause);
   });
-  return target;
+  return path;
 };

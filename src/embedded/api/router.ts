@@ -279,7 +279,7 @@ export class Router {
         this.#sendPage(request, response, call, this.#lister.list(call), accepted);
         return;
       case 'watch':
-        serveWatch(call, response, accepted);
+        serveWatch(call, response, accepted, () => undefined);
         return;
       case 'create': {
         if (info.name !== '') throw methodNotAllowed();

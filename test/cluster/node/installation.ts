@@ -2,13 +2,13 @@
  * The release that all files of this folder test: charts/kruntimes in kruntimes-system, whose pods must satisfy the
  * restricted Pod Security Standard, and the guide's Runtime in namespace default. Made by the first that asks.
  */
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { findHelm } from '../../charts/helm.js';
 import { attach, type ControlPlane } from '../../e2e/attach.js';
 import type { NodeLevel } from './node-level.js';
+import { hear, type Said } from './said.js';
 import { theNode } from './the-node.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -20,9 +20,6 @@ export const projectFile = (path: string): string => join(root, path);
 export const SYSTEM = 'kruntimes-system';
 /** Time that pods get to be ready, milliseconds. */
 export const READY_LIMIT_MS = 120_000;
-
-/** What a program of a user printed. */
-export type Said = Readonly<{ code: number | null; out: string; err: string }>;
 
 /** A node with kruntimes on it. */
 export type Installation = Readonly<{
@@ -50,36 +47,20 @@ export const restrictedNamespace = (name: string): object => ({
   },
 });
 
-const speaker =
-  (env: NodeJS.ProcessEnv): Installation['say'] =>
-  (program, args, input = '') =>
-    new Promise((resolve, reject) => {
-      const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
-      let [out, err] = ['', ''];
-      child.stdout.on('data', (chunk: Buffer) => {
-        out += chunk.toString();
-      });
-      child.stderr.on('data', (chunk: Buffer) => {
-        err += chunk.toString();
-      });
-      child.once('error', reject);
-      child.once('close', (code) => resolve({ code, out, err }));
-      child.stdin.end(input);
-    });
-
 const install = async (): Promise<Installation> => {
   const node = await theNode();
   const helmPath = findHelm();
   if (helmPath === undefined) throw new Error('there is no helm');
   const kubeconfig = node.api.kubeconfig('user', node.api.token('admin'));
   const home = join(node.machine.folder, 'home');
-  const say = speaker({
+  const env = {
     ...process.env,
     KUBECONFIG: kubeconfig,
     HOME: home,
     KUBECACHEDIR: join(home, 'cache'),
     NO_COLOR: '1',
-  });
+  };
+  const say: Installation['say'] = (program, args, input) => hear([program, ...args], { env, input });
   const ok =
     (program: string, ...first: ReadonlyArray<string>) =>
     async (args: ReadonlyArray<string>, input?: string): Promise<string> => {
@@ -106,16 +87,15 @@ const install = async (): Promise<Installation> => {
     pidsOf: (program) => node.machine.pidsOf(program),
     stop: async () => undefined,
   });
-  await plane.whenReady('bash', 2, READY_LIMIT_MS);
-  return {
-    node,
-    plane,
-    kubeconfig,
-    kubectl,
-    helm,
-    krt: ok(process.execPath, projectFile('dist/krt.js')),
-    say,
-  };
+  const krt = ok(process.execPath, projectFile('dist/krt.js'));
+  try {
+    await plane.whenReady('bash', 2, READY_LIMIT_MS);
+  } catch (error) {
+    // Its watches would keep mocha from ending.
+    await plane.stop();
+    throw error;
+  }
+  return { node, plane, kubeconfig, kubectl, helm, krt, say };
 };
 
 let installed: Promise<Installation> | undefined;

@@ -1,11 +1,12 @@
 /** The machine that a node runs on (machine.sh), and programs in it. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { type Running, run } from '../process.js';
+import { hear } from './said.js';
 
 const script = fileURLToPath(new URL('machine.sh', import.meta.url));
 
@@ -90,23 +91,11 @@ export const startMachine = async (
   return {
     folder,
     start: (name, argv) => run('bash', enter(argv), join(folder, `${name}.log`)),
-    exec: (argv, input = '') =>
-      new Promise((resolve, reject) => {
-        const child = spawn('bash', enter(argv), { stdio: ['pipe', 'pipe', 'pipe'] });
-        let [out, err] = ['', ''];
-        child.stdout.on('data', (chunk: Buffer) => {
-          out += chunk.toString();
-        });
-        child.stderr.on('data', (chunk: Buffer) => {
-          err += chunk.toString();
-        });
-        child.once('error', reject);
-        child.once('close', (code) => {
-          if (code === 0) resolve(out);
-          else reject(new Error(`${argv.join(' ')}: exit code ${code}: ${err.slice(-2000)}`));
-        });
-        child.stdin.end(input);
-      }),
+    exec: async (argv, input) => {
+      const { code, out, err } = await hear(['bash', ...enter(argv)], { input });
+      if (code !== 0) throw new Error(`${argv.join(' ')}: exit code ${code}: ${err.slice(-2000)}`);
+      return out;
+    },
     pidsOf: (program) => containerProcesses(folder, program),
     stop: async () => {
       if (!isOver) process.kill(pid, 'SIGKILL');

@@ -1,5 +1,5 @@
 /**
- * What a whole node is made of: root filesystems from Debian's packages, images from images/Dockerfile, helm. What does not
+ * What a whole node is made of: root filesystems from Debian's packages, images from images/Dockerfile. What does not
  * change with our sources is made once and kept in the cache.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url';
 
 import * as E from 'fp-ts/lib/Either.js';
 
-import { findHelm } from '../../charts/helm.js';
 import { cacheRoot } from '../binaries.js';
 import { exitOfGroup } from '../process.js';
 import type { Parts } from './node-level.js';
@@ -24,8 +23,6 @@ const file = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 /** Tag that the images are built with: the guide's. */
 export const IMAGE_TAG = 'latest';
 const IMAGES = ['kruntimes-controller', 'kruntimes-runtimed', 'kruntimes-bash-runtime'];
-/** Made of the same Kubernetes as the cluster. */
-const HELM = 'helm.sh/helm/v3/cmd/helm@v3.19.5';
 const NEEDED = ['unshare', 'nsenter', 'ip', 'apt-get', 'dpkg-deb'];
 
 /** Why this machine cannot; undefined when it can. */
@@ -70,15 +67,6 @@ export const makeParts = async (
     const made = await make(
       "root filesystems from Debian's packages (once)",
       ['bash', file('roots.sh'), roots, process.execPath],
-      signal,
-    );
-    if (E.isLeft(made)) return made;
-  }
-  if (findHelm() === undefined) {
-    const tools = join(cacheRoot(), 'tools');
-    const made = await make(
-      'helm (once)',
-      ['env', 'CGO_ENABLED=0', 'GOTOOLCHAIN=local', `GOBIN=${tools}`, 'nice', 'go', 'install', HELM],
       signal,
     );
     if (E.isLeft(made)) return made;
