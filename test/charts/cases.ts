@@ -32,6 +32,8 @@ export const cases: ReadonlyArray<Case> = [
         pullSecrets: ['pull'],
       },
       artifacts: { defaultClaim: 'kruntimes-artifacts' },
+      // As many as make helm write a number with an exponent where it is not told otherwise.
+      retention: { defaultTTL: '720h', historyLimit: 1_000_000 },
       sessions: {
         port: 443,
         tls: { mode: 'certManager', certManager: { issuerRef: { name: 'internal', kind: 'ClusterIssuer' } } },

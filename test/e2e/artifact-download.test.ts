@@ -142,6 +142,41 @@ describe('krt artifact', function () {
     expect(quiet).to.deep.equal({ code: 0, out: `${join(target, 'other', 'small')}\n`, err: '' });
   });
 
+  it('fetches what a failed attempt left, kept apart from that of the others', async () => {
+    await plane.create('tried', {
+      source: {
+        inline:
+          'cd "$KRUNTIME_ARTIFACTS_DIR"; echo "$KRUNTIME_ATTEMPT" > n; [ "$KRUNTIME_ATTEMPT" = 2 ] || { mkdir d; echo x > d/x; exit 1; }',
+      },
+      retryPolicy: { maxAttempts: 2, backoff: '50ms' },
+    });
+    expect((await plane.end('tried')).status).to.include({ phase: 'Succeeded', attempt: 2 });
+    const download = (...argv: ReadonlyArray<string>): Promise<Said> =>
+      krt('artifact', 'download', 'tried', ...argv, '-d', target);
+    const n = join(target, 'n');
+    expect(await download()).to.deep.equal({ code: 0, out: `${n}\n`, err: '' });
+    expect(readFileSync(n, 'utf8')).to.equal('2\n');
+    const d = join(target, 'd.tar.gz');
+    expect(await download('--attempt', '1')).to.deep.equal({ code: 0, out: `${d}\n${n}\n`, err: '' });
+    expect(readFileSync(n, 'utf8')).to.equal('1\n');
+    expect(spawnSync('tar', ['tzf', d], { encoding: 'utf8' }).stdout).to.equal('d/\nd/x\n');
+    // Of the attempt that the status refers to, its digests are known.
+    await plane.create('counted', { source: { inline: 'echo honest > "$KRUNTIME_ARTIFACTS_DIR/a"' } });
+    const { metadata } = await plane.end('counted');
+    writeFileSync(
+      join(plane.dataDir, 'volumes/default/kruntimes-artifacts/default', metadata.uid, '1/a'),
+      'forged\n',
+    );
+    expect((await krt('artifact', 'download', 'counted', '--attempt', '1', '-d', target)).err).to.match(
+      /came damaged/,
+    );
+    expect((await download('--attempt', '3')).err).to.match(/^krt: attempt 3 of run tried has no artifacts/);
+    expect((await download('n', 'other', '--attempt', '1')).err).to.match(
+      /^krt: attempt 1 of run tried has no artifact other; it has d, n\n$/,
+    );
+    expect((await download('--attempt', 'x')).code).to.equal(2);
+  });
+
   it('keeps nothing of an artifact that was changed in the store', async () => {
     await plane.create('changed', { source: { inline: 'echo honest > "$KRUNTIME_ARTIFACTS_DIR/a"' } });
     const { metadata } = await plane.end('changed');

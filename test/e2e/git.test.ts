@@ -233,11 +233,7 @@ spec:
   });
 
   it('fetches over ssh, and names the Runtime’s field where there is no key', async function () {
-    const why = whyNoSshd();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipFor(this, whyNoSshd());
     const sshd = await SshServer.start(join(root, 'sshd'));
     try {
       const source = { repoURL: sshd.url(repo.path), commitSHA };

@@ -26,5 +26,6 @@ export const artifactCommand = (dispatch: Dispatch): Command =>
       )
         .argument('[name]')
         .argument('[artifact...]', 'default: all of them')
-        .option('-d, --directory <dir>', 'where to put them (default: the current folder)'),
+        .option('-d, --directory <dir>', 'where to put them (default: the current folder)')
+        .option('--attempt <n>', 'what that attempt left, failed or not'),
     );

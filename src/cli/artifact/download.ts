@@ -1,20 +1,25 @@
-/** `krt artifact download`: the artifacts of a Run into a folder, through the API server alone. */
+/**
+ * `krt artifact download`: the artifacts of a Run into a folder, through the API server alone; those that the Run's
+ * status refers to, or, with `--attempt`, what that attempt left, failed or not.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 
+import { artifactKey } from '../../decide/artifacts/keys.js';
 import { shownName } from '../../decide/artifacts/rules.js';
 import { runs } from '../../model/resources.js';
-import type { ArtifactRef, Run } from '../../model/run.js';
+import type { Run } from '../../model/run.js';
 import { ReadRequest, ReadResponse } from '../../proto/gen/artifacts.js';
 import { Failure, isRefusal, usage } from '../failure.js';
 import { globalFlags } from '../global-flags.js';
-import { type Input, nameOf, textFlag } from '../input.js';
+import { countFlag, type Input, nameOf, textFlag } from '../input.js';
 import type { Krt, OpenCluster, Verb } from '../krt.js';
 import { progressLine } from '../run/progress-line.js';
 import { readRun } from '../run/read-run.js';
 import { formatBytes } from './bytes.js';
-import { fetchArtifact, fileName, type ReadFrom } from './fetch.js';
+import { fetchArtifact, fileNames, type ReadFrom, type Wanted } from './fetch.js';
 import { CallError, callPod, RUNTIMED_PORT } from './pod-call.js';
 import { podsWithStore } from './pods.js';
+import { storedEntries } from './stored.js';
 
 const READ = '/kruntimes.artifacts.v1.Artifacts/Read';
 
@@ -23,25 +28,32 @@ export type DownloadOptions = Readonly<{
   /** Empty: all. */
   artifacts: ReadonlyArray<string>;
   directory: string;
+  /** Undefined: what the Run's status refers to. */
+  attempt: number | undefined;
 }>;
 
 /** Errors: Usage. */
 export const parse = (input: Input): DownloadOptions => {
   const [name, ...artifacts] = input.operands;
   if (name === undefined) throw usage('the name of a run is missing', '`krt list` shows them');
-  return { name: nameOf(name, 'run'), artifacts, directory: textFlag(input, 'directory') ?? '.' };
+  return {
+    name: nameOf(name, 'run'),
+    artifacts,
+    directory: textFlag(input, 'directory') ?? '.',
+    attempt: countFlag(input, 'attempt', '--attempt', 1),
+  };
 };
 
-/** The references asked for. Errors: NotFound, naming what there is. */
+/** Those that are asked for. Errors: NotFound, naming what there is. */
 export const wantedRefs = (
-  refs: ReadonlyArray<ArtifactRef>,
-  { name, artifacts }: DownloadOptions,
-): ReadonlyArray<ArtifactRef> => {
+  refs: ReadonlyArray<Wanted>,
+  { name, artifacts, attempt }: Pick<DownloadOptions, 'name' | 'artifacts' | 'attempt'>,
+): ReadonlyArray<Wanted> => {
   const missing = artifacts.filter((wanted) => !refs.some((ref) => ref.name === wanted));
   if (missing.length > 0 || refs.length === 0)
     throw new Failure(
       'NotFound',
-      `run ${name} has no artifact${missing.length > 0 ? ` ${missing.join(', ')}` : 's'}`,
+      `${attempt === undefined ? '' : `attempt ${attempt} of `}run ${name} has no artifact${missing.length > 0 ? ` ${missing.join(', ')}` : 's'}`,
       {
         hint: refs.length > 0 ? `it has ${refs.map((ref) => ref.name).join(', ')}` : undefined,
       },
@@ -62,7 +74,7 @@ type Source = Readonly<{ api: OpenCluster['api']; namespace: string; run: Run }>
 const readFrom = (
   { api, namespace, run }: Source,
   pods: ReadonlyArray<string>,
-  { name, location }: ArtifactRef,
+  { name, location }: Wanted,
   attempt: number,
 ): ReadFrom =>
   async function* (fromByte) {
@@ -112,13 +124,32 @@ const readFrom = (
     );
   };
 
+/** What there is to choose from: of the attempt that the status refers to its references, of another what the store has. */
+const refsOf = async (
+  { api, namespace, run }: Source,
+  attempt: number | undefined,
+): Promise<ReadonlyArray<Wanted>> => {
+  const referred = run.status?.artifactRefs ?? [];
+  if (attempt === undefined || (attempt === run.status?.attempt && referred.length > 0)) return referred;
+  const { uid } = run.metadata;
+  const entries = await storedEntries({ api, namespace }, run);
+  return entries
+    .filter((entry) => entry.attempt === attempt)
+    .map(({ name, sizeBytes }) => ({
+      name,
+      sizeBytes,
+      type: 'unknown',
+      location: artifactKey({ namespace, uid, attempt }, name),
+    }));
+};
+
 export const execute = async (
   options: DownloadOptions,
   { api, namespace, terminal }: OpenCluster & Pick<Krt, 'terminal'>,
 ): Promise<number> => {
   const run = readRun(await api.get(runs, { namespace, name: options.name }), options.name);
-  const refs = wantedRefs(run.status?.artifactRefs ?? [], options);
-  const files = refs.map(fileName);
+  const refs = wantedRefs(await refsOf({ api, namespace, run }, options.attempt), options);
+  const files = refs.flatMap(fileNames);
   const twice = files.find((file, index) => files.indexOf(file) !== index);
   if (twice !== undefined)
     throw usage(
@@ -131,7 +162,8 @@ export const execute = async (
     const show = (bytes: number): void =>
       line.show(`${ref.name}: ${formatBytes(bytes)} of ${formatBytes(ref.sizeBytes ?? 0)}`);
     try {
-      const read = readFrom({ api, namespace, run }, pods, ref, run.status?.attempt ?? 1);
+      const attempt = options.attempt ?? run.status?.attempt ?? 1;
+      const read = readFrom({ api, namespace, run }, pods, ref, attempt);
       const path = await fetchArtifact(ref, read, { directory: options.directory, onBytes: show });
       line.clear();
       terminal.out(`${path}\n`);

@@ -1,6 +1,7 @@
 /**
  * Fetches one artifact into a file: beside it first (`NAME.part`), taken up where an earlier fetch ended, put in its
- * place when its digest is right.
+ * place when its digest is right. Of what a failed attempt left no digest is known, nor whether it is an archive of a
+ * directory: such a one is always fetched from its beginning, and looked at before it gets its name.
  *
  * The name comes from the cluster and is not trusted: it is one segment below the target folder or nothing, and no
  * link is followed.
@@ -14,8 +15,18 @@ import { nameProblem, shownName } from '../../decide/artifacts/rules.js';
 import { errorCode } from '../../io/error-code.js';
 import type { ArtifactRef } from '../../model/run.js';
 import { Failure } from '../failure.js';
+import { isArchiveOf } from './archive.js';
 
 const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+
+/** What is to be fetched: a reference of the status, or what the store has of an attempt that it does not refer to. */
+export type Wanted = Readonly<{
+  name: string;
+  type: ArtifactRef['type'] | 'unknown';
+  location: string;
+  sizeBytes?: number;
+  digest?: string;
+}>;
 
 /** The bytes from one on, as they come. */
 export type ReadFrom = (fromByte: number) => AsyncIterable<Uint8Array>;
@@ -26,12 +37,13 @@ export type FetchOptions = Readonly<{
   onBytes: (bytes: number) => void;
 }>;
 
-/** Name of the file: a directory is stored as an archive. Errors: Failure for a name that leads elsewhere. */
-export const fileName = ({ name, type }: ArtifactRef): string => {
+/** Names of an artifact's file, one of which it will have: a directory is stored as an archive. Errors: Failure for a name that leads elsewhere. */
+export const fileNames = ({ name, type }: Wanted): readonly [string, ...string[]] => {
   const problem = nameProblem(name);
   if (problem)
     throw new Failure('Error', `artifact ${shownName(name)} ${problem}; it is not written to a file`);
-  return type === 'directory' ? `${name}.tar.gz` : name;
+  const archive = `${name}.tar.gz`;
+  return type === 'unknown' ? [name, archive] : [type === 'directory' ? archive : name];
 };
 
 const hashFile = async (file: FileHandle, hash: Hash): Promise<number> => {
@@ -66,7 +78,7 @@ const notWritten = (path: string, cause: unknown): Failure => {
 
 class TooLong extends Failure {}
 
-const tooLong = ({ name, sizeBytes }: ArtifactRef): TooLong =>
+const tooLong = ({ name, sizeBytes }: Wanted): TooLong =>
   new TooLong(
     'Error',
     `artifact ${shownName(name)} is not what the Run stored: more came than ${sizeBytes} bytes`,
@@ -77,11 +89,12 @@ const tooLong = ({ name, sizeBytes }: ArtifactRef): TooLong =>
 
 /** Fetches it; the path it is at. `read` may throw: what has come is kept for the next time. */
 export const fetchArtifact = async (
-  ref: ArtifactRef,
+  ref: Wanted,
   read: ReadFrom,
   { directory, onBytes }: FetchOptions,
 ): Promise<string> => {
-  const path = join(directory, fileName(ref));
+  const [first, second = first] = fileNames(ref);
+  const path = join(directory, first);
   const part = `${path}.part`;
   await mkdir(directory, { recursive: true }).catch((cause: unknown) => {
     throw notWritten(directory, cause);
@@ -98,8 +111,8 @@ export const fetchArtifact = async (
   try {
     let hash = createHash('sha256');
     length = await hashFile(file, hash);
-    if (ref.sizeBytes !== undefined && length > ref.sizeBytes) {
-      // Of something else.
+    if (ref.digest === undefined || (ref.sizeBytes !== undefined && length > ref.sizeBytes)) {
+      // Of something else, or perhaps so.
       await file.truncate(0);
       hash = createHash('sha256');
       length = 0;
@@ -120,7 +133,7 @@ export const fetchArtifact = async (
     await file.sync();
   } catch (cause) {
     // What has come of something else is of no use for the next time.
-    if (cause instanceof TooLong) await rm(part, { force: true });
+    if (cause instanceof TooLong || ref.digest === undefined) await rm(part, { force: true });
     throw cause;
   } finally {
     await file.close();
@@ -133,8 +146,18 @@ export const fetchArtifact = async (
       { hint: 'try again' },
     );
   }
-  await rename(part, path).catch((cause: unknown) => {
-    throw notWritten(path, cause);
+  if (ref.digest === undefined && length !== (ref.sizeBytes ?? length)) {
+    await rm(part, { force: true });
+    throw new Failure(
+      'Error',
+      `artifact ${shownName(ref.name)} came damaged: ${length} of ${ref.sizeBytes} bytes`,
+      { hint: 'try again' },
+    );
+  }
+  const isArchive = ref.type === 'unknown' && (await isArchiveOf(ref.name, part));
+  const target = isArchive ? join(directory, second) : path;
+  await rename(part, target).catch((cause: unknown) => {
+    throw notWritten(target, cause);
   });
-  return path;
+  return target;
 };

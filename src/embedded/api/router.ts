@@ -279,7 +279,7 @@ export class Router {
         this.#sendPage(request, response, call, this.#lister.list(call), accepted);
         return;
       case 'watch':
-        serveWatch(call, response, accepted, () => undefined);
+        serveWatch(call, response, accepted);
         return;
       case 'create': {
         if (info.name !== '') throw methodNotAllowed();

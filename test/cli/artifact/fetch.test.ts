@@ -4,10 +4,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { createGzip, gzipSync } from 'node:zlib';
 
 import { expect } from 'chai';
+import * as tar from 'tar-stream';
 
-import { fetchArtifact, fileName } from '../../../src/cli/artifact/fetch.js';
+import { fetchArtifact, fileNames } from '../../../src/cli/artifact/fetch.js';
 import { Failure } from '../../../src/cli/failure.js';
 import type { ArtifactRef } from '../../../src/model/run.js';
 
@@ -93,7 +96,51 @@ describe('fetchArtifact', () => {
   });
 
   it('writes a directory as the archive it is stored as', () => {
-    expect(fileName(aRef({ name: 'report', type: 'directory' }))).to.equal('report.tar.gz');
+    expect(fileNames(aRef({ name: 'report', type: 'directory' }))).to.deep.equal(['report.tar.gz']);
+  });
+
+  it('tells what a failed attempt left by its bytes: an archive of the directory of that name, or anything else', async () => {
+    const unknown = (name: string, bytes: Buffer): Promise<string> =>
+      fetchArtifact(
+        { name, type: 'unknown', location: 'x', sizeBytes: bytes.length },
+        async function* (from) {
+          yield bytes.subarray(from);
+        },
+        { directory, onBytes: () => undefined },
+      ).then((path) => path.slice(directory.length + 1));
+    const archive = (name: string, type: 'directory' | 'file'): Promise<Buffer> => {
+      const pack = tar.pack();
+      pack.entry({ name, type }, '');
+      pack.finalize();
+      return buffer(pack.pipe(createGzip()));
+    };
+    const long = 'ä'.repeat(100);
+    for (const [name, bytes, expected] of [
+      ['d', await archive('d/', 'directory'), 'd.tar.gz'],
+      [long, await archive(`${long}/`, 'directory'), `${long}.tar.gz`],
+      ['e', await archive('d/', 'directory'), 'e'],
+      ['f', await archive('f', 'file'), 'f'],
+      ['g.gz', gzipSync('g.gz/'), 'g.gz'],
+      ['text', Buffer.from(body), 'text'],
+      ['none', Buffer.alloc(0), 'none'],
+    ] as const) {
+      expect(await unknown(name, bytes)).to.equal(expected);
+      expect(readFileSync(join(directory, expected)).equals(bytes), name).to.equal(true);
+    }
+    expect(readdirSync(directory)).to.have.length(7);
+  });
+
+  it('never goes on with a rest where no digest would tell what it is of, and keeps none', async () => {
+    const { digest: _, ...ref } = aRef();
+    await mkdir(directory);
+    await writeFile(join(directory, 'result.txt.part'), 'other');
+    await failure(fetch(ref, body, 5));
+    expect(readdirSync(directory)).to.deep.equal([]);
+    expect((await failure(fetch(ref, 'short'))).message).to.match(/came damaged: 5 of 14 bytes/);
+    expect(readdirSync(directory)).to.deep.equal([]);
+    await fetch(ref, body);
+    expect(asked).to.deep.equal([0, 0, 0]);
+    expect(readFileSync(join(directory, 'result.txt'), 'utf8')).to.equal(body);
   });
 
   it('refuses names that lead out of the folder, and follows no link', async () => {

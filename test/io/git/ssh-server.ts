@@ -1,19 +1,41 @@
 /** A real sshd on loopback for the user who runs the tests, with keys and settings of its own. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const SSHD = '/usr/sbin/sshd';
+/** Where it is, on the PATH or not: that of users often leaves these folders out. */
+const SBIN = ['/usr/sbin', '/usr/local/sbin', '/sbin', '/usr/bin'];
+/** What Debian's sshd wants to be there when root starts it; its service makes it anew after each boot. */
+const RUN_SSHD = '/run/sshd';
+
+const isProgram = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Its absolute path, without which it does not start. */
+const findSshd = (path = process.env.PATH ?? ''): string | undefined =>
+  [...path.split(delimiter), ...SBIN]
+    .filter((folder) => folder.startsWith('/'))
+    .map((folder) => join(folder, 'sshd'))
+    .find(isProgram);
 
 /** Why there can be no sshd here, or undefined. */
 export const whyNoSshd = (): string | undefined => {
-  if (!existsSync(SSHD)) return `${SSHD} is not installed (Debian: openssh-server)`;
-  if (process.getuid?.() === 0 && !existsSync('/run/sshd'))
-    return '/run/sshd is not there, which sshd needs when root starts it (mkdir /run/sshd)';
+  if (findSshd() === undefined) return 'sshd is not installed (Debian: openssh-server)';
+  try {
+    if (process.getuid?.() === 0 && !existsSync(RUN_SSHD)) mkdirSync(RUN_SSHD, { mode: 0o755 });
+  } catch {
+    return `${RUN_SSHD} is not there, which sshd needs when root starts it, and cannot be made`;
+  }
   return undefined;
 };
 
@@ -59,7 +81,7 @@ export class SshServer {
       'AcceptEnv GIT_PROTOCOL',
     ];
     writeFileSync(join(folder, 'sshd_config'), `${config.join('\n')}\n`);
-    const child = spawn(SSHD, ['-D', '-e', '-f', join(folder, 'sshd_config')], {
+    const child = spawn(findSshd() ?? 'sshd', ['-D', '-e', '-f', join(folder, 'sshd_config')], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     await new Promise<void>((resolve, reject) => {

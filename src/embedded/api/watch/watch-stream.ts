@@ -1,7 +1,7 @@
 /**
- * One watch: past events from the history, then those to come, with bookmarks, until its time is over or the
- * client goes. A client that does not read is cut off rather than buffered for without bound; it resumes from its
- * last version.
+ * One watch: what is there or happened since its version, then what happens, with bookmarks, until its time is over or
+ * the client goes. What is past is written as fast as the client reads it, see `catch-up.ts`. Of what happens a client
+ * that does not read has a part buffered, then it is cut off; it resumes from its last version.
  */
 import type { ServerResponse } from 'node:http';
 
@@ -10,12 +10,14 @@ import type { JsonObject } from '../json.js';
 import type { KubeObject } from '../object.js';
 import { apiVersionOf } from '../resources/resource-type.js';
 import type { StoreEvent } from '../store/entry.js';
+import type { Tree } from '../store/store.js';
 import type { IncludeObject } from '../table/table.js';
 import { metadataOnly, tableOf } from '../table/table.js';
 import type { Call } from '../verbs/call.js';
 import { checkNotInFuture } from '../verbs/list.js';
 import type { Selection } from '../verbs/selection.js';
 import { selectionOf } from '../verbs/selection.js';
+import { writePaced } from './catch-up.js';
 import type { Seen } from './watch-events.js';
 import { seenEvent, seenObject, sharedLine } from './watch-events.js';
 
@@ -64,12 +66,7 @@ const checkOptions = ({ query }: Call): void => {
 };
 
 /** Serves a watch on an answer whose headers are not sent yet. Throws before it has sent anything, or not at all. */
-export const serveWatch = (
-  call: Call,
-  response: ServerResponse,
-  form: WatchForm,
-  onEnd: () => void,
-): void => {
+export const serveWatch = (call: Call, response: ServerResponse, form: WatchForm): void => {
   checkOptions(call);
   const selection = selectionOf(call);
   const { backend, type, query } = call;
@@ -77,37 +74,56 @@ export const serveWatch = (
   const version = query.get('resourceVersion') ?? '';
   const timeoutText = query.get('timeoutSeconds') ?? '';
   if (version !== '') checkNotInFuture(version, store.revision);
-  const past = version === '' || version === '0' ? undefined : store.since(type.storage, Number(version));
-  const isTooOld = version !== '' && version !== '0' && past === undefined;
 
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
   response.flushHeaders();
-  if (isTooOld) {
-    response.end(
-      line('ERROR', expired(`too old resource version: ${version} (${store.floor(type.storage)})`).status()),
-    );
-    onEnd();
-    return;
-  }
 
   const render = rendererOf(call, form);
-  let sentRevision = store.revision;
-  const sendEvent = (event: StoreEvent): void => {
-    sentRevision = event.revision;
-    if (selection.namespace !== '' && !event.entry.key.startsWith(`${selection.namespace}/`)) return;
+  const textOf = (event: StoreEvent): Buffer | string | undefined => {
+    if (selection.namespace !== '' && !event.entry.key.startsWith(`${selection.namespace}/`))
+      return undefined;
     const seen = seenEvent(event, selection.includes);
-    if (seen === undefined) return;
-    response.write(render(seen));
-    if (response.writableLength > maxBacklogBytes) response.destroy();
+    return seen === undefined ? undefined : render(seen);
   };
+  const tooOld = (from: number): string =>
+    line('ERROR', expired(`too old resource version: ${from} (${store.floor(type.storage)})`).status());
+  let unsubscribe: (() => void) | undefined;
+  const follow = (): void => {
+    unsubscribe = store.subscribe(type.storage, (event) => {
+      const text = textOf(event);
+      if (text === undefined) return;
+      response.write(text);
+      if (response.writableLength > maxBacklogBytes) response.destroy();
+    });
+  };
+  /** All that is past, ever newer: it ends in the turn of the event loop in which nothing is left. */
+  const past = function* (): Generator<Buffer | string> {
+    let sent = Number(version);
+    if (sent === 0) {
+      sent = store.revision;
+      yield* initialLines(store.snapshot(type.storage), selection, render);
+    }
+    for (;;) {
+      const events = store.since(type.storage, sent);
+      if (events === undefined) {
+        yield tooOld(sent);
+        response.end();
+        return;
+      }
+      if (events.length === 0) return follow();
+      for (const event of events) {
+        sent = event.revision;
+        const text = textOf(event);
+        if (text !== undefined) yield text;
+      }
+    }
+  };
+  const stopPacing = writePaced(response, past());
 
-  if (past === undefined) for (const text of initialLines(call, selection, render)) response.write(text);
-  else for (const event of past) sendEvent(event);
-  sentRevision = Math.max(sentRevision, store.revision);
-
-  const unsubscribe = store.subscribe(type.storage, sendEvent);
   const wantsBookmarks = query.get('allowWatchBookmarks') === 'true';
   const bookmark = (): void => {
+    // Who is still catching up has not seen all until now.
+    if (unsubscribe === undefined) return;
     // The store's revision may be ahead of the last event of this resource: nothing of it is missing.
     response.write(
       line('BOOKMARK', {
@@ -129,19 +145,21 @@ export const serveWatch = (
   response.on('close', () => {
     clearTimeout(timeout);
     clearInterval(bookmarks);
-    unsubscribe();
-    onEnd();
+    stopPacing();
+    unsubscribe?.();
   });
 };
 
 /** The objects that are there already, as added. */
 const initialLines = function* (
-  { backend, type }: Call,
-  selection: Selection,
+  tree: Tree,
+  { namespace, includes }: Selection,
   render: (seen: Seen) => Buffer | string,
 ): Generator<Buffer | string> {
-  for (const entry of backend.store.list(type.storage, selection.namespace)) {
-    if (selection.includes(entry)) yield render({ type: 'ADDED', entry });
+  const prefix = namespace === '' ? '' : `${namespace}/`;
+  for (const [key, entry] of tree.entries(prefix)) {
+    if (!key.startsWith(prefix)) return;
+    if (includes(entry)) yield render({ type: 'ADDED', entry });
   }
 };
 
