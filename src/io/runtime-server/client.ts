@@ -13,7 +13,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import * as E from 'fp-ts/lib/Either.js';
-import { Observable } from 'rxjs';
+import { Observable, type Subscription } from 'rxjs';
 import type { Execution } from '../../decide/sidecar/attempt.js';
 import {
   type Cursor,
@@ -23,6 +23,7 @@ import {
   type StatusResponse,
   type WatchEvent,
 } from '../../proto/gen/executor.js';
+import { type Answer, CallStream, type Request } from './call-stream.js';
 
 /** A call that did not succeed. */
 export type CallFailure = Readonly<{
@@ -44,11 +45,14 @@ const KINDS: ReadonlyMap<number, CallFailure['kind']> = new Map([
   [status.CANCELLED, 'Unanswered'],
 ]);
 
-/** The failure as ours. */
-export const failureOf = (error: ServiceError): CallFailure => ({
-  kind: KINDS.get(error.code) ?? 'Refused',
-  message: error.details || error.message,
+const failureFrom = (code: number, message: string): CallFailure => ({
+  kind: KINDS.get(code) ?? 'Refused',
+  message,
 });
+
+/** The failure as ours. */
+export const failureOf = ({ code, details, message }: ServiceError): CallFailure =>
+  failureFrom(code, details || message);
 
 const connectTo = (target: string): RuntimeClient =>
   new RuntimeClient(target, ChannelCredentials.createInsecure(), {
@@ -61,6 +65,7 @@ const connectTo = (target: string): RuntimeClient =>
   });
 
 type Respond<A> = (error: ServiceError | null, response: A) => void;
+type Start<A> = (options: Partial<CallOptions>, respond: Respond<A>) => Readonly<{ cancel: () => void }>;
 
 /**
  * One Runtime Server, over one connection at a time. Whether and when it is dialled again is decided by who follows
@@ -69,6 +74,9 @@ type Respond<A> = (error: ServiceError | null, response: A) => void;
 export class RuntimeServerClient {
   readonly #target: string;
   #client: RuntimeClient;
+  readonly #stream = new CallStream(() => this.#client.calls(), CALL_MS);
+  /** Whether the server of this connection takes calls on a stream, as far as is known. */
+  #takesStream = true;
 
   /** @param target `127.0.0.1:19091` or `unix:/path`, as gRPC names it */
   constructor(target: string) {
@@ -78,13 +86,16 @@ export class RuntimeServerClient {
 
   /** A new connection for all calls from now on. */
   renew(): void {
-    this.#client.close();
+    const before = this.#client;
     this.#client = connectTo(this.#target);
+    this.#takesStream = true;
+    this.#stream.close();
+    before.close();
   }
 
   execute(id: string, execution: Execution): Call<unknown> {
     const { args, env, entrypoint, workingDir, timeoutSeconds } = execution;
-    const request = {
+    const value = {
       id,
       args: [...args],
       env: { ...env },
@@ -93,7 +104,9 @@ export class RuntimeServerClient {
       entrypoint,
       handler: '',
     };
-    return this.#call((options, respond) => this.#client.execute(request, new Metadata(), options, respond));
+    return this.#streamed({ $case: 'execute', value }, (options, respond) =>
+      this.#client.execute(value, new Metadata(), options, respond),
+    );
   }
 
   status(id: string): Call<StatusResponse> {
@@ -105,11 +118,15 @@ export class RuntimeServerClient {
   }
 
   cancel(id: string): Call<unknown> {
-    return this.#call((options, respond) => this.#client.cancel({ id }, new Metadata(), options, respond));
+    return this.#streamed({ $case: 'cancel', value: { id } }, (options, respond) =>
+      this.#client.cancel({ id }, new Metadata(), options, respond),
+    );
   }
 
   forget(id: string): Call<unknown> {
-    return this.#call((options, respond) => this.#client.forget({ id }, new Metadata(), options, respond));
+    return this.#streamed({ $case: 'forget', value: { id } }, (options, respond) =>
+      this.#client.forget({ id }, new Metadata(), options, respond),
+    );
   }
 
   health(): Call<HealthResponse> {
@@ -154,12 +171,39 @@ export class RuntimeServerClient {
   }
 
   close(): void {
+    this.#stream.close();
     this.#client.close();
   }
 
-  #call<A>(
-    start: (options: Partial<CallOptions>, respond: Respond<A>) => Readonly<{ cancel: () => void }>,
-  ): Call<A> {
+  /** By the stream where the server has it. What it does not answer is asked again as a call: all are idempotent. */
+  #streamed(request: Request, start: Start<unknown>): Call<unknown> {
+    return new Observable((result) => {
+      let call: Subscription | undefined;
+      const asCall = (): void => {
+        call = this.#call(start).subscribe(result);
+      };
+      const settled = (answer: Answer): void => {
+        if (answer.kind === 'Broken') {
+          if (answer.isUnimplemented) this.#takesStream = false;
+          if (!result.closed) asCall();
+          return;
+        }
+        result.next(
+          answer.kind === 'Late'
+            ? E.left({ kind: 'Unanswered', message: `no answer in ${CALL_MS / 1000} s` })
+            : answer.code === status.OK
+              ? E.right(undefined)
+              : E.left(failureFrom(answer.code, answer.message)),
+        );
+        result.complete();
+      };
+      if (this.#takesStream) this.#stream.ask(request, settled);
+      else asCall();
+      return () => call?.unsubscribe();
+    });
+  }
+
+  #call<A>(start: Start<A>): Call<A> {
     return new Observable((result) => {
       const call = start({ deadline: Date.now() + CALL_MS }, (error, response) => {
         result.next(error ? E.left(failureOf(error)) : E.right(response));

@@ -10,9 +10,11 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -28,7 +30,7 @@ export const protobufFileName = "executor.proto";
 /**
  * The Runtime Server's interface: what runtimed asks of the container that runs a Runtime's code.
  * Any language can implement it. Calls and field numbers of Execute, Status, List, Cancel, Forget
- * and Health are those of the wire contract shared with other implementations; Watch is ours.
+ * and Health are those of the wire contract shared with other implementations; Watch and Calls are ours.
  */
 
 export enum State {
@@ -55,6 +57,22 @@ export enum EndCause {
   END_CAUSE_TIMEOUT = 3,
   END_CAUSE_NOT_STARTED = 4,
   UNRECOGNIZED = -1,
+}
+
+export interface CallRequest {
+  /** Chosen by the caller, different from that of every other request of the stream. */
+  serial: number;
+  call: { $case: "execute"; value: ExecuteRequest } | { $case: "cancel"; value: CancelRequest } | {
+    $case: "forget";
+    value: ForgetRequest;
+  } | undefined;
+}
+
+export interface CallAnswer {
+  serial: number;
+  /** The gRPC status that the call of that name would end with: 0 when it was done. */
+  code: number;
+  message: string;
 }
 
 export interface ExecuteRequest {
@@ -179,6 +197,195 @@ export interface Exited {
 
 export interface Synced {
 }
+
+function createBaseCallRequest(): CallRequest {
+  return { serial: 0, call: undefined };
+}
+
+export const CallRequest: MessageFns<CallRequest> = {
+  encode(message: CallRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.serial !== 0) {
+      writer.uint32(8).uint32(message.serial);
+    }
+    switch (message.call?.$case) {
+      case "execute":
+        ExecuteRequest.encode(message.call.value, writer.uint32(18).fork()).join();
+        break;
+      case "cancel":
+        CancelRequest.encode(message.call.value, writer.uint32(26).fork()).join();
+        break;
+      case "forget":
+        ForgetRequest.encode(message.call.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CallRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCallRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.serial = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.call = { $case: "execute", value: ExecuteRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.call = { $case: "cancel", value: CancelRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.call = { $case: "forget", value: ForgetRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CallRequest>): CallRequest {
+    return CallRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CallRequest>): CallRequest {
+    const message = createBaseCallRequest();
+    message.serial = object.serial ?? 0;
+    switch (object.call?.$case) {
+      case "execute": {
+        if (object.call?.value !== undefined && object.call?.value !== null) {
+          message.call = { $case: "execute", value: ExecuteRequest.fromPartial(object.call.value) };
+        }
+        break;
+      }
+      case "cancel": {
+        if (object.call?.value !== undefined && object.call?.value !== null) {
+          message.call = { $case: "cancel", value: CancelRequest.fromPartial(object.call.value) };
+        }
+        break;
+      }
+      case "forget": {
+        if (object.call?.value !== undefined && object.call?.value !== null) {
+          message.call = { $case: "forget", value: ForgetRequest.fromPartial(object.call.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseCallAnswer(): CallAnswer {
+  return { serial: 0, code: 0, message: "" };
+}
+
+export const CallAnswer: MessageFns<CallAnswer> = {
+  encode(message: CallAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.serial !== 0) {
+      writer.uint32(8).uint32(message.serial);
+    }
+    if (message.code !== 0) {
+      writer.uint32(16).uint32(message.code);
+    }
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CallAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCallAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.serial = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.code = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CallAnswer>): CallAnswer {
+    return CallAnswer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CallAnswer>): CallAnswer {
+    const message = createBaseCallAnswer();
+    message.serial = object.serial ?? 0;
+    message.code = object.code ?? 0;
+    message.message = object.message ?? "";
+    return message;
+  },
+};
 
 function createBaseExecuteRequest(): ExecuteRequest {
   return { id: "", args: [], env: {}, timeoutSeconds: 0, workingDir: "", entrypoint: "", handler: "" };
@@ -1684,6 +1891,19 @@ export const RuntimeService = {
     responseSerialize: (value: WatchEvent): Buffer => Buffer.from(WatchEvent.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchEvent => WatchEvent.decode(value),
   },
+  /**
+   * Execute, Cancel and Forget as messages of one stream, until the caller ends it: a message costs a fraction of
+   * what a call does. Each is answered once, in any order. A server without it answers UNIMPLEMENTED.
+   */
+  calls: {
+    path: "/executor.v1.Runtime/Calls" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: CallRequest): Buffer => Buffer.from(CallRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CallRequest => CallRequest.decode(value),
+    responseSerialize: (value: CallAnswer): Buffer => Buffer.from(CallAnswer.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CallAnswer => CallAnswer.decode(value),
+  },
 } as const;
 
 export interface RuntimeServer extends UntypedServiceImplementation {
@@ -1701,6 +1921,11 @@ export interface RuntimeServer extends UntypedServiceImplementation {
    * reported first, from the caller's cursor or from their start. A server without it answers UNIMPLEMENTED.
    */
   watch: handleServerStreamingCall<WatchRequest, WatchEvent>;
+  /**
+   * Execute, Cancel and Forget as messages of one stream, until the caller ends it: a message costs a fraction of
+   * what a call does. Each is answered once, in any order. A server without it answers UNIMPLEMENTED.
+   */
+  calls: handleBidiStreamingCall<CallRequest, CallAnswer>;
 }
 
 export interface RuntimeClient extends Client {
@@ -1800,6 +2025,13 @@ export interface RuntimeClient extends Client {
    */
   watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEvent>;
   watch(request: WatchRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<WatchEvent>;
+  /**
+   * Execute, Cancel and Forget as messages of one stream, until the caller ends it: a message costs a fraction of
+   * what a call does. Each is answered once, in any order. A server without it answers UNIMPLEMENTED.
+   */
+  calls(): ClientDuplexStream<CallRequest, CallAnswer>;
+  calls(options: Partial<CallOptions>): ClientDuplexStream<CallRequest, CallAnswer>;
+  calls(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<CallRequest, CallAnswer>;
 }
 
 export const RuntimeClient = makeGenericClientConstructor(RuntimeService, "executor.v1.Runtime") as unknown as {

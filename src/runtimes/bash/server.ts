@@ -17,11 +17,10 @@ import { Executions } from './executions.js';
 import { startGuardian } from './guardian.js';
 import { TreeMarker } from './marker.js';
 import type { Options } from './options.js';
-import { runtimeService } from './service.js';
+import { type OpenStream, runtimeService } from './service.js';
 import { waitText } from './shell-text.js';
 import { type Starter, starter } from './start.js';
 import { WarmPool } from './warm-pool.js';
-import type { WatchFeed } from './watch-feed.js';
 
 /** Largest request, bytes: 256 arguments of 8 KiB and an environment, with room. */
 const largestRequestBytes = 33_554_432;
@@ -159,17 +158,17 @@ export const startServer = async (
       );
     },
   );
-  const feeds = new Set<WatchFeed>();
+  const streams = new Set<OpenStream>();
   const server = new Server({
     'grpc.max_receive_message_length': largestRequestBytes,
     // No keepalive: a peer on this machine that dies closes its socket, and one that is only slow would be cut off.
     'grpc.enable_channelz': 0,
   });
-  server.addService(RuntimeService, runtimeService(executions, feeds));
+  server.addService(RuntimeService, runtimeService(executions, streams));
 
   const close = async (): Promise<void> => {
     pool.close();
-    for (const feed of feeds) feed.finish();
+    for (const stream of streams) stream.finish();
     await new Promise<void>((resolve) => {
       const tooLong = setTimeout(resolve, flushMs);
       server.tryShutdown(() => {

@@ -106,7 +106,11 @@ describe('a Runtime Server that answers any bytes', () => {
     streams = [];
     const unary = (_call: unknown, respond: sendUnaryData<Buffer>): void => respond(null, answerBytes);
     const handlers: UntypedServiceImplementation = {
-      ...Object.fromEntries(Object.keys(RuntimeService).map((name) => [name, unary])),
+      ...Object.fromEntries(
+        Object.entries(RuntimeService).flatMap(([name, { requestStream }]) =>
+          requestStream ? [] : [[name, unary]],
+        ),
+      ),
       health: (_call: unknown, respond: sendUnaryData<Buffer>) =>
         respond(null, Buffer.from(HealthResponse.encode({ healthy: true, message: '' }).finish())),
       watch: (call: ServerWritableStream<Buffer, Buffer>) => {
