@@ -14,122 +14,38 @@ import {
 import { dirname, join } from 'node:path';
 
 import { expect } from 'chai';
-import * as t from 'io-ts';
-import { filter, firstValueFrom, scan, timeout } from 'rxjs';
 
-import { pods, runs } from '../../src/model/resources.js';
+import { runs } from '../../src/model/resources.js';
 import { isTerminal, type Run } from '../../src/model/run.js';
-import { informer } from '../../streams/watch/informer.js';
 import { answer, type ControlPlane, startControlPlane } from './control-plane.js';
-
-const RuntimePod = t.type({
-  metadata: t.type({ name: t.string, namespace: t.string, resourceVersion: t.string }),
-  status: t.partial({ conditions: t.array(t.type({ type: t.string, status: t.string })) }),
-});
-
-type Said = Readonly<{ code: number | null; out: Buffer; err: Buffer }>;
+import { type Krt, krtWith } from './krt.js';
+import { expectSameLogs, liveLogs, textOf } from './log-cases.js';
+import { replacePods } from './replace-pods.js';
 
 describe('logs', function () {
   this.timeout(120_000);
   let plane: ControlPlane;
+  let krt: Krt;
+  let kill: () => void = () => undefined;
   const children = new Set<ChildProcess>();
   before(async function () {
     // kube-apiserver dials a kubelet's TCP port for a port-forward; the process kubelet has a socket alone.
     if (process.env.CLUSTER_BINARIES !== undefined) this.skip();
     plane = await startControlPlane({ replicas: 1 });
+    ({ krt, kill } = krtWith(plane.kubeconfig));
   });
   after(() => plane?.stop());
   afterEach(() => {
+    kill();
     for (const child of children) child.kill('SIGKILL');
     children.clear();
   });
 
-  const krt = async (...argv: ReadonlyArray<string>): Promise<Said> => {
-    const child = spawn(process.execPath, ['dist/krt.js', '--kubeconfig', plane.kubeconfig, ...argv], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    children.add(child);
-    const out: Buffer[] = [];
-    const err: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
-    const [code] = await once(child, 'close');
-    children.delete(child);
-    return { code, out: Buffer.concat(out), err: Buffer.concat(err) };
-  };
-  /** Deletes the Runtime Pods; resolves when they are gone and another one is ready. */
-  const replacePods = async (options: Parameters<ControlPlane['kube']['delete']>[2] = {}): Promise<void> => {
-    const names = new Set(await plane.podNames());
-    const selection = { namespace: 'default', labelSelector: 'kruntimes.io/runtime' };
-    const isReplaced = firstValueFrom(
-      informer(plane.kube, pods, selection, RuntimePod, { random: Math.random }).pipe(
-        scan(
-          ({ left, ready }, event) => {
-            if (event.kind === 'Delete') return { left: left.filter((key) => key !== event.key), ready };
-            if (event.kind !== 'Apply') return { left, ready };
-            const { metadata, status } = event.object;
-            const isReady =
-              status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
-            return { left, ready: ready || (isReady && !names.has(metadata.name)) };
-          },
-          { left: [...names].map((name) => `default/${name}`), ready: false },
-        ),
-        filter(({ left, ready }) => left.length === 0 && ready),
-        timeout({ first: 60_000 }),
-      ),
-    );
-    for (const name of names) await answer(plane.kube.delete(pods, { namespace: 'default', name }, options));
-    await isReplaced;
-  };
-  const textOf = ({ out, err }: Said): string => `${out.toString('latin1')}|${err.toString('latin1')}`;
-
   it('are the same bytes live, after the end, and after the pod is gone', async () => {
-    const scripts: Readonly<Record<string, readonly [string, Record<string, unknown>, string]>> = {
-      succeeded: [
-        String.raw`printf 'a\377\0b\n\303\n\rno newline'; sleep 0.2; printf 'err \200\n' >&2; head -c 1048576 /dev/zero | tr '\0' x; echo; printf end`,
-        {},
-        'Succeeded',
-      ],
-      failed: ['echo out; echo err >&2; exit 3', {}, 'Failed'],
-      late: ['echo before; sleep 60', { timeout: '500ms' }, 'Timeout'],
-      cancelled: [
-        'trap "echo bye; exit 0" TERM; echo up; while :; do read -t 1 <> <(:); done',
-        {},
-        'Cancelled',
-      ],
-      silent: [':', {}, 'Succeeded'],
-      retried: [
-        'echo "attempt $KRUNTIME_ATTEMPT"; [ "$KRUNTIME_ATTEMPT" = 2 ]',
-        { retryPolicy: { maxAttempts: 2, backoff: '50ms' } },
-        'Succeeded',
-      ],
-    };
-    const live = new Map<string, string>();
-    await Promise.all(
-      Object.entries(scripts).map(async ([name, [inline, more, phase]]) => {
-        await plane.create(name, { source: { inline }, ...more });
-        const followed = krt('logs', '-f', name);
-        if (name === 'cancelled') {
-          await plane.whenRun(name, ({ status }) => status?.phase === 'Running');
-          await plane.patchRun(name, { spec: { cancelRequested: true } });
-        }
-        const run = await plane.end(name);
-        expect(run.status?.phase, name).to.equal(phase);
-        if (name !== 'retried') live.set(name, textOf(await followed));
-      }),
-    );
-    expect(live.get('succeeded')).to.equal(
-      `a\xff\0b\n\xc3\n\rno newline${'x'.repeat(1048576)}\nend|err \x80\n`,
-    );
-    expect(live.get('cancelled')).to.equal('up\nbye\n|');
-    const ask = async (name: string): Promise<string> => {
-      const said = await krt('logs', name);
-      expect(said.code, said.err.toString()).to.equal(0);
-      return textOf(said);
-    };
-    for (const [name, text] of live) expect(await ask(name), name).to.equal(text);
-    await replacePods();
-    for (const [name, text] of live) expect(await ask(name), `${name}, pod gone`).to.equal(text);
+    const live = await liveLogs(plane, krt);
+    await expectSameLogs(live, krt, 'ended');
+    await replacePods(plane);
+    await expectSameLogs(live, krt, 'pod gone');
     expect(textOf(await krt('logs', 'retried', '--attempt', '1'))).to.equal('attempt 1\n|');
     expect(textOf(await krt('logs', 'retried'))).to.equal('attempt 2\n|');
     expect(textOf(await krt('logs', 'retried', '--attempt', 'all'))).to.equal('attempt 1\nattempt 2\n|');
@@ -143,7 +59,7 @@ describe('logs', function () {
   it('have what was shipped when the pod died in the middle of a Run, and krt says that it may not be all', async () => {
     await plane.create('lost', { source: { inline: 'echo first; sleep 600' } });
     await plane.whenRun('lost', ({ status }) => status?.phase === 'Running');
-    await replacePods({ gracePeriodSeconds: 1 });
+    await replacePods(plane, { gracePeriodSeconds: 1 });
     await plane.whenRun('lost', ({ status }) => isTerminal(status?.phase), 60_000);
     const { code, out, err } = await krt('logs', 'lost');
     expect(out.toString()).to.equal('first\n');
@@ -178,7 +94,7 @@ describe('logs', function () {
     rmSync(store);
     renameSync(`${store}.away`, store);
     // The pod that goes has time to store what it has.
-    await replacePods();
+    await replacePods(plane);
     expect(existsSync(join(store, key))).to.equal(true);
     expect(textOf(await krt('logs', 'unstored'))).to.equal('kept\n|');
   });

@@ -6,6 +6,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
+import { type Observable, Subject } from 'rxjs';
+
 /** What happens to one request. */
 export type Fault =
   /** Answered by the proxy; the body is read and thrown away. */
@@ -29,6 +31,9 @@ export class FaultProxy {
   #port = 0;
   /** Requests that were handed through or spoilt, as `METHOD path`. */
   readonly seen: string[] = [];
+  readonly #answeredSubject = new Subject<string>();
+  /** Requests that the store has answered, as `STATUS METHOD path`. */
+  readonly answered$: Observable<string> = this.#answeredSubject;
   /** Of resumable uploads to GCS, what the server has said that it has. */
   readonly #ranges = new Map<string, string>();
   /** Where the store is: `127.0.0.1`'s port. */
@@ -101,6 +106,7 @@ export class FaultProxy {
         if (upload !== undefined && typeof range === 'string') this.#ranges.set(upload, range);
         outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
         answer.pipe(outgoing);
+        answer.on('end', () => this.#answeredSubject.next(`${answer.statusCode} ${method} ${url}`));
         answer.on('error', () => reset(incoming));
       },
     );

@@ -8,10 +8,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { conditionOf } from '../../src/model/conditions.js';
-import { runs, runtimes, secrets } from '../../src/model/resources.js';
+import { runs, runtimes } from '../../src/model/resources.js';
 import type { Run } from '../../src/model/run.js';
-import { answer, type ControlPlane, startControlPlane } from '../e2e/control-plane.js';
+import { answer, type ControlPlane } from '../e2e/control-plane.js';
 import { SERVERS, type StoreServer } from './servers.js';
+import { runtimedOf, startStoredPlane } from './stored-plane.js';
 
 const MIB = 1024 ** 2;
 /** What runtimed may grow by for uploads of any size: chunks of the drivers, and what V8 has not collected. */
@@ -33,29 +34,7 @@ for (const [driver, start] of Object.entries(SERVERS))
     before(async function () {
       if (!process.env.STORE_SERVERS) this.skip();
       server = await start();
-      plane = await startControlPlane({ replicas: 1 });
-      if (Object.keys(server.secret).length > 0)
-        await answer(
-          plane.kube.create(secrets, 'default', {
-            apiVersion: 'v1',
-            kind: 'Secret',
-            metadata: { name: 's3-key' },
-            stringData: server.secret,
-          }),
-        );
-      await answer(
-        plane.kube.create(runtimes, 'default', {
-          apiVersion: 'kruntimes.io/v1alpha1',
-          kind: 'Runtime',
-          metadata: { name: 'stored' },
-          spec: {
-            replicas: 1,
-            artifactStore: server.settings,
-            template: { spec: { containers: [{ name: 'runtime', image: 'kruntimes-bash-runtime:latest' }] } },
-          },
-        }),
-      );
-      await plane.whenReady('stored', 1, 60_000);
+      plane = await startStoredPlane(server);
     });
     after(async () => {
       await plane?.stop();
@@ -76,19 +55,11 @@ for (const [driver, start] of Object.entries(SERVERS))
     };
     const remove = (name: string): Promise<unknown> =>
       answer(plane.kube.delete(runs, { namespace: 'default', name }));
-    /** The runtimed of Runtime `stored`. */
-    const runtimedPid = (): number => {
-      const [pid] = plane
-        .pidsOf('runtimed.js')
-        .filter((each) => readFileSync(`/proc/${each}/environ`, 'utf8').includes('KRUNTIME_RUNTIME=stored'));
-      if (pid === undefined) throw new Error('runtimed of Runtime stored does not run');
-      return pid;
-    };
 
     it('stores an artifact of 1 GiB, or as much as the server can, with memory flat, and removes it with the Run', async () => {
       await begin('warm-up', 'truncate -s 40M warm');
       expect((await plane.end('warm-up', 60_000)).status?.phase).to.equal('Succeeded');
-      const pid = runtimedPid();
+      const pid = runtimedOf(plane);
       const before = memoryOf(pid).now;
       writeFileSync(`/proc/${pid}/clear_refs`, '5');
       await begin('big', `truncate -s ${server.largestMib}M big`);
@@ -111,7 +82,7 @@ for (const [driver, start] of Object.entries(SERVERS))
       const key = (url: string): boolean => /big/.test(url);
       for (const from = server.proxy.seen.length; !server.proxy.seen.slice(from).some((url) => key(url)); )
         await pause(5);
-      process.kill(runtimedPid(), 'SIGKILL');
+      process.kill(runtimedOf(plane), 'SIGKILL');
       const run = await plane.end('killed', 120_000);
       expect(run.status?.phase, run.status?.message).to.equal('Succeeded');
       expect(run.status?.artifactRefs?.map(({ name, sizeBytes }) => [name, sizeBytes])).to.deep.equal([
