@@ -37,6 +37,7 @@ import { serveProbes } from '../io/probes.js';
 import type { SessionTls } from '../io/session/certificates.js';
 import { serveSessions } from '../io/session/server.js';
 import { reviewSessionToken } from '../io/session/token-review.js';
+import { surviveLostOutput } from '../io/standard-output.js';
 import type { EffectError } from '../model/effect-error.js';
 import { version } from '../model/version.js';
 import type { KubePort } from '../ports.js';
@@ -221,6 +222,7 @@ const start = async (config: ControllerConfig): Promise<void> => {
   endWithParent(() => process.exit(1));
 };
 
+surviveLostOutput();
 const config = parseConfig(process.argv.slice(2));
 if (E.isLeft(config)) fail(`${config.left}; see --help`, 2);
 else if (config.right === 'help') process.stdout.write(USAGE);

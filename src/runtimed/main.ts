@@ -9,6 +9,7 @@ import { clusterFromServiceAccount } from '../io/kube/cluster.js';
 import { openLog } from '../io/log.js';
 import { endWithParent } from '../io/parent.js';
 import { boundedOutput } from '../io/run-logs/bounded-output.js';
+import { surviveLostOutput } from '../io/standard-output.js';
 import { CLEANUP_MODE } from '../model/names.js';
 import { startCleanup } from './cleanup.js';
 import { readCleanupConfig, readConfig } from './config.js';
@@ -62,6 +63,7 @@ const removeArtifacts = async (): Promise<void> => {
   });
 };
 
+surviveLostOutput();
 // What the runtime container is to use, its group must be able to: both run with the pod's fsGroup.
 process.umask(0o007);
 endWithParent(() => process.exit(0));

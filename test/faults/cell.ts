@@ -5,10 +5,12 @@ import { join } from 'node:path';
 
 import { pods } from '../../src/model/resources.js';
 import { isTerminal, type Run } from '../../src/model/run.js';
+import { formatMicros, type Micros } from '../../src/model/time.js';
 import { answer } from '../e2e/attach.js';
 import type { Fault } from './faults.js';
 import { brokenPromises, parseLines, scriptOf } from './history.js';
 import type { FaultyPlane } from './plane.js';
+import { lateRedispatches } from './redispatch.js';
 
 /** When the fault comes. */
 export const SITUATIONS = ['Pending', 'Scheduled', 'Running', 'ending', 'rollout', 'scale-down'] as const;
@@ -19,6 +21,8 @@ export const REPLICAS = 2;
 export const CAPACITY = 2;
 /** Runs of a cell: twice what there is room for. */
 const RUNS = 8;
+/** Longest time from a pod's deletion to the Run being given back, and from there being room to its placement. */
+const REDISPATCHED_MS = 2000;
 /** Longest time from the end of the fault to the end of the last Run, milliseconds. */
 const STUCK_AFTER_MS = 30_000;
 
@@ -29,6 +33,8 @@ export type Cell = Readonly<{
   /** From the end of the fault to the end of the last Run; 0 if that was first. */
   afterMs: number;
   attempts: number;
+  /** What became of the Run that ended last: its versions, and the restarts of the pods there are. */
+  slowest: ReadonlyArray<string>;
 }>;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -50,7 +56,10 @@ let rounds = 0;
 
 type PodObject = Readonly<{
   metadata: { name: string; deletionTimestamp?: string };
-  status?: { conditions?: ReadonlyArray<{ type: string; status: string }> };
+  status?: {
+    conditions?: ReadonlyArray<{ type: string; status: string }>;
+    containerStatuses?: ReadonlyArray<{ name: string; restartCount: number }>;
+  };
 }>;
 
 /** Whether there are just the pods that are wanted, ready, and none of those that are to go. */
@@ -71,6 +80,57 @@ const isSettled = async (plane: FaultyPlane, retired: ReadonlyArray<string>): Pr
   return false;
 };
 
+/** Faults after which the pods are not as they were: containers that died are started again ever more slowly. */
+const wearsPodsOut = ({ name }: Fault): boolean => name.endsWith('killed') || name.startsWith('disk full');
+
+/** How much later than asked for this process was woken, at most: what a busy machine costs everybody. */
+const measureLag = (): (() => number) => {
+  const EVERY_MS = 20;
+  let [last, worst] = [performance.now(), 0];
+  const timer = setInterval(() => {
+    const now = performance.now();
+    worst = Math.max(worst, now - last - EVERY_MS);
+    last = now;
+  }, EVERY_MS);
+  return () => {
+    clearInterval(timer);
+    return worst;
+  };
+};
+
+/** A Run has the artifact that its status names, and it is of the execution that the status names. */
+const brokenArtifacts = (plane: FaultyPlane, { metadata, status }: Run): ReadonlyArray<string> => {
+  if (status?.phase !== 'Succeeded') return [];
+  const [ref, ...more] = status.artifactRefs ?? [];
+  if (ref === undefined || more.length > 0)
+    return [`${metadata.name} has ${(status.artifactRefs ?? []).length} artifacts and not 1`];
+  try {
+    const stored = readFileSync(join(plane.artifacts, '..', ref.location), 'utf8').trim();
+    return stored === status.outputs?.token ? [] : [`${metadata.name} has the artifact of another execution`];
+  } catch (cause) {
+    return [`${metadata.name} has an artifact that is not in the store: ${String(cause)}`];
+  }
+};
+
+const storyOf = async (plane: FaultyPlane, name: string): Promise<ReadonlyArray<string>> => {
+  const { items } = await answer(
+    plane.kube.list(pods, { namespace: 'default', labelSelector: 'kruntimes.io/runtime' }),
+  );
+  return [
+    ...plane.history(name).map(({ status: s }) => {
+      const past = (s?.attemptHistory ?? []).map(({ attempt, reason }) => `${attempt} ${reason}`).join(', ');
+      return `${name} ${s?.phase ?? 'Pending'} ${s?.attempt ?? 0} ${s?.assignedPod ?? ''} ${formatOf(s?.scheduledTime)} ${formatOf(s?.completionTime)} [${past}] ${s?.message ?? ''}`;
+    }),
+    ...(items as ReadonlyArray<PodObject>).map(
+      ({ metadata, status }) =>
+        `${metadata.name} restarted ${(status?.containerStatuses ?? []).map((c) => `${c.name} ${c.restartCount}`).join(', ')}`,
+    ),
+  ];
+};
+
+const formatOf = (at: Micros | undefined): string =>
+  at === undefined ? '-' : formatMicros(at).slice(11, 23);
+
 /** Plays it. `chance` says how long after the situation the fault comes, up to 100 ms. */
 export const playCell = async (
   plane: FaultyPlane,
@@ -83,10 +143,18 @@ export const playCell = async (
   rounds += 1;
   const names = Array.from({ length: RUNS }, (_, i) => `cell-${rounds}-${i}`);
   const spec = {
-    source: { inline: scriptOf(file, situation === 'ending' || situation === 'Pending' ? 0.05 : 0.4) },
+    source: {
+      inline: scriptOf(
+        file,
+        situation === 'ending' || situation === 'Pending' ? 0.05 : 0.4,
+        fault.withArtifact,
+      ),
+    },
     // A lost attempt is followed by another; a deliberate end of a Run is not among the faults.
-    retryPolicy: { maxAttempts: 6, backoff: '100ms' },
+    retryPolicy: { maxAttempts: fault.name.startsWith('disk full') ? 100 : 6, backoff: '100ms' },
   };
+  const startedMs = Date.now();
+  const lag = measureLag();
   try {
     await Promise.all(names.map((name) => plane.create(name, spec)));
     await Promise.race(names.map((name) => plane.whenRun(name, (run) => isIn(situation, run))));
@@ -101,6 +169,7 @@ export const playCell = async (
     const overMs = Date.now();
     await Promise.all(names.map((name) => plane.end(name, STUCK_AFTER_MS).catch(() => undefined)));
     const endedMs = Date.now();
+    const lagMs = lag();
     const lines = (() => {
       try {
         return parseLines(readFileSync(file, 'utf8'));
@@ -116,13 +185,27 @@ export const playCell = async (
         return phase === 'Succeeded' || !isTerminal(phase) ? [] : [`${name} ended as ${phase}: ${message}`];
       }),
     ];
+    if (fault.withArtifact)
+      for (const name of names) {
+        const last = plane.history(name).at(-1);
+        if (last !== undefined) broken.push(...brokenArtifacts(plane, last));
+      }
+    if (fault.name.startsWith('pod deleted') && situation !== 'rollout' && situation !== 'scale-down')
+      broken.push(
+        ...lateRedispatches(versions, plane.deletionsSince(startedMs), {
+          capacity: CAPACITY,
+          withinMs: REDISPATCHED_MS + lagMs,
+        }),
+      );
     if (fault.name.startsWith('API: ') && plane.api.hits() === hitsBefore)
       broken.push('the fault met no call: the cell says nothing');
     const attempts = names
       .map((name) => plane.history(name).at(-1)?.status?.attempt ?? 0)
       .reduce((a, b) => a + b, 0);
-    // As it was, for the next one. Containers that were killed are started again ever more slowly: new pods.
-    const retired = fault.name.endsWith('killed') ? await plane.podNames() : [];
+    const endOf = (name: string): number => plane.history(name).at(-1)?.status?.completionTime ?? Infinity;
+    const slowest = await storyOf(plane, [...names].sort((a, b) => endOf(b) - endOf(a))[0] ?? '');
+    // As it was, for the next one.
+    const retired = wearsPodsOut(fault) ? await plane.podNames() : [];
     if (retired.length > 0)
       await plane.patchRuntime('bash', {
         spec: { template: { metadata: { annotations: { round: `after ${rounds}` } } } },
@@ -130,8 +213,9 @@ export const playCell = async (
     if (situation === 'scale-down') await plane.patchRuntime('bash', { spec: { replicas: REPLICAS } });
     if (!(await isSettled(plane, retired)))
       broken.push(`the Runtime is not ready ${STUCK_AFTER_MS / 1000} s later`);
-    return { fault: fault.name, situation, broken, afterMs: endedMs - overMs, attempts };
+    return { fault: fault.name, situation, broken, afterMs: endedMs - overMs, attempts, slowest };
   } finally {
+    lag();
     rmSync(side, { recursive: true, force: true });
   }
 };

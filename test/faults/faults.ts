@@ -1,12 +1,22 @@
 /** What may go wrong on the whole control plane: a part and what befalls it, for how long. */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+
+import * as E from 'fp-ts/lib/Either.js';
 import { firstValueFrom } from 'rxjs';
 
-import { pods } from '../../src/model/resources.js';
+import { configMaps, pods } from '../../src/model/resources.js';
 import type { Mishap, Rule } from './api-proxy.js';
-import type { FaultyPlane } from './plane.js';
+import type { DiskName, FaultyPlane } from './plane.js';
 
-/** A fault. Resolves when it is over, as far as it has an end of its own. */
-export type Fault = Readonly<{ name: string; apply: (plane: FaultyPlane) => Promise<void> }>;
+/** A fault. `apply` resolves when it is over, as far as it has an end of its own. */
+export type Fault = Readonly<{
+  name: string;
+  apply: (plane: FaultyPlane) => Promise<void>;
+  /** The Runs leave an artifact, too. */
+  withArtifact?: boolean;
+  /** Why it cannot be played on this plane. */
+  lacks?: (plane: FaultyPlane) => string | undefined;
+}>;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -103,6 +113,14 @@ export const FAULTS: ReadonlyArray<Fault> = [
       await firstValueFrom(plane.kube.delete(pods, { namespace: 'default', name }));
     },
   },
+  {
+    name: 'sessions slow: 200 ms late, 32 KiB/s',
+    apply: async (plane) => {
+      plane.sessions.slow({ delayMs: 200, bytesPerSecond: 32 * 1024 });
+      await sleep(5000);
+      plane.sessions.slow(undefined);
+    },
+  },
   { name: 'sessions cut', apply: async (plane) => plane.sessions.cut() },
   {
     name: 'sessions cut off 10 s',
@@ -133,6 +151,103 @@ export const FAULTS: ReadonlyArray<Fault> = [
   boundary('watch events late', watches('late'), 4),
   boundary('watches cut in the middle of an event', watches('cut'), 4),
   boundary('410 for every watch', watches('gone')),
+];
+
+/** While it lasts the folder of the store is a file. */
+const storeReplaced: Fault = {
+  name: 'artifact store unwritable 5 s',
+  withArtifact: true,
+  apply: async ({ artifacts }) => {
+    // One that nobody has used yet is not there.
+    mkdirSync(artifacts, { recursive: true, mode: 0o700 });
+    renameSync(artifacts, `${artifacts}.away`);
+    writeFileSync(artifacts, '');
+    await sleep(5000);
+    rmSync(artifacts);
+    renameSync(`${artifacts}.away`, artifacts);
+  },
+};
+
+const diskFull = (what: string, names: ReadonlyArray<DiskName>, more: Partial<Fault> = {}): Fault => ({
+  ...more,
+  name: `disk full 5 s: ${what}`,
+  lacks: ({ disks }) => (typeof disks === 'string' ? disks : undefined),
+  apply: async ({ disks }) => {
+    if (typeof disks === 'string') return;
+    // What is removed meanwhile makes room: it is taken, too.
+    for (const untilMs = Date.now() + 5000; Date.now() < untilMs; ) {
+      for (const name of names) disks[name].fill();
+      await sleep(20);
+    }
+    for (const name of names) disks[name].free();
+  },
+});
+
+/** What the API server still has room for is used up: it makes some ahead, and a page is larger than a record. */
+const apiDiskFull: Fault = {
+  ...diskFull('API server', ['store']),
+  apply: async (plane) => {
+    if (typeof plane.disks === 'string') return;
+    const made: string[] = [];
+    const refused = async (bytes: number): Promise<boolean> => {
+      const name = `room-${made.length}`;
+      const object = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { namespace: 'default', name },
+        data: { text: 'x'.repeat(bytes) },
+      };
+      const isMade = E.isRight(await firstValueFrom(plane.kube.create(configMaps, 'default', object)));
+      if (isMade) made.push(name);
+      return !isMade;
+    };
+    let refusals = 0;
+    for (const untilMs = Date.now() + 5000; Date.now() < untilMs; ) {
+      plane.disks.store.fill();
+      for (const bytes of [500_000, 1]) while (!(await refused(bytes))) plane.disks.store.fill();
+      refusals += 1;
+    }
+    plane.disks.store.free();
+    if (refusals === 0) throw new Error('the disk of the API server was never full');
+    for (const name of made)
+      await firstValueFrom(plane.kube.delete(configMaps, { namespace: 'default', name }));
+  },
+};
+
+/** Faults of what is written to. */
+export const STORAGE_FAULTS: ReadonlyArray<Fault> = [
+  storeReplaced,
+  diskFull('artifact store', ['volumes'], { withArtifact: true }),
+  apiDiskFull,
+  diskFull('workspaces and the state of runtimed', ['pods']),
+  diskFull('logs', ['logs']),
+  diskFull('all of it', ['store', 'pods', 'logs', 'volumes'], { withArtifact: true }),
+];
+
+/** Faults of one of two operators. Only what is to be dispatched notices. */
+export const STANDBY_FAULTS: ReadonlyArray<Fault> = [
+  { name: 'leader killed', apply: async (plane) => signal(await plane.leader(), 'SIGKILL') },
+  {
+    name: 'standby killed',
+    apply: async (plane) => {
+      const leader = await plane.leader();
+      signal(
+        plane.pidsOf('controller.js').find((pid) => pid !== leader),
+        'SIGKILL',
+      );
+    },
+  },
+  ...[1, 20].map(
+    (seconds): Fault => ({
+      name: `leader paused ${seconds} s`,
+      apply: async (plane) => {
+        const leader = await plane.leader();
+        signal(leader, 'SIGSTOP');
+        await sleep(seconds * 1000);
+        signal(leader, 'SIGCONT');
+      },
+    }),
+  ),
 ];
 
 /** The faults that take minutes. */

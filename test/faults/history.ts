@@ -62,12 +62,16 @@ export const parseLines = (text: string): ReadonlyArray<Line> =>
           : [],
     );
 
-/** The script of a Run that writes them into `file`, taking so long, with its token as output. */
-export const scriptOf = (file: string, seconds: number): string =>
+/**
+ * The script of a Run that writes them into `file`, taking so long, with its token as output, and as artifact if told
+ * to. It fails where it cannot leave them.
+ */
+export const scriptOf = (file: string, seconds: number, withArtifact = false): string =>
   [
     `pod=\${KRT_POD#*/*/}; pod=\${pod%%/*}; token=$$-$EPOCHREALTIME`,
     `echo "begin $KRUNTIME_RUN_UID $KRUNTIME_ATTEMPT $pod $token $EPOCHREALTIME" >> ${file}`,
-    `echo "token=$token" >> "$KRUNTIME_OUTPUTS"`,
+    `echo "token=$token" >> "$KRUNTIME_OUTPUTS" || exit 7`,
+    ...(withArtifact ? [`echo "$token" > "$KRUNTIME_ARTIFACTS_DIR/token" || exit 7`] : []),
     `sleep ${seconds}`,
     `echo "end $KRUNTIME_RUN_UID $KRUNTIME_ATTEMPT $pod $token $EPOCHREALTIME" >> ${file}`,
   ].join('\n');

@@ -1,13 +1,14 @@
 /**
  * npm run test:faults -- [--seed S] [--only TEXT] [--situation NAME] [--long]: every fault in every situation of a Run,
- * on a control plane of real processes. A table at the end; the exit code is 1 where a promise was broken.
+ * on a control plane of real processes; those of a leader with a standby on one of their own. A table at the end; the
+ * exit code is 1 where a promise was broken. `--long`: also pauses of 20 s and 60 s, the latter with Runs Running.
  */
 import { parseArgs } from 'node:util';
 
 import { seeded } from '../model-check/explore.js';
 import { CAPACITY, type Cell, playCell, REPLICAS, SITUATIONS } from './cell.js';
-import { FAULTS, LONG_FAULTS } from './faults.js';
-import { startFaultyPlane } from './plane.js';
+import { FAULTS, type Fault, LONG_FAULTS, STANDBY_FAULTS, STORAGE_FAULTS } from './faults.js';
+import { type FaultyPlaneOptions, startFaultyPlane } from './plane.js';
 
 const { values } = parseArgs({
   options: {
@@ -21,27 +22,47 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
+/** A cell that takes longer tells its story, milliseconds. */
+const SLOW_MS = 8000;
+
 const random = seeded(Number(values.seed));
-const faults = [...FAULTS, ...(values.long ? LONG_FAULTS : [])].filter(({ name }) =>
-  name.includes(values.only),
-);
+const asked = (all: ReadonlyArray<Fault>): ReadonlyArray<Fault> =>
+  all.filter(({ name }) => name.includes(values.only));
+const onePlane = asked([...FAULTS, ...STORAGE_FAULTS, ...(values.long ? LONG_FAULTS : [])]);
+const withStandby = asked(STANDBY_FAULTS);
+const faults = [...onePlane, ...withStandby];
 const situations = SITUATIONS.filter((name) => name.startsWith(values.situation));
 say(`seed ${values.seed}, ${faults.length} faults, ${situations.length} situations`);
-const plane = await startFaultyPlane(REPLICAS, CAPACITY);
+
 const cells: Cell[] = [];
-try {
-  for (const fault of faults)
-    for (const situation of situations) {
-      const cell = await playCell(plane, fault, situation, random);
-      cells.push(cell);
-      say(
-        `${fault.name.padEnd(45)} ${situation.padEnd(11)} ${cell.broken.length === 0 ? 'ok' : 'BROKEN'} ${cell.afterMs} ms, ${cell.attempts} attempts`,
-      );
-      for (const what of cell.broken) say(`    ${what}`);
+const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Promise<void> => {
+  if (some.length === 0) return;
+  const plane = await startFaultyPlane(REPLICAS, CAPACITY, options);
+  try {
+    for (const fault of some) {
+      const lacks = fault.lacks?.(plane);
+      if (lacks !== undefined) {
+        say(`${fault.name.padEnd(45)} skipped: ${lacks}`);
+        continue;
+      }
+      for (const situation of situations) {
+        if (fault.name.endsWith('paused 60 s') && situation !== 'Running') continue;
+        const cell = await playCell(plane, fault, situation, random);
+        cells.push(cell);
+        say(
+          `${fault.name.padEnd(45)} ${situation.padEnd(11)} ${cell.broken.length === 0 ? 'ok' : 'BROKEN'} ${cell.afterMs} ms, ${cell.attempts} attempts`,
+        );
+        for (const what of cell.broken) say(`    ${what}`);
+        if (cell.broken.length > 0 || cell.afterMs > SLOW_MS)
+          for (const line of cell.slowest) say(`      ${line}`);
+      }
     }
-} finally {
-  await plane.stop();
-}
+  } finally {
+    await plane.stop();
+  }
+};
+await play(onePlane, { withDisks: onePlane.some(({ lacks }) => lacks !== undefined) });
+await play(withStandby, { operators: 2 });
 
 say(
   `\n${'seconds from the fault’s end to the last Run’s'.padEnd(45)} ${situations.map((s) => s.padStart(10)).join(' ')}`,

@@ -1,33 +1,96 @@
 /**
  * A control plane of real processes on one machine, with proxies of the test between its parts: operator, kubelet and
- * the pods' runtimed reach the API server through one, the sessions go through the other.
+ * the pods' runtimed reach the API server through one, the sessions go through the other. Where this machine lets us,
+ * what it writes is on small disks of its own.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { keepRunning } from '../../src/embedded/control-plane/component.js';
-import { type ComponentsInput, componentSpec } from '../../src/embedded/control-plane/components.js';
+import {
+  ARTIFACT_CLAIM,
+  type ComponentsInput,
+  componentSpec,
+} from '../../src/embedded/control-plane/components.js';
 import { folderOf } from '../../src/embedded/control-plane/folder.js';
 import { freePort } from '../../src/embedded/control-plane/settings.js';
 import { startControlPlane } from '../../src/embedded/control-plane/start.js';
 import { controlPlaneId } from '../../src/embedded/kubelet/kubelet.js';
 import { socketFolder } from '../../src/embedded/kubelet/socket-folder.js';
 import { openLog } from '../../src/io/log.js';
-import { attach, type ControlPlane } from '../e2e/attach.js';
+import { Pod } from '../../src/model/pod.js';
+import { leases, pods } from '../../src/model/resources.js';
+import { informer } from '../../streams/watch/informer.js';
+import { answer, attach, type ControlPlane } from '../e2e/attach.js';
 import { pidsWith } from '../e2e/pids.js';
 import { type ApiProxy, startApiProxy } from './api-proxy.js';
+import type { Deletion } from './redispatch.js';
 import { type SessionProxy, startSessionProxy } from './session-proxy.js';
+import { mountSmallDisk, type SmallDisk } from './small-disk.js';
 
 const programs = fileURLToPath(new URL('../../dist', import.meta.url));
 
+/** What is on a disk of its own: the API server's log; workspaces and runtimed's state; logs; the artifact store. */
+export const DISKS = { store: 256, pods: 64, logs: 64, volumes: 64 } as const;
+export type DiskName = keyof typeof DISKS;
+
 /** The control plane, and where faults are made. */
-export type FaultyPlane = ControlPlane & Readonly<{ api: ApiProxy; sessions: SessionProxy }>;
+export type FaultyPlane = ControlPlane &
+  Readonly<{
+    api: ApiProxy;
+    sessions: SessionProxy;
+    /** Its disks, or why it has none. */
+    disks: Readonly<Record<DiskName, SmallDisk>> | string;
+    /** Folder of the artifact store of namespace default. */
+    artifacts: string;
+    /** Runtime Pods that are gone since this moment, epoch milliseconds. */
+    deletionsSince: (ms: number) => ReadonlyArray<Deletion>;
+    /** Pid of the operator that leads. */
+    leader: () => Promise<number | undefined>;
+  }>;
+
+const mountAll = (dataDir: string): Readonly<Record<DiskName, SmallDisk>> | string => {
+  const mounted: Partial<Record<DiskName, SmallDisk>> = {};
+  for (const [name, megabytes] of Object.entries(DISKS) as ReadonlyArray<[DiskName, number]>) {
+    const disk = mountSmallDisk(join(dataDir, name), megabytes);
+    if (typeof disk === 'string') {
+      for (const other of Object.values(mounted)) other.unmount();
+      return disk;
+    }
+    mounted[name] = disk;
+  }
+  return mounted as Record<DiskName, SmallDisk>;
+};
+
+/** Name of the operators' Lease. */
+const LEASE = 'kruntimes-controller';
+
+/** Which process says in its log that it is this holder of a Lease. */
+const operatorPid = async (logs: string, identity: string): Promise<number | undefined> => {
+  for (const name of (await readdir(logs)).filter((each) => each.startsWith('controller.log')))
+    for (const line of (await readFile(join(logs, name), 'utf8')).split('\n'))
+      if (identity !== '' && line.includes(identity) && line.includes('operator started'))
+        return Number((JSON.parse(line) as { pid: number }).pid);
+  return undefined;
+};
+
+export type FaultyPlaneOptions = Readonly<{
+  /** Of several operators one leads, by its Lease, the others stand by. */
+  operators?: number;
+  /** Whether to put it on small disks. */
+  withDisks?: boolean;
+}>;
 
 /** Starts one with the Runtime `bash`: so many pods for so many Runs each. */
-export const startFaultyPlane = async (replicas: number, capacity: number): Promise<FaultyPlane> => {
+export const startFaultyPlane = async (
+  replicas: number,
+  capacity: number,
+  { operators = 1, withDisks = false }: FaultyPlaneOptions = {},
+): Promise<FaultyPlane> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'krt-faults-'));
+  const disks = withDisks ? mountAll(dataDir) : 'not asked for';
   const log = openLog({ name: 'faults', streams: [] });
   const folder = folderOf(dataDir);
   const running = await startControlPlane({
@@ -38,46 +101,92 @@ export const startFaultyPlane = async (replicas: number, capacity: number): Prom
     without: ['controller', 'kubelet'],
   });
   const api = await startApiProxy(running.url, dataDir);
-  const sessionsPort = (await freePort(0)) ?? 0;
-  const sessions = await startSessionProxy(sessionsPort);
+  const ports: number[] = [];
+  for (let i = 0; i < operators; i += 1) ports.push((await freePort(0)) ?? 0);
+  const sessions = await startSessionProxy(ports);
   const proxied = async (path: string): Promise<string> => {
     const text = (await readFile(path, 'utf8')).replaceAll(running.url, api.url);
     await writeFile(`${path}.proxied`, text, { mode: 0o600 });
     return `${path}.proxied`;
   };
-  const input: ComponentsInput = {
-    folder: {
-      ...folder,
-      operatorKubeconfig: await proxied(folder.operatorKubeconfig),
-      kubeletKubeconfig: await proxied(folder.kubeletKubeconfig),
-    },
+  const proxiedFolder = {
+    ...folder,
+    operatorKubeconfig: await proxied(folder.operatorKubeconfig),
+    kubeletKubeconfig: await proxied(folder.kubeletKubeconfig),
+  };
+  const inputOf = (sessionsPort: number): ComponentsInput => ({
+    folder: proxiedFolder,
     programs,
     sockets: socketFolder(dataDir),
     port: Number(new URL(running.url).port),
     sessionsPort,
     controlPlane: controlPlaneId(dataDir),
-  };
-  const operator = componentSpec('controller', input);
-  const through = (argument: string): string =>
-    argument === `https://127.0.0.1:${sessionsPort}` ? `https://127.0.0.1:${sessions.port}` : argument;
-  const components = [
-    keepRunning({ ...operator, argv: () => operator.argv().map(through) }, log),
-    keepRunning(componentSpec('kubelet', input), log),
-  ];
+  });
+  const components = [keepRunning(componentSpec('kubelet', inputOf(ports[0] ?? 0)), log)];
+  ports.forEach((port, i) => {
+    const operator = componentSpec('controller', inputOf(port));
+    const argv = operator.argv().flatMap((argument) => {
+      if (argument === `https://127.0.0.1:${port}`) return [`https://127.0.0.1:${sessions.port}`];
+      if (operators === 1) return [argument];
+      if (argument === '--no-leader-elect') return ['--namespace', 'default'];
+      return [argument.startsWith('unix:') ? `${argument}.${i}` : argument];
+    });
+    components.push(
+      keepRunning(
+        { ...operator, argv: () => argv, logFile: `${operator.logFile}${i === 0 ? '' : `.${i}`}` },
+        log,
+      ),
+    );
+  });
+  const pidsOf = (program: string): ReadonlyArray<number> =>
+    pidsWith(`KRUNTIME_CONTROL_PLANE=${controlPlaneId(dataDir)}`, program);
   const plane = await attach({
     dataDir,
     kubeconfig: running.kubeconfig,
-    pidsOf: (program) => pidsWith(`KRUNTIME_CONTROL_PLANE=${controlPlaneId(dataDir)}`, program),
+    pidsOf,
     stop: async () => {
       api.set(undefined);
       for (const component of components) await component.stop();
       await running.stop();
       await api.close();
       sessions.close();
+      if (typeof disks !== 'string') for (const disk of Object.values(disks)) disk.unmount();
       await rm(dataDir, { recursive: true, force: true });
     },
   });
+  const deletions: Deletion[] = [];
+  const known = new Map<string, string>();
+  const watching = informer(
+    plane.kube,
+    pods,
+    { namespace: 'default', labelSelector: 'kruntimes.io/runtime' },
+    Pod,
+    { random: Math.random },
+  ).subscribe((event) => {
+    if (event.kind === 'Apply') known.set(event.object.key, event.object.uid);
+    if (event.kind !== 'Delete') return;
+    const podUid = known.get(event.key);
+    if (podUid !== undefined) deletions.push({ podUid, at: Date.now() });
+    known.delete(event.key);
+  });
   await plane.patchRuntime('bash', { spec: { replicas, capacity: { resources: { runs: capacity } } } });
   await plane.whenReady('bash', replicas, 60_000);
-  return { ...plane, api, sessions };
+  return {
+    ...plane,
+    api,
+    sessions,
+    disks,
+    artifacts: join(dataDir, 'volumes', 'default', ARTIFACT_CLAIM),
+    deletionsSince: (ms) => deletions.filter(({ at }) => at >= ms),
+    leader: async () => {
+      if (operators === 1) return pidsOf('controller.js')[0];
+      const lease = await answer(plane.kube.get(leases, { namespace: 'default', name: LEASE }));
+      const { holderIdentity = '' } = (lease as { spec: { holderIdentity?: string } }).spec;
+      return operatorPid(folder.logs, holderIdentity);
+    },
+    stop: async () => {
+      watching.unsubscribe();
+      await plane.stop();
+    },
+  };
 };

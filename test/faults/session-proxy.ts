@@ -1,6 +1,13 @@
-/** A proxy of bytes before the operator's session server: it can be cut, frozen (half-open) or slowed. */
+/**
+ * A proxy of bytes before the operators' session servers, as a Service is: calls go to one after the other. It can be
+ * cut, frozen (half-open), refuse, or be slow.
+ */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
+
+/** A long and narrow way. */
+export type SlowLink = Readonly<{ delayMs: number; bytesPerSecond: number }>;
 
 export type SessionProxy = Readonly<{
   port: number;
@@ -10,19 +17,42 @@ export type SessionProxy = Readonly<{
   freeze: (isFrozen: boolean) => void;
   /** While true new calls are refused. */
   refuse: (isRefused: boolean) => void;
+  /** Each piece comes so much later, and no more than so many bytes a second; undefined: as they come. */
+  slow: (link: SlowLink | undefined) => void;
   close: () => void;
 }>;
 
-/** Starts it before a port of this machine. */
-export const startSessionProxy = async (target: number): Promise<SessionProxy> => {
+/** Passes bytes on as the link lets them, in order. */
+const slowly = (link: () => SlowLink | undefined): Transform => {
+  /** When the link is free again. */
+  let freeMs = 0;
+  return new Transform({
+    transform: (chunk: Buffer, _, done) => {
+      const now = link();
+      if (now === undefined) {
+        done(null, chunk);
+        return;
+      }
+      const beganMs = Math.max(performance.now(), freeMs);
+      freeMs = beganMs + (chunk.length / now.bytesPerSecond) * 1000;
+      setTimeout(() => done(null, chunk), freeMs + now.delayMs - performance.now());
+    },
+  });
+};
+
+/** Starts it before ports of this machine. */
+export const startSessionProxy = async (targets: ReadonlyArray<number>): Promise<SessionProxy> => {
   const sockets = new Set<Socket>();
   let [isFrozen, isRefused] = [false, false];
+  let link: SlowLink | undefined;
+  let calls = 0;
   const server = createServer((near) => {
     if (isRefused) {
       near.destroy();
       return;
     }
-    const far = connect(target, '127.0.0.1');
+    const far = connect(targets[calls % targets.length] ?? 0, '127.0.0.1');
+    calls += 1;
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -33,7 +63,7 @@ export const startSessionProxy = async (target: number): Promise<SessionProxy> =
         sockets.delete(socket);
         other.destroy();
       });
-      socket.pipe(other);
+      socket.pipe(slowly(() => link)).pipe(other);
       if (isFrozen) socket.pause();
     }
   });
@@ -52,6 +82,9 @@ export const startSessionProxy = async (target: number): Promise<SessionProxy> =
     },
     refuse: (next) => {
       isRefused = next;
+    },
+    slow: (next) => {
+      link = next;
     },
     close: () => {
       server.close();

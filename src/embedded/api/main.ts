@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import bunyan from 'bunyan';
 
 import { endWithParent } from '../../io/parent.js';
+import { surviveLostOutput } from '../../io/standard-output.js';
 import { announce, startApiServer } from './server.js';
 
 const log = bunyan.createLogger({
@@ -73,6 +74,7 @@ const main = async (): Promise<void> => {
   announce(dataDir, server.url);
 };
 
+surviveLostOutput();
 main().catch((error: unknown) => {
   log.fatal({ err: error }, 'api server could not start');
   process.exit(1);

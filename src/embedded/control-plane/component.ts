@@ -38,6 +38,15 @@ export type Component = Readonly<{
   lastWords: () => string;
 }>;
 
+/** Where it logs to; nowhere, while there is no room for a file or its folder is gone. */
+const openLogFile = (path: string): number | 'ignore' => {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch {
+    return 'ignore';
+  }
+};
+
 const rotate = (path: string): void => {
   try {
     if (statSync(path).size > ROTATE_AT_BYTES) renameSync(path, `${path}.1`);
@@ -58,7 +67,7 @@ export const keepRunning = (spec: ComponentSpec, log: Logger): Component => {
   const start = (): void => {
     rotate(spec.logFile);
     const startedAtMs = Date.now();
-    const logFd = openSync(spec.logFile, 'a', 0o600);
+    const logFd = openLogFile(spec.logFile);
     // A group of its own, so that Ctrl-C on our terminal reaches it through us and in order.
     const started = spawn(process.execPath, spec.argv(), {
       cwd: '/',
@@ -66,7 +75,7 @@ export const keepRunning = (spec: ComponentSpec, log: Logger): Component => {
       detached: true,
       stdio: ['ignore', logFd, logFd, 'pipe'],
     });
-    closeSync(logFd);
+    if (logFd !== 'ignore') closeSync(logFd);
     child = started;
     started.stdio[3]?.on('error', () => undefined);
     let isOver = false;

@@ -1,5 +1,5 @@
 /** Files that are there whole or not at all, readable by their owner alone. */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 let serial = 0;
@@ -9,6 +9,11 @@ export const writeFileAtomically = (path: string, content: string | Uint8Array, 
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   serial += 1;
   const beside = `${path}.${process.pid}.${serial}.tmp`;
-  writeFileSync(beside, content, { mode });
-  renameSync(beside, path);
+  try {
+    writeFileSync(beside, content, { mode });
+    renameSync(beside, path);
+  } catch (error) {
+    rmSync(beside, { force: true });
+    throw error;
+  }
 };

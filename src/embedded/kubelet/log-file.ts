@@ -1,8 +1,10 @@
 /**
  * One container life's log on disk: appended as output arrives, bounded by one rotation (`n.log` and `n.log.1`), and
  * announcing each growth so that followers need not look.
+ *
+ * What the disk does not take is missing from the log: whole entries, and nothing else comes of it.
  */
-import { closeSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { LineCutter, type LogStream } from './log-lines.js';
@@ -62,16 +64,46 @@ export class LogFile {
 
   #write(bytes: Buffer): void {
     if (bytes.length === 0) return;
-    if (this.#size > 0 && this.#size + bytes.length > this.#rotateAt) {
-      closeSync(this.#fd);
-      renameSync(this.path, `${this.path}.1`);
-      this.#fd = openSync(this.path, 'w', 0o600);
-      this.#size = 0;
-      this.#rotations += 1;
+    if (this.#size > 0 && this.#size + bytes.length > this.#rotateAt) this.#rotate();
+    try {
+      for (let from = 0; from < bytes.length; )
+        from += writeSync(this.#fd, bytes, from, bytes.length - from, this.#size + from);
+    } catch {
+      this.#cutBack();
+      return;
     }
-    for (let from = 0; from < bytes.length; ) from += writeSync(this.#fd, bytes, from);
     this.#size += bytes.length;
     this.#announce();
+  }
+
+  /** Where there is no room for a new file it goes on in the old one. */
+  #rotate(): void {
+    const aside = `${this.path}.1`;
+    let next: number;
+    try {
+      renameSync(this.path, aside);
+    } catch {
+      return;
+    }
+    try {
+      next = openSync(this.path, 'w', 0o600);
+    } catch {
+      renameSync(aside, this.path);
+      return;
+    }
+    closeSync(this.#fd);
+    this.#fd = next;
+    this.#size = 0;
+    this.#rotations += 1;
+  }
+
+  /** Takes away the part of an entry that was written. */
+  #cutBack(): void {
+    try {
+      ftruncateSync(this.#fd, this.#size);
+    } catch {
+      // The next entry is written over it.
+    }
   }
 
   #announce(): void {

@@ -13,6 +13,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { kubeClient } from '../../io/kube/client.js';
 import { clusterFromKubeconfig } from '../../io/kube/cluster.js';
 import { endWithParent } from '../../io/parent.js';
+import { surviveLostOutput } from '../../io/standard-output.js';
 import { version } from '../../model/version.js';
 import { programsFolder } from './images.js';
 import { type Kubelet, startKubelet } from './kubelet.js';
@@ -74,6 +75,7 @@ const main = async (): Promise<void> => {
   process.on('SIGINT', stop);
 };
 
+surviveLostOutput();
 // Before anything is awaited, so that a parent that dies during our start takes us along.
 endWithParent(() => {
   started?.killAll();

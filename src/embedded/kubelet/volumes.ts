@@ -52,7 +52,11 @@ const writeFiles = (
   for (const { path, content, mode } of files) {
     if (!isInside(path)) return E.left(`path ${path} leaves its volume`);
     const isExecutable = ((mode ?? defaultMode ?? 0) & 0o111) !== 0;
-    writeFileAtomically(join(folder, path), content, isExecutable ? 0o700 : 0o600);
+    try {
+      writeFileAtomically(join(folder, path), content, isExecutable ? 0o700 : 0o600);
+    } catch (error) {
+      return E.left(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
   return E.right(undefined);
 };

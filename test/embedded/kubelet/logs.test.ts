@@ -1,5 +1,5 @@
 /** Invariant: whatever way output is cut into chunks, reading the log gives it back, per stream. */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { LogFile } from '../../../src/embedded/kubelet/log-file.js';
 import { LONGEST_PIECE } from '../../../src/embedded/kubelet/log-lines.js';
 import { type LogOptions, readLog } from '../../../src/embedded/kubelet/log-read.js';
+import { mountSmallDisk } from '../../faults/small-disk.js';
 
 let folder: string;
 const path = (): string => join(folder, 'c', '0.log');
@@ -116,5 +117,45 @@ describe('readLog', () => {
     gone.abort();
     expect((await next).done).to.equal(true);
     log.end(0);
+  });
+});
+
+describe('LogFile', () => {
+  it('takes output that the disk does not take', function () {
+    if (!existsSync('/dev/full')) this.skip();
+    mkdirSync(join(folder, 'c'));
+    symlinkSync('/dev/full', path());
+    const log = write('lost\n');
+    log.append('stderr', Buffer.from('lost, too\n'), 0);
+    log.end(0);
+  });
+
+  it('has whole entries alone, when the disk is full for a while', async function () {
+    const disk = mountSmallDisk(join(folder, 'c'), 1);
+    if (typeof disk === 'string') this.skip();
+    try {
+      const log = write('before\n');
+      // More than is left, so that a part of it fits.
+      log.append('stdout', Buffer.from(`${'x'.repeat(10_000)}\n`.repeat(200)), 0);
+      disk.fill();
+      log.append('stdout', Buffer.from(`lost ${'y'.repeat(10_000)}\n`), 0);
+      disk.free();
+      log.append('stdout', Buffer.from('after\n'), 0);
+      log.end(0);
+      expect(await read()).to.equal('before\nafter\n');
+    } finally {
+      disk.unmount();
+    }
+  });
+
+  it('goes on in the old file where a new one cannot be made', async () => {
+    const log = new LogFile(path(), 100);
+    log.append('stdout', Buffer.from('before\n'), 0);
+    // Nothing can be renamed over a folder that is not empty.
+    mkdirSync(join(`${path()}.1`, 'occupied'), { recursive: true });
+    for (let i = 0; i < 5; i += 1) log.append('stdout', Buffer.from(`line ${i}\n`), 0);
+    log.end(0);
+    rmSync(`${path()}.1`, { recursive: true });
+    expect(await read()).to.equal('before\nline 0\nline 1\nline 2\nline 3\nline 4\n');
   });
 });
