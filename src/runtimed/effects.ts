@@ -138,7 +138,7 @@ export const sidecarEffects = ({
   return {
     prepare: (assignment, work) =>
       defer(() => {
-        log.info(logFields(assignment.ref), 'attempt admitted');
+        log.debug(logFields(assignment.ref), 'attempt admitted');
         logs.open({ ref: assignment.ref, runtime: assignment.runtime });
         const id = idOf(assignment.ref);
         const controller = new AbortController();

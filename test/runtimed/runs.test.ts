@@ -190,7 +190,7 @@ describe('runtimed', function () {
   it('refuses what is beyond its capacity, and what is assigned to another pod', async () => {
     const first = await pod.assign('busy-1', script('sleep 300'));
     const second = await pod.assign('busy-2', script('sleep 300'));
-    await pod.logged('attempt admitted', 'busy-2');
+    await api.until('busy-2', ({ phase }) => phase === 'Running');
     const refused = firstValueFrom(pod.operator.refusals$);
     await pod.assign('busy-3', script(':'));
     expect(await refused).to.deep.include({

@@ -152,12 +152,14 @@ export const startServer = async (
       if (started === undefined || exited === undefined) return;
       const { code, signal, cause, stdoutBytes, stderrBytes } = exited.value;
       const durationMs = (exited.timeMicros - started.timeMicros) / 1_000;
-      log.info(
+      // runtimed logs the end of each attempt; twice would cost each Run another record through the node's log.
+      log.debug(
         { execution: id, code, signal, cause, stdoutBytes, stderrBytes, durationMs },
         'execution ended',
       );
     },
   );
+  executions.listen({ changed: () => undefined, forgotten: () => pool.forgotten() });
   const streams = new Set<OpenStream>();
   const server = new Server({
     'grpc.max_receive_message_length': largestRequestBytes,

@@ -1,8 +1,9 @@
 /**
  * The shells that wait for work. Each is used once.
  *
- * A new one is made after an execution has ended, not when one begins: making a process stops the server for a
- * millisecond, which the beginning would feel. When nothing ends for a while, they are made then.
+ * A new one is made after an execution was forgotten, not when one begins or ends: making a process stops the server
+ * for a millisecond and keeps a processor busy for three, which those who wait for the beginning or the end would feel.
+ * When nothing happens for a while, they are made then.
  */
 import type { FifoStock } from '../../io/processes/fifos.js';
 import type { Launched } from './launch.js';
@@ -79,9 +80,14 @@ export class WarmPool {
     this.#peak = 0;
   }
 
-  /** An execution is over: time to make the next shell. */
+  /** An execution is over. */
   ended(): void {
     this.#running -= 1;
+    this.#fillWhenQuiet();
+  }
+
+  /** Nobody has anything to do with an execution any more: time to make the next shell. */
+  forgotten(): void {
     setImmediate(() => {
       if (this.#isShort()) this.#make();
     });
