@@ -1,6 +1,6 @@
 /**
  * The pod that removes artifacts from a store which no Runtime Pod has at the moment. It mounts what the store needs, the
- * claim or the Secret, and opens a session; it is no part of any Runtime, has no token for the API and runs nothing of
+ * claim or the Secret, is pulled with the Secrets of the pods that stored there, and opens a session; it is no part of any Runtime, has no token for the API and runs nothing of
  * anybody's.
  */
 import { type RecordedStore, storePlace } from '../model/artifact-store.js';
@@ -38,6 +38,7 @@ export const cleanupPodOf = (
     spec: {
       automountServiceAccountToken: false,
       ...(store.serviceAccountName === undefined ? {} : { serviceAccountName: store.serviceAccountName }),
+      ...(store.imagePullSecrets === undefined ? {} : { imagePullSecrets: store.imagePullSecrets }),
       restartPolicy: 'Always',
       terminationGracePeriodSeconds: 5,
       securityContext: {

@@ -1,7 +1,8 @@
 /**
  * The Pod of a Runtime: its template with what kruntimes adds, and the hash that says when pods must be replaced.
  *
- * The template's own fields are kept as they are. Added: the runtimed container, the workspace volume in both, the
+ * The template's own fields are kept as they are, but for shareProcessNamespace, by which every Run could read
+ * runtimed's tokens in /proc; the CRD refuses it, and a Runtime from before does not get it. Added: the runtimed container, the workspace volume in both, the
  * tokens in runtimed alone, labels, annotations and the readiness gate. User entries with our names are replaced.
  */
 import { createHash } from 'node:crypto';
@@ -9,6 +10,7 @@ import { createHash } from 'node:crypto';
 import {
   type ArtifactStoreSettings,
   credentialsSecret,
+  MAX_PULL_SECRETS,
   type RecordedStore,
 } from '../model/artifact-store.js';
 import {
@@ -26,7 +28,7 @@ import {
   WORKSPACE_VOLUME,
 } from '../model/names.js';
 import type { Container, RuntimeSpec } from '../model/runtime.js';
-import { podCapacity, serverPort } from '../model/runtime.js';
+import { podCapacity, pullSecrets, serverPort } from '../model/runtime.js';
 import type { RuntimeRecord } from '../model/runtime-record.js';
 import { sortedJson } from '../model/sorted-json.js';
 import { GIT_VOLUME, gitParts } from './git/pod-parts.js';
@@ -106,12 +108,20 @@ export const storeParts = (store: RecordedStore | undefined) => {
   };
 };
 
-/** The store with the account whose identity opens it, where no Secret does. */
+/**
+ * The store as Runs record it, with what a pod needs to come back to it when the Runtime is gone: the account whose
+ * identity opens a bucket, where no Secret does, and the Secrets that images are pulled with.
+ */
 const recordedStore = ({ spec }: RuntimeRecord, settings: PodSettings): RecordedStore | undefined => {
   const store = storeOf(spec, settings);
-  return store === undefined || store.driver === 'filesystem' || credentialsSecret(store) !== undefined
-    ? store
-    : { ...store, serviceAccountName: accountOf(spec.template) };
+  if (store === undefined) return undefined;
+  const needsIdentity = store.driver !== 'filesystem' && credentialsSecret(store) === undefined;
+  const imagePullSecrets = pullSecrets(spec.template).slice(0, MAX_PULL_SECRETS);
+  return {
+    ...store,
+    ...(needsIdentity ? { serviceAccountName: accountOf(spec.template) } : {}),
+    ...(imagePullSecrets.length === 0 ? {} : { imagePullSecrets }),
+  };
 };
 
 /**
@@ -306,6 +316,7 @@ export const podOf = (
     spec: {
       automountServiceAccountToken: false,
       ...podSpec,
+      ...(podSpec.shareProcessNamespace === undefined ? {} : { shareProcessNamespace: false }),
       serviceAccountName: accountOf(template),
       securityContext: { fsGroup: 65532, ...(podSpec.securityContext as object | undefined) },
       readinessGates: [

@@ -43,9 +43,14 @@ export const RecordedStore = t.intersection([
     serviceAccountName: t.string,
     /** Whom the files of a claim belong to. */
     runAsUser: t.number,
+    /** Names of the Secrets that the pod's images were pulled with. */
+    imagePullSecrets: t.array(t.type({ name: t.string })),
   }),
 ]);
 export type RecordedStore = t.TypeOf<typeof RecordedStore>;
+
+/** Pull secrets that are recorded; the CRD's schema has the same number. */
+export const MAX_PULL_SECRETS = 16;
 
 /** Stores one Run's attempts may have used; the CRD's schema has the same number. */
 export const MAX_STORES = 16;

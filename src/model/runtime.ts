@@ -45,6 +45,12 @@ export const PodTemplate = t.intersection([
 ]);
 export type PodTemplate = t.TypeOf<typeof PodTemplate>;
 
+/** Secrets that the template's images are pulled with; entries that are none are for the API server to refuse. */
+export const pullSecrets = ({ spec }: PodTemplate): ReadonlyArray<Readonly<{ name: string }>> => {
+  const given = (spec as Readonly<Record<string, unknown>>).imagePullSecrets;
+  return Array.isArray(given) ? given.flatMap((one) => (Named.is(one) ? [{ name: one.name }] : [])) : [];
+};
+
 /** spec of a Runtime. */
 export const RuntimeSpec = t.intersection([
   t.type({ template: PodTemplate }),

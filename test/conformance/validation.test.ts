@@ -302,6 +302,13 @@ describe('validation', () => {
       'spec.template.spec.containers: Invalid value: "array": the container named runtime must have an image',
     ],
     [
+      'processes that all containers see',
+      aRuntime('r', {
+        template: { spec: { shareProcessNamespace: true, containers: [{ name: 'runtime', image: 'x' }] } },
+      }),
+      'spec.template.spec.shareProcessNamespace: Invalid value: "boolean": with it every Run could read the tokens of runtimed in /proc',
+    ],
+    [
       'no containers',
       aRuntime('r', { template: { spec: { containers: [] } } }),
       'spec.template.spec.containers: Invalid value: 0: spec.template.spec.containers in body should have at least 1 items',

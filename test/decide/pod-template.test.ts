@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
 import { type PodSettings, podOf, revisionOf } from '../../src/decide/pod-template.js';
+import type { ArtifactStoreSettings, RecordedStore } from '../../src/model/artifact-store.js';
 import type { RuntimeSpec } from '../../src/model/runtime.js';
 import { aRuntime } from '../support/builders.js';
 
@@ -230,6 +231,45 @@ describe('podOf', () => {
     });
     expect(made(spec()).spec.serviceAccountName).to.equal('kruntimes-runtimed');
   });
+
+  it('shares no processes between containers, whatever a template from before the CRD refused it says', () => {
+    expect(made(spec({ shareProcessNamespace: true })).spec.shareProcessNamespace).to.equal(false);
+    expect(made(spec()).spec).to.not.have.property('shareProcessNamespace');
+  });
+
+  for (const [what, podSpec, artifactStore, expected] of [
+    ['a claim as it is', {}, CLAIM, CLAIM],
+    [
+      'a claim with the Secrets that images are pulled with',
+      { imagePullSecrets: [{ name: 'pull' }, {}, 'none', { name: 'other' }] },
+      CLAIM,
+      { ...CLAIM, imagePullSecrets: [{ name: 'pull' }, { name: 'other' }] },
+    ],
+    ['a bucket with the Secret that opens it', { serviceAccountName: 'builder' }, GCS, GCS],
+    [
+      'a bucket without one with the account that opens it',
+      { serviceAccountName: 'builder', imagePullSecrets: [{ name: 'pull' }] },
+      { driver: 'gcs', gcs: { bucket: 'b' } },
+      {
+        driver: 'gcs',
+        gcs: { bucket: 'b' },
+        serviceAccountName: 'builder',
+        imagePullSecrets: [{ name: 'pull' }],
+      },
+    ],
+    [
+      'sixteen of more Secrets, as the CRD takes no more',
+      { imagePullSecrets: Array.from({ length: 20 }, (_, i) => ({ name: `s${i}` })) },
+      CLAIM,
+      { ...CLAIM, imagePullSecrets: Array.from({ length: 16 }, (_, i) => ({ name: `s${i}` })) },
+    ],
+  ] as ReadonlyArray<
+    readonly [string, Readonly<Record<string, unknown>>, ArtifactStoreSettings, RecordedStore]
+  >)
+    it(`has Runs record ${what}`, () => {
+      const { env } = container(made(spec(podSpec, { artifactStore })), 'runtimed');
+      expect(JSON.parse(String(named(env, 'KRUNTIME_ARTIFACT_STORE').value))).to.deep.equal(expected);
+    });
 
   it('makes runtimed pass restricted Pod Security', () => {
     expect(container(made(spec()), 'runtimed').securityContext).to.deep.include({

@@ -4,6 +4,7 @@
 #   machine.sh start LOWER FOLDER PROGRAMS IMAGES   starts it and stays; prints "ready" when it is up
 #   machine.sh enter PID FOLDER COMMAND...          runs a command in it; PID is that of its process 1
 #   machine.sh clear FOLDER                         removes its control groups, when it is gone
+#   machine.sh try FOLDER                           fails, saying why, where none can be started below this empty folder
 #
 # LOWER is a root filesystem, which is only read; what is written goes below FOLDER, which the machine sees as /node.
 # PROGRAMS is its /opt/cluster, IMAGES its /images. A SIGKILL of process 1 ends everything in it.
@@ -59,9 +60,24 @@ case $1 in
     done
     exit
     ;;
+  try)
+    for group in $(groups_of "$2"); do
+      mkdir "$group" && rmdir "$group"
+    done
+    exec unshare --mount --net --uts --ipc --pid --cgroup --fork --kill-child --propagation private \
+      bash "${BASH_SOURCE[0]}" tried "$2"
+    ;;
+  tried)
+    mkdir -p "$2"/{lower,upper,work,root}
+    mount -t overlay overlay -o "lowerdir=$2/lower,upperdir=$2/upper,workdir=$2/work" "$2/root"
+    mkdir "$2/root/proc"
+    mount -t proc proc "$2/root/proc"
+    ip link add node0 type bridge
+    exit
+    ;;
   inside) ;;
   *)
-    sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
     ;;
 esac

@@ -4,7 +4,8 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -23,13 +24,29 @@ const file = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 /** Tag that the images are built with: the guide's. */
 export const IMAGE_TAG = 'latest';
 const IMAGES = ['kruntimes-controller', 'kruntimes-runtimed', 'kruntimes-bash-runtime'];
+/** The image of a user, as docs/installation.md says it is made. */
+const customDockerfile = (): string => {
+  const page = readFileSync(join(root, 'docs/installation.md'), 'utf8');
+  const [, text] = /```dockerfile\n([\s\S]*?)```/.exec(page) ?? [];
+  if (text === undefined) throw new Error('docs/installation.md has no Dockerfile');
+  return text;
+};
 const NEEDED = ['unshare', 'nsenter', 'ip', 'apt-get', 'dpkg-deb'];
 
 /** Why this machine cannot; undefined when it can. */
 export const whyNoNode = (): string | undefined => {
   if (process.getuid?.() !== 0) return 'it needs root';
   const missing = NEEDED.filter((name) => spawnSync('which', [name]).status !== 0);
-  return missing.length === 0 ? undefined : `it needs ${missing.join(', ')}, as Debian has them`;
+  if (missing.length > 0) return `it needs ${missing.join(', ')}, as Debian has them`;
+  // Root of a container may not, for one.
+  const folder = mkdtempSync(join(tmpdir(), 'krt-try-'));
+  const { status, stderr } = spawnSync('bash', [file('machine.sh'), 'try', join(folder, 'machine')], {
+    encoding: 'utf8',
+  });
+  rmSync(folder, { recursive: true, force: true });
+  return status === 0
+    ? undefined
+    : `it needs namespaces, control groups and overlays: ${stderr.trim().split('\n').at(-1)}`;
 };
 
 /** Runs it to its end with a line before and after; a Left has its last words. */
@@ -76,6 +93,8 @@ export const makeParts = async (
   const pause = join(folder, 'pause');
   const images = join(folder, 'images');
   mkdirSync(images);
+  const custom = join(folder, 'Dockerfile');
+  writeFileSync(custom, customDockerfile());
   const steps = [
     ['programs for the images', ['npm', 'run', '--silent', 'build:images']],
     [
@@ -102,6 +121,7 @@ export const makeParts = async (
         join(roots, 'base'),
         storage,
         join(root, 'images'),
+        custom,
         pause,
         images,
         IMAGE_TAG,

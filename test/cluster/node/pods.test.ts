@@ -89,6 +89,22 @@ describe('pods on a whole node', function () {
     }
   });
 
+  it('a template that shares processes between containers, by which Runs could read tokens, is refused', async () => {
+    const containers = [{ name: 'runtime', image: 'kruntimes-bash-runtime:latest' }];
+    const { code, err } = await on.say(
+      'kubectl',
+      ['create', '-f', '-'],
+      JSON.stringify({
+        apiVersion: 'kruntimes.io/v1alpha1',
+        kind: 'Runtime',
+        metadata: { name: 'sharing' },
+        spec: { template: { spec: { shareProcessNamespace: true, containers } } },
+      }),
+    );
+    expect(code).to.equal(1);
+    expect(err).to.contain('shareProcessNamespace').and.to.contain('read the tokens of runtimed');
+  });
+
   it("runtimed's token writes the status of its own pod's Runs and nothing else; its session token opens no API", async () => {
     await on.kubectl(
       ['create', '-f', '-'],

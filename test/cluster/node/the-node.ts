@@ -2,7 +2,7 @@
  * The one node that all files of this folder test on: started by the first that asks, stopped after the last. Where
  * npm run test:cluster has not said what it is made of, its tests are skipped.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,14 +11,18 @@ import { type NodeLevel, startNodeLevel } from './node-level.js';
 let started: Promise<NodeLevel> | undefined;
 let folder: string | undefined;
 
+const [programs = '', root = '', images = ''] = (process.env.CLUSTER_NODE ?? '').split(':');
+
 /** Whether there is one to be had. */
 export const hasNode = process.env.CLUSTER_NODE !== undefined;
+
+/** Whether it has this image. */
+export const hasImage = (name: string): boolean => existsSync(join(images, `${name}.tar`));
 
 /** The node, started if it is not. */
 export const theNode = (): Promise<NodeLevel> => {
   if (started === undefined) {
     folder = mkdtempSync(join(tmpdir(), 'krt-node-'));
-    const [programs = '', root = '', images = ''] = (process.env.CLUSTER_NODE ?? '').split(':');
     started = startNodeLevel({ programs, root, images }, folder);
   }
   return started;
