@@ -4,9 +4,9 @@
  * On SIGTERM it takes no new decision, lets writes in flight finish for a few seconds, gives the Lease back, closes the
  * sessions and exits 0. A defect ends it with 1; Kubernetes, or the local supervisor, starts it again.
  */
+
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-
 import * as E from 'fp-ts/lib/Either.js';
 import {
   BehaviorSubject,
@@ -23,10 +23,9 @@ import {
   takeUntil,
   tap,
 } from 'rxjs';
-
 import { type OperatorOptions, operator } from '../../streams/operator.js';
 import { printAddress } from '../io/address.js';
-import { nowMicros, preciseClock } from '../io/clock.js';
+import { preciseClock } from '../io/clock.js';
 import { kubeClient } from '../io/kube/client.js';
 import { clusterFromKubeconfig, clusterFromServiceAccount } from '../io/kube/cluster.js';
 import { leadership } from '../io/kube/lease.js';
@@ -38,6 +37,7 @@ import type { SessionTls } from '../io/session/certificates.js';
 import { serveSessions } from '../io/session/server.js';
 import { reviewSessionToken } from '../io/session/token-review.js';
 import { surviveLostOutput } from '../io/standard-output.js';
+import { nowMicros } from '../io/wall-clock.js';
 import type { EffectError } from '../model/effect-error.js';
 import { version } from '../model/version.js';
 import type { KubePort } from '../ports.js';

@@ -1,4 +1,5 @@
 /** Puts runtimed together: adapters made from its settings, the streams over them, its servers. One subscription. */
+
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
@@ -11,7 +12,7 @@ import { Holdings, type Input } from '../decide/sidecar/holdings.js';
 import { listenGrpc, printAddress } from '../io/address.js';
 import { openStore } from '../io/artifacts/open-store.js';
 import { serveArtifacts } from '../io/artifacts/server.js';
-import { afterInput, nowMicros } from '../io/clock.js';
+import { afterInput } from '../io/clock.js';
 import { gitSources } from '../io/git/sources.js';
 import type { Log } from '../io/log.js';
 import { serveMetrics } from '../io/metrics-server.js';
@@ -27,6 +28,7 @@ import { readRun } from '../io/runs/read-run.js';
 import { RuntimeServerClient } from '../io/runtime-server/client.js';
 import { serverEvents } from '../io/runtime-server/events.js';
 import { dialOperator } from '../io/session/client.js';
+import { nowMicros } from '../io/wall-clock.js';
 import { AttemptFiles } from '../io/workspace/attempt-files.js';
 import { cleanWorkspace } from '../io/workspace/clean.js';
 import { findRecords, refFromId } from '../io/workspace/records.js';

@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 import type { Subscription } from 'rxjs';
 
-import { nowMicros } from '../../src/io/clock.js';
+import { nowMicros } from '../../src/io/wall-clock.js';
 import { runs } from '../../src/model/resources.js';
 import { isTerminal, Phase } from '../../src/model/run.js';
 import { Instant } from '../../src/model/time.js';

@@ -9,6 +9,7 @@ import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { constants } from 'node:os';
 
 import { killTree, signalTree, treeGone } from '../../io/processes/kill-tree.js';
+import { nowMicros } from '../../io/wall-clock.js';
 import { EndCause, type Exited, OutputStream } from '../../proto/gen/executor.js';
 import { KeptOutput, type OutputBounds } from './kept-output.js';
 import type { Launched } from './launch.js';
@@ -23,8 +24,6 @@ export type ExecutionSettings = Readonly<{
 
 /** Where a thing happened in time: wall clock, microseconds since the epoch. */
 export type Timed<A> = Readonly<{ timeMicros: number; value: A }>;
-
-export const nowMicros = (): number => Math.round((performance.timeOrigin + performance.now()) * 1_000);
 
 /** More than a pipe can hold; whoever still writes after that is out of reach and does not count. */
 const drainBytes = 2_097_152;

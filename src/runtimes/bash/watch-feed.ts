@@ -5,8 +5,9 @@
  * take more, the next piece is read from what is kept. So a slow watcher costs nothing, and one that is too slow
  * finds a gap. Executions with news take turns, one piece each.
  */
+import { nowMicros } from '../../io/wall-clock.js';
 import { type Output, OutputStream, type WatchEvent } from '../../proto/gen/executor.js';
-import { type Execution, nowMicros } from './execution.js';
+import type { Execution } from './execution.js';
 import type { Executions } from './executions.js';
 import type { Cursors } from './request.js';
 
