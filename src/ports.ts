@@ -101,4 +101,6 @@ export type SessionPort = Readonly<{
   drain: (pod: PodUid) => boolean;
   /** Remove what the Run has in that store; the answer is an event. */
   removeArtifacts: (pod: PodUid, runUid: RunUid, store: string) => boolean;
+  /** Remove the logs in that store that other Runs than these have left; those of this installation alone. */
+  sweepLogs: (pod: PodUid, store: string, installation: string, runs: ReadonlyArray<RunUid>) => boolean;
 }>;

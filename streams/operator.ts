@@ -35,7 +35,7 @@ import {
 
 import { type PodSettings, revisionOf } from '../src/decide/pod-template.js';
 import type { Command } from '../src/model/command.js';
-import type { ObjectKey } from '../src/model/ids.js';
+import type { ObjectKey, RunUid } from '../src/model/ids.js';
 import { RUNTIME_KEY } from '../src/model/names.js';
 import type { News } from '../src/model/news.js';
 import type { Outcome } from '../src/model/outcome.js';
@@ -57,6 +57,7 @@ import { planDeliveries } from './pipelines/deliveries.js';
 import { planExpiry } from './pipelines/expiry.js';
 import { planGrants } from './pipelines/grants.js';
 import { planHistory } from './pipelines/history.js';
+import { planLogSweeps } from './pipelines/log-sweeps.js';
 import { planLostPods } from './pipelines/lost-pods.js';
 import { planMarks } from './pipelines/marks.js';
 import { planNotes } from './pipelines/notes.js';
@@ -68,7 +69,7 @@ import { planTimeouts } from './pipelines/timeouts.js';
 import { informer } from './watch/informer.js';
 
 /** What the operator is made of. */
-export type OperatorOptions = Omit<EnactOptions, 'latest' | 'settings'> &
+export type OperatorOptions = Omit<EnactOptions, 'latest' | 'runsOf' | 'settings'> &
   Readonly<{
     /** What pods are told; asked anew whenever this process begins to decide. */
     settings: () => PodSettings;
@@ -118,6 +119,13 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       if (change) changesSubject.next(change);
     };
 
+    /** Namespaces with Runs that did not decode, so that not all are known. */
+    const unread = new Set<string>();
+    const runsOf = (namespace: string): ReadonlyArray<RunUid> | undefined =>
+      unread.has(namespace)
+        ? undefined
+        : [...world.runs.values()].flatMap((run) => (run.namespace === namespace ? run.uid : []));
+
     const watchOptions = { random, clock };
     /** One informer per namespace served, for an operator that may list no others. */
     const fedOf = <A extends Readonly<{ key: ObjectKey }>>(
@@ -132,7 +140,8 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         ).map((each) => informer(kube, resource, each, codec, watchOptions)),
       );
     const runs$ = fedOf(runs, CachedRun).pipe(
-      tap(({ changes }) => {
+      tap(({ changes, news }) => {
+        if (news?.kind === 'Rejected') unread.add(namespaceOf(news.key));
         for (const { key, after } of oldestFirst(changes)) take({ kind: 'Run', key, object: after });
       }),
       share(),
@@ -190,6 +199,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planHistory(news$, world, retention.historyLimit, clock),
         planMarks(changes$),
         planCleanup(news$, world, { random }, clock),
+        planLogSweeps(changes$, world, clock),
         planGrants(news$, world, clock),
         planPods(news$, world, { revisionOf: runtimeRevision, random }, clock),
         planPodReadiness(news$, world, clock),
@@ -206,7 +216,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       switchMap((mandate) => {
         told = settings();
         revisions = new WeakMap();
-        const enact = enacting({ ...options, settings: told, latest });
+        const enact = enacting({ ...options, settings: told, latest, runsOf });
         return runCommands((mandate === undefined ? NEVER : commands$).pipe(takeUntil(stop$)), {
           // A process that was paused may have been deposed before it is told.
           enact: (command) => (mandate?.isStillLeading() ? enact(command) : of(deposed(command))),
@@ -242,6 +252,8 @@ const deposed = (command: Command): Outcome => ({
   command,
   why: 'this process no longer leads',
 });
+
+const namespaceOf = (key: string): string => key.slice(0, key.indexOf('/'));
 
 /** What a write of ours was answered is newer than what the watch has brought. */
 const observe = (outcome: Outcome, take: (input: WorldInput) => void): void => {

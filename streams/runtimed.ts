@@ -56,6 +56,7 @@ import type {
   Beat,
   Hello,
   Refused,
+  SweepLogs,
   AttemptRef as WireRef,
 } from '../src/proto/gen/session.js';
 import { type AlarmSetting, ringAlarms } from './sidecar/alarms.js';
@@ -63,6 +64,7 @@ import { assignedRuns } from './sidecar/assigned.js';
 import { feedback } from './sidecar/feedback.js';
 import { answerRemovals, type Removal } from './sidecar/removals.js';
 import { type Dial, keepSession, type SessionEvent } from './sidecar/session.js';
+import { doSweeps, type Sweep } from './sidecar/sweeps.js';
 import type { InformerEvent } from './watch/informer-events.js';
 
 /** Where things come from. */
@@ -96,6 +98,8 @@ export type SidecarEffects = Readonly<{
   endUnknown: (id: string, running: boolean) => Observable<never>;
   /** Removes what a Run has in the pod's store. Answers once, never errors. */
   removeArtifacts: (removal: Removal) => Observable<ArtifactsRemoved>;
+  /** Removes logs in the pod's store that Runs which are gone have left. Never errors. */
+  sweepLogs: (sweep: Sweep) => Observable<never>;
   note: (note: Note) => void;
 }>;
 
@@ -164,6 +168,7 @@ export const runtimed = (
   const refusalsSubject = new Subject<Refused>();
   const removalsSubject = new Subject<Removal>();
   const removedSubject = new Subject<ArtifactsRemoved>();
+  const sweepsSubject = new Subject<SweepLogs>();
   /** An attempt is no longer held. */
   const releasedSubject = new Subject<void>();
   const settingsSubject = new Subject<AlarmSetting>();
@@ -229,6 +234,9 @@ export const runtimed = (
         // On a way of its own: it may take long, and the session's other messages must not wait.
         removalsSubject.next(event);
         return EMPTY;
+      case 'SweepLogs':
+        sweepsSubject.next(event);
+        return EMPTY;
       case 'Opened':
       case 'Closed':
         return EMPTY;
@@ -293,6 +301,8 @@ export const runtimed = (
     ignoreElements(),
   );
 
+  const sweeps$ = sweepsSubject.pipe(doSweeps(effects.sweepLogs));
+
   const drain$ = sources.terminate$.pipe(
     map((): Input => {
       isTerminating = true;
@@ -306,6 +316,7 @@ export const runtimed = (
       map(({ id, alarm }): Input => ({ kind: 'Rang', id, alarm })),
     ),
     removals$,
+    sweeps$,
     of(...sources.recovered),
     state$,
     drain$,

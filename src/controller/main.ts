@@ -8,12 +8,14 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import * as E from 'fp-ts/lib/Either.js';
+import * as t from 'io-ts';
 import {
   BehaviorSubject,
   combineLatest,
   concat,
   concatMap,
   distinctUntilChanged,
+  firstValueFrom,
   map,
   NEVER,
   type Observable,
@@ -39,6 +41,7 @@ import { reviewSessionToken } from '../io/session/token-review.js';
 import { surviveLostOutput } from '../io/standard-output.js';
 import { nowMicros } from '../io/wall-clock.js';
 import type { EffectError } from '../model/effect-error.js';
+import { secrets } from '../model/resources.js';
 import { version } from '../model/version.js';
 import type { KubePort } from '../ports.js';
 import { type ControllerConfig, parseConfig, USAGE } from './config.js';
@@ -52,6 +55,8 @@ const STOP_LIMIT_MS = 5000;
 const LEASE = 'kruntimes-controller';
 const AUTHORITY_SECRET = 'kruntimes-sessions-ca';
 const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+const Identified = t.type({ metadata: t.type({ uid: t.string }) });
 
 const log = openLog({ name: 'operator' });
 
@@ -94,6 +99,16 @@ const sessionTls = async (
       });
 };
 
+/** UID of the Secret with the session CA; undefined where there is none. */
+const uidOf = async (kube: KubePort, { namespace }: ControllerConfig): Promise<string | undefined> => {
+  const secret = Identified.decode(
+    E.getOrElseW(() => undefined)(
+      await firstValueFrom(kube.get(secrets, { namespace, name: AUTHORITY_SECRET })),
+    ),
+  );
+  return E.isRight(secret) ? secret.right.metadata.uid : undefined;
+};
+
 const start = async (config: ControllerConfig): Promise<void> => {
   const cluster = await clusterOf(config);
   if (E.isLeft(cluster)) return fail(cluster.left.message, 1);
@@ -129,11 +144,16 @@ const start = async (config: ControllerConfig): Promise<void> => {
     'operator started',
   );
 
+  /** The Lease's UID, as all replicas have it; without one that of the Secret, which is not shared by others either. */
+  let installation = config.leaderElect ? undefined : await uidOf(kube, config);
   const stop$ = new ReplaySubject<void>(1);
   const release$ = new ReplaySubject<void>(1);
   const mine$: OperatorOptions['leads$'] = config.leaderElect
     ? leadership(kube, { namespace: config.namespace, name: LEASE, identity, until$: release$ }).pipe(
         map((state) => (state.kind === 'Leading' ? state : undefined)),
+        tap((state) => {
+          installation = state?.uid ?? installation;
+        }),
       )
     : concat(of({ isStillLeading: () => true }), NEVER.pipe(takeUntil(release$)));
   // A new CA is a new beginning: what pods are told has changed. Sessions close and come back.
@@ -162,6 +182,7 @@ const start = async (config: ControllerConfig): Promise<void> => {
       daemonImage: config.daemonImage,
       operatorUrl: config.sessionsUrl,
       operatorCa: ca$.value,
+      ...(installation === undefined ? {} : { installation }),
       ...(config.defaultArtifactClaim === undefined
         ? {}
         : {

@@ -17,6 +17,8 @@ const subjectOf = (command: Command): Record<string, unknown> => {
       return { run: command.run, uid: command.run.uid };
     case 'RemoveArtifacts':
       return { run: command.run, uid: command.run.uid, store: command.store };
+    case 'SweepLogs':
+      return { namespace: command.namespace, uid: command.podUid, store: command.store };
     case 'ReleaseRun':
     case 'ExplainCleanup':
       return { run: command.run, uid: command.run.uid, reason: command.reason };

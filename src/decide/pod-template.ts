@@ -42,6 +42,8 @@ export type PodSettings = Readonly<{
   operatorUrl: string;
   /** PEM text of the CA that signs its certificate. */
   operatorCa: string;
+  /** Names this installation wherever several may meet; unknown before it leads, and no part of a revision. */
+  installation?: string;
   /** Store of Runtimes that name none; without it their Runs cannot keep artifacts. */
   defaultArtifactStore?: ArtifactStoreSettings;
 }>;
@@ -188,6 +190,7 @@ export const sessionEnv = (settings: PodSettings) => [
   field('KRUNTIME_POD_NAME', 'metadata.name'),
   field('KRUNTIME_POD_NAMESPACE', 'metadata.namespace'),
   field('KRUNTIME_POD_UID', 'metadata.uid'),
+  ...(settings.installation === undefined ? [] : [literal('KRUNTIME_INSTALLATION', settings.installation)]),
 ];
 export const SESSION_MOUNT = { name: SESSION_VOLUME, mountPath: SESSION_PATH, readOnly: true };
 /** The token that a pod proves itself with, and that is good for nothing else. */

@@ -31,6 +31,8 @@ export type Command =
   | Readonly<{ kind: 'DeleteRun'; run: RunRecord }>
   /** Ask a pod, over its session, to remove what the Run has in that store. */
   | Readonly<{ kind: 'RemoveArtifacts'; run: RunRecord; podUid: PodUid; store: string }>
+  /** Ask a pod, over its session, to remove logs in its store that Runs which are gone have left. */
+  | Readonly<{ kind: 'SweepLogs'; namespace: string; podUid: PodUid; store: string }>
   /** Put our finalizer on: something of the Run is about to be stored. */
   | Readonly<{ kind: 'MarkRun'; run: RunRecord }>
   /** Take our finalizer off: nothing of the Run is stored any more, or what is stays. */
@@ -88,6 +90,8 @@ export const commandKey = (command: Command): string => {
       return `signal ${command.run.key}`;
     case 'RemoveArtifacts':
       return `remove ${command.run.uid} ${command.store}`;
+    case 'SweepLogs':
+      return `sweep ${command.namespace} ${command.store}`;
     case 'CreateCleanupPod':
       return `pod ${command.key}`;
     case 'DeletePod':
@@ -113,5 +117,6 @@ export const isBackground = (command: Command): boolean =>
   command.kind === 'DeleteRun' ||
   command.kind === 'ReleaseRun' ||
   command.kind === 'ExplainCleanup' ||
+  command.kind === 'SweepLogs' ||
   command.kind === 'PatchRuntimeStatus' ||
   (command.kind === 'AdvanceRun' && command.step.kind === 'Waited');

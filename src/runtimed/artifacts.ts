@@ -1,8 +1,9 @@
 /** Artifacts of this pod's attempts: stored at their end, given out on request, discarded where nothing refers to them. */
 import * as E from 'fp-ts/lib/Either.js';
-import { firstValueFrom } from 'rxjs';
+import { firstValueFrom, type Observable } from 'rxjs';
 
 import type { Removal } from '../../streams/sidecar/removals.js';
+import type { Sweep } from '../../streams/sidecar/sweeps.js';
 import { type ArtifactOwner, attemptPrefix, runPrefix } from '../decide/artifacts/keys.js';
 import type { ArtifactLimits } from '../decide/artifacts/rules.js';
 import type { ArtifactsCollected, AttemptRef, Collected } from '../decide/sidecar/attempt.js';
@@ -19,6 +20,7 @@ import { runs } from '../model/resources.js';
 import { Run } from '../model/run.js';
 import type { KubePort } from '../ports.js';
 import type { ArtifactsRemoved } from '../proto/gen/session.js';
+import { sweepLogs } from './log-sweep.js';
 
 /** Uploads of the pod at a time: a bound of memory, some MiB each with the drivers of object stores. */
 const UPLOADS = 4;
@@ -80,6 +82,8 @@ export type PodArtifacts = Readonly<{
   discard: (ref: AttemptRef, stored: boolean) => Promise<boolean>;
   /** Removes all that a Run of the pod's namespace has in that store. Never rejects. */
   remove: (removal: Removal) => Promise<ArtifactsRemoved>;
+  /** Removes logs that Runs which are gone have left there. Never errors. */
+  sweepLogs: (sweep: Sweep) => Observable<never>;
 }>;
 
 /** Removes all that a Run has in the pod's store, which must be the one that is meant. Never rejects. */
@@ -174,6 +178,7 @@ export const podArtifacts = ({
       return kept ? { ...outputs, artifacts: kept } : outputs;
     },
     remove: (removal) => removeRun(podStore, pod.namespace, removal, log),
+    sweepLogs: (sweep) => sweepLogs(podStore, pod.namespace, sweep, log),
     discard: async (ref, stored) => {
       if (!podStore) return true;
       let isThere = true;

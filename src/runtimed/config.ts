@@ -92,6 +92,7 @@ const PodEnvironment = t.intersection([
   }),
   t.partial({
     KRUNTIME_OPERATOR_CA: t.string,
+    KRUNTIME_INSTALLATION: t.string,
     KRUNTIME_ARTIFACT_STORE: json(
       'ArtifactStore',
       RecordedStore,
@@ -133,6 +134,7 @@ const Environment = t.intersection([
 export type CleanupConfig = Readonly<{
   operator: Readonly<{ url: string; ca: string; tokenFile: string }>;
   pod: Readonly<{ name: string; namespace: string; uid: string }>;
+  installation: string | undefined;
   artifacts: Readonly<{
     store: RecordedStore;
     /** Where the claim of a filesystem store is mounted. */
@@ -150,6 +152,8 @@ export type Config = Readonly<{
   operator: Readonly<{ url: string; ca: string; tokenFile: string }>;
   api: Readonly<{ serviceAccountDir: string; host: string; port: string }>;
   pod: Readonly<{ name: string; namespace: string; uid: string }>;
+  /** Names the operator's installation where several may meet: in a bucket. */
+  installation: string | undefined;
   runtime: string;
   capacity: Amounts;
   /** Of each attempt's log. */
@@ -204,6 +208,7 @@ const ofPod = (from: t.TypeOf<typeof PodEnvironment>) => ({
     namespace: from.KRUNTIME_POD_NAMESPACE,
     uid: from.KRUNTIME_POD_UID,
   },
+  installation: from.KRUNTIME_INSTALLATION,
   artifacts: {
     store: from.KRUNTIME_ARTIFACT_STORE,
     folder: from.KRUNTIME_ARTIFACT_STORE_DIR ?? '',

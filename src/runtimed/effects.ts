@@ -217,6 +217,7 @@ export const sidecarEffects = ({
         await logs.forget(removal.runUid);
         return artifacts.remove(removal);
       }),
+    sweepLogs: artifacts.sweepLogs,
     note: ({ level, message, ref, fields }) =>
       log[level]({ ...(ref ? logFields(ref) : {}), ...fields }, message),
   };

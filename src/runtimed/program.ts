@@ -93,12 +93,12 @@ const recover = async (
 /** Brings logs into the store of the pod. */
 const logShipping = (
   { store, settings }: PodStore,
-  { pod }: Config,
+  { pod, installation }: Config,
   logs: RunLogs,
   log: Log,
 ): NonNullable<EffectParts['shipping']> => {
   const keyOf = (ref: ReturnType<typeof partsOfId>): string =>
-    logKey({ ...ref, namespace: pod.namespace }, pod.uid);
+    logKey({ ...ref, namespace: pod.namespace }, pod.uid, installation);
   return {
     shipper: new LogShipper({
       logs,
@@ -255,7 +255,7 @@ export const startRuntimed = async (
     },
   });
   const scrapes = await serveMetrics(config.metricsAddress, metrics.registry);
-  const logService = logsServer(logs, { ...pod, store: podStore?.store });
+  const logService = logsServer(logs, { ...pod, installation: config.installation, store: podStore?.store });
   serveArtifacts(logService, pod.namespace, podStore?.store);
   await listenGrpc(logService, config.logsAddress, ServerCredentials.createInsecure());
 

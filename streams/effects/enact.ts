@@ -8,6 +8,7 @@ import { cleanupPodOf } from '../../src/decide/cleanup-pod.js';
 import { type RunEvent, step } from '../../src/decide/lifecycle.js';
 import { type PodSettings, podOf } from '../../src/decide/pod-template.js';
 import type { Command, RunStep } from '../../src/model/command.js';
+import type { RunUid } from '../../src/model/ids.js';
 import { CORDONED_KEY, RUNTIMED_READY } from '../../src/model/names.js';
 import type { Outcome } from '../../src/model/outcome.js';
 import { pods, runs, runtimes } from '../../src/model/resources.js';
@@ -32,6 +33,8 @@ export type EnactOptions = Readonly<{
   random: () => number;
   /** Name of this operator, as Events show it. */
   identity: string;
+  /** UIDs of all Runs of a namespace; undefined where some of them may not be known. */
+  runsOf: (namespace: string) => ReadonlyArray<RunUid> | undefined;
   /** The newest version of the Run that is known: a command may have waited behind a write of ours. */
   latest: (run: RunRecord) => RunRecord;
 }>;
@@ -81,7 +84,16 @@ const replacing = (
 });
 
 /** A function that enacts one command once. */
-export const enacting = ({ kube, sessions, settings, now, random, identity, latest }: EnactOptions) => {
+export const enacting = ({
+  kube,
+  sessions,
+  settings,
+  now,
+  random,
+  identity,
+  latest,
+  runsOf,
+}: EnactOptions) => {
   const advance = (command: Extract<Command, { kind: 'AdvanceRun' }>): Observable<Outcome> => {
     const run = latest(command.run);
     const stepped = step(run, run.status, eventOf(command.step, now(), random()));
@@ -154,6 +166,19 @@ export const enacting = ({ kube, sessions, settings, now, random, identity, late
         return defer(() => {
           const { run, podUid, store } = command;
           return signalled(command, sessions.removeArtifacts(podUid, run.uid, store));
+        });
+      case 'SweepLogs':
+        return defer(() => {
+          const { namespace, podUid, store } = command;
+          const { installation } = settings;
+          const known = runsOf(namespace);
+          return known === undefined || installation === undefined
+            ? of<Outcome>({
+                kind: 'Dropped',
+                command,
+                why: 'what is ours, or which Runs there are, is not known',
+              })
+            : signalled(command, sessions.sweepLogs(podUid, store, installation, known));
         });
       case 'MarkRun':
         return defer(() => {

@@ -34,6 +34,7 @@ import type {
   FromRuntimed,
   Hello,
   Refused,
+  SweepLogs,
   AttemptRef as WireRef,
 } from '../../src/proto/gen/session.js';
 
@@ -48,7 +49,8 @@ export type SessionEvent =
   | Readonly<{ kind: 'Assign'; ref: WireRef; run: Buffer }>
   | Readonly<{ kind: 'Cancel'; ref: WireRef; reason: string }>
   | Readonly<{ kind: 'Drain' }>
-  | Readonly<{ kind: 'RemoveArtifacts'; runUid: string; store: string }>;
+  | Readonly<{ kind: 'RemoveArtifacts'; runUid: string; store: string }>
+  | (Readonly<{ kind: 'SweepLogs' }> & SweepLogs);
 
 export const FIRST_BACKOFF_MS = 100;
 export const LAST_BACKOFF_MS = 3_000;
@@ -99,6 +101,8 @@ const eventOf = ({ message }: FromOperator): ReadonlyArray<SessionEvent> => {
       return [{ kind: 'Drain' }];
     case 'removeArtifacts':
       return [{ kind: 'RemoveArtifacts', ...message.value }];
+    case 'sweepLogs':
+      return [{ kind: 'SweepLogs', ...message.value }];
     default:
       return [];
   }

@@ -91,7 +91,8 @@ describe('the life of artifacts', function () {
   it('removes the log of a Run that has stored nothing else, after it', async () => {
     const run = await ended('talker', 'echo said');
     const folder = join(claim, 'default', run.metadata.uid);
-    const log = `log-1-${run.status?.assignedPodUID}`;
+    const log = basename(run.status?.logRef?.location ?? '');
+    expect(log.startsWith(`log-1-${run.status?.assignedPodUID}.`), log).to.equal(true);
     await appears(folder);
     await appears(join(folder, log));
     expect(readdirSync(folder)).to.deep.equal([log]);

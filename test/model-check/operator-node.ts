@@ -56,6 +56,7 @@ export class OperatorNode {
         drain: (pod) => send(pod, { message: { $case: 'drain', value: {} } }),
         // No Run of the model keeps artifacts.
         removeArtifacts: () => false,
+        sweepLogs: () => false,
       }),
       settings: () => SETTINGS,
       now: () => micros(nowMs() * 1000),

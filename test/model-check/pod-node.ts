@@ -236,6 +236,7 @@ export class PodNode {
         }),
       abortPrepare: () => EMPTY,
       removeArtifacts: () => EMPTY,
+      sweepLogs: () => EMPTY,
       execute: (ref) =>
         this.#call(process, `execute ${idOf(ref)}`, (server) => server.execute(idOf(ref)), true).pipe(
           map(

@@ -93,6 +93,7 @@ const setUp = (podCount: number, slots: number) => {
       cancel: () => true,
       drain: () => true,
       removeArtifacts: () => true,
+      sweepLogs: () => true,
     },
     settings: () => ({ daemonImage: 'd', operatorUrl: 'https://operator:9443', operatorCa: 'CA' }),
     now: () => at(clock.now()),

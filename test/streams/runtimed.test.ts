@@ -95,6 +95,7 @@ const play = (
     },
     endUnknown: () => EMPTY,
     removeArtifacts: ({ runUid, store }) => of({ runUid, store, error: '' }),
+    sweepLogs: () => EMPTY,
     note: () => undefined,
   };
   const sources: SidecarSources = {

@@ -30,6 +30,8 @@ export const told = (command: Command): string => {
       return `SignalAssign ${command.run.name} to ${command.podUid}`;
     case 'RemoveArtifacts':
       return `RemoveArtifacts ${command.run.name} from ${command.store} by ${command.podUid}`;
+    case 'SweepLogs':
+      return `SweepLogs in ${command.namespace} of ${command.store} by ${command.podUid}`;
     case 'ReleaseRun':
     case 'ExplainCleanup':
       return `${command.kind} ${command.run.name}: ${command.reason}`;

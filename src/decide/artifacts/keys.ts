@@ -1,7 +1,7 @@
 /**
  * Where in a store an artifact is: `<namespace>/<run uid>/<attempt>/<name>`, and the log of an attempt:
- * `<namespace>/<run uid>/log-<attempt>-<pod uid>`. Two Runs never meet, nor two attempts, nor the logs of two pods
- * that had the same attempt; everything of a Run is below one prefix, which is what its deletion deletes.
+ * `<namespace>/<run uid>/log-<attempt>-<pod uid>.<installation>`. Two Runs never meet, nor two attempts, nor the logs of
+ * two pods that had the same attempt; everything of a Run is below one prefix, which is what its deletion deletes.
  */
 
 /** Which attempt of which Run. */
@@ -17,9 +17,17 @@ export const attemptPrefix = (owner: ArtifactOwner): string => `${runPrefix(owne
 /** One artifact. */
 export const artifactKey = (owner: ArtifactOwner, name: string): string => `${attemptPrefix(owner)}${name}`;
 
-/** The log of one attempt, as one pod had it. */
-export const logKey = (owner: ArtifactOwner, podUid: string): string =>
-  `${runPrefix(owner)}log-${owner.attempt}-${podUid}`;
+/** The log of one attempt, as one pod had it; a pod that was not told its installation leaves that out. */
+export const logKey = (owner: ArtifactOwner, podUid: string, installation?: string): string =>
+  `${runPrefix(owner)}log-${owner.attempt}-${podUid}${installation === undefined ? '' : `.${installation}`}`;
+
+const LOG_NAME = /^log-\d+-[0-9A-Za-z-]+(?:\.([0-9A-Za-z-]+))?$/;
+
+/** Whose log an object below a Run's prefix is: '' where it does not say, undefined where it is no log. */
+export const installationOf = (name: string): string | undefined => {
+  const match = LOG_NAME.exec(name);
+  return match ? (match[1] ?? '') : undefined;
+};
 
 /** Whether it can be the UID of a Run or a pod, and so a segment of a key. */
 export const isUid = (uid: string): boolean => /^[0-9A-Za-z-]{1,64}$/.test(uid);

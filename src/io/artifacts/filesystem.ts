@@ -141,7 +141,8 @@ export const filesystemStore = ({
         throw failure(`${key}${entry} cannot be read`, cause);
       });
       if (facts?.isDirectory()) yield* walk(join(path, entry), `${key}${entry}/`);
-      else if (facts?.isFile()) yield { key: `${key}${entry}`, sizeBytes: facts.size };
+      else if (facts?.isFile())
+        yield { key: `${key}${entry}`, sizeBytes: facts.size, modifiedMs: facts.mtimeMs };
     }
   };
 
@@ -191,6 +192,8 @@ export const filesystemStore = ({
       return createReadStream(path, { fd: file, start: fromByte, highWaterMark: 256 * 1024 });
     },
     list: (prefix) => walk(pathOf(prefix), prefix),
+    // `pathOf` wants two segments: the second is not there.
+    listNamespace: (namespace) => walk(dirname(pathOf(`${namespace}/any`)), `${namespace}/`),
     remove: async (prefix) => {
       try {
         await rm(pathOf(prefix), { recursive: true, force: true });

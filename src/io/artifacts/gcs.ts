@@ -90,8 +90,7 @@ export const gcsStore = ({
     return base + key;
   };
 
-  const list = async function* (below: string): AsyncGenerator<StoredKey> {
-    const prefixed = checked(below);
+  const list = async function* (below: string, prefixed = checked(below)): AsyncGenerator<StoredKey> {
     let pageToken: string | undefined;
     do {
       try {
@@ -101,7 +100,11 @@ export const gcsStore = ({
           ...(pageToken === undefined ? {} : { pageToken }),
         });
         for (const file of files)
-          yield { key: file.name.slice(base.length), sizeBytes: Number(file.metadata.size ?? 0) };
+          yield {
+            key: file.name.slice(base.length),
+            sizeBytes: Number(file.metadata.size ?? 0),
+            modifiedMs: Date.parse(file.metadata.updated ?? '') || Date.now(),
+          };
         pageToken =
           next && 'pageToken' in next && typeof next.pageToken === 'string' ? next.pageToken : undefined;
       } catch (cause) {
@@ -157,7 +160,8 @@ export const gcsStore = ({
         stream.pause();
         stream.read(0);
       }),
-    list,
+    list: (below) => list(below),
+    listNamespace: (namespace) => list(`${namespace}/`, `${base}${namespace}/`),
     remove: async (below) => {
       for await (const { key } of list(below))
         try {

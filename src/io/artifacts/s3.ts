@@ -122,7 +122,7 @@ export const s3Store = ({
     return base + key;
   };
 
-  const list = async function* (below: string): AsyncGenerator<StoredKey> {
+  const list = async function* (below: string, Prefix = checked(below)): AsyncGenerator<StoredKey> {
     let token: string | undefined;
     do {
       const page = await told(
@@ -130,13 +130,18 @@ export const s3Store = ({
         client.send(
           new ListObjectsV2Command({
             Bucket: bucket,
-            Prefix: checked(below),
+            Prefix,
             ...(token === undefined ? {} : { ContinuationToken: token }),
           }),
         ),
       );
-      for (const { Key, Size } of page.Contents ?? [])
-        if (Key !== undefined) yield { key: Key.slice(base.length), sizeBytes: Size ?? 0 };
+      for (const { Key, Size, LastModified } of page.Contents ?? [])
+        if (Key !== undefined)
+          yield {
+            key: Key.slice(base.length),
+            sizeBytes: Size ?? 0,
+            modifiedMs: LastModified?.getTime() ?? Date.now(),
+          };
       token = page.NextContinuationToken;
     } while (token !== undefined);
   };
@@ -216,7 +221,8 @@ export const s3Store = ({
         throw failure(`${key} cannot be read`, cause);
       }
     },
-    list,
+    list: (below) => list(below),
+    listNamespace: (namespace) => list(`${namespace}/`, `${base}${namespace}/`),
     remove: async (below) => {
       for await (const { key } of list(below))
         await told(

@@ -6,7 +6,12 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 
 /** One object of a store. */
-export type StoredKey = Readonly<{ key: string; sizeBytes: number }>;
+export type StoredKey = Readonly<{
+  key: string;
+  sizeBytes: number;
+  /** When it became what it is, milliseconds since the epoch by the store's clock. */
+  modifiedMs: number;
+}>;
 
 export type WriteOptions = Readonly<{
   contentType: string;
@@ -31,6 +36,8 @@ export type ArtifactStore = Readonly<{
   read: (key: string, fromByte: number) => Promise<Readable>;
   /** Objects whose keys begin with `prefix`, which ends in a slash; in no particular order. */
   list: (prefix: string) => AsyncIterable<StoredKey>;
+  /** All that is below a namespace, the objects of one Run together. For looking alone: `remove` takes no less than a Run. */
+  listNamespace: (namespace: string) => AsyncIterable<StoredKey>;
   /** Removes every object below `prefix`, which ends in a slash. None there is fine, and so is a second time. */
   remove: (prefix: string) => Promise<void>;
   /** Removes what writes of this owner that never ended have left. */

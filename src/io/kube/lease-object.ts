@@ -5,7 +5,7 @@ import * as t from 'io-ts';
 import type { EffectError } from '../../model/effect-error.js';
 
 const LeaseObject = t.intersection([
-  t.type({ metadata: t.type({ resourceVersion: t.string }) }),
+  t.type({ metadata: t.intersection([t.type({ resourceVersion: t.string }), t.partial({ uid: t.string })]) }),
   t.partial({
     spec: t.partial({
       holderIdentity: t.union([t.string, t.null]),
@@ -17,6 +17,8 @@ const LeaseObject = t.intersection([
 
 /** A Lease as seen. `holder` is '' when nobody holds it. */
 export type Lease = Readonly<{
+  /** Undefined where the server gives none. */
+  uid: string | undefined;
   resourceVersion: string;
   holder: string;
   /** How long its holder may go unseen, milliseconds; absent where nothing is said. */
@@ -30,6 +32,7 @@ export const decodeLease = (object: unknown): E.Either<EffectError, Lease> => {
     return E.left({ kind: 'Unavailable', message: 'the server answered with something other than a Lease' });
   const { metadata, spec = {} } = decoded.right;
   return E.right({
+    uid: metadata.uid,
     resourceVersion: metadata.resourceVersion,
     holder: spec.holderIdentity ?? '',
     durationMs: spec.leaseDurationSeconds === undefined ? undefined : spec.leaseDurationSeconds * 1000,

@@ -42,9 +42,9 @@ import { leases } from '../../model/resources.js';
 import type { Effect, KubePort } from '../../ports.js';
 import { decodeLease, type Lease, releasedSpec, renewedSpec, takenSpec } from './lease-object.js';
 
-/** Who leads. `since` is milliseconds since the epoch; a `leader` that is unknown is undefined. */
+/** Who leads. `since` is milliseconds since the epoch, `uid` the Lease's; a `leader` that is unknown is undefined. */
 export type Leadership =
-  | Readonly<{ kind: 'Leading'; since: number; isStillLeading: () => boolean }>
+  | Readonly<{ kind: 'Leading'; since: number; uid: string | undefined; isStillLeading: () => boolean }>
   | Readonly<{ kind: 'Following'; leader: string | undefined }>;
 
 /** Times are those of client-go: a crashed leader is replaced after at most 15 s. */
@@ -76,7 +76,7 @@ type Turn = Readonly<{ kind: 'Turn'; to: State }>;
 const turn = (to: State): Turn => ({ kind: 'Turn', to });
 
 /** Our hold on the Lease: its version, and when the last renewal that succeeded was begun. */
-type Hold = { resourceVersion: string; renewedMs: number };
+type Hold = { readonly uid: string | undefined; resourceVersion: string; renewedMs: number };
 
 const WATCH = { timeoutSeconds: 300, idleMs: 120_000 };
 
@@ -157,8 +157,8 @@ export const leadership = (
           map((answer) => {
             if (E.isLeft(answer))
               return turn({ at: 'Looking', afterMs: isOutrun(answer.left, lease) ? 0 : retryPeriodMs });
-            const { resourceVersion } = answer.right;
-            return turn({ at: 'Leading', hold: { resourceVersion, renewedMs: begunMs } });
+            const { uid, resourceVersion } = answer.right;
+            return turn({ at: 'Leading', hold: { uid, resourceVersion, renewedMs: begunMs } });
           }),
         );
       });
@@ -233,7 +233,7 @@ export const leadership = (
           ),
         );
         return concat(
-          of<Leadership>({ kind: 'Leading', since: clock.now(), isStillLeading }),
+          of<Leadership>({ kind: 'Leading', since: clock.now(), uid: hold.uid, isStillLeading }),
           renewal$.pipe(
             repeat(),
             filter((isHeld) => !isHeld),

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { Server, type ServerWritableStream, status } from '@grpc/grpc-js';
 import { filter, firstValueFrom, fromEvent, map, merge, take } from 'rxjs';
 
-import { isUid, logKey } from '../../decide/artifacts/keys.js';
+import { isUid } from '../../decide/artifacts/keys.js';
 import {
   type Record as LogRecord,
   LogsService,
@@ -16,10 +16,15 @@ import {
 import { type ArtifactStore, StoreError } from '../artifacts/store.js';
 import { readLog } from './read.js';
 import type { RunLogs } from './run-logs.js';
-import { readStored } from './stored.js';
+import { findStored } from './stored.js';
 
 /** Whose logs are served, and from where else than the disk. */
-export type LogsPod = Readonly<{ uid: string; namespace: string; store: ArtifactStore | undefined }>;
+export type LogsPod = Readonly<{
+  uid: string;
+  namespace: string;
+  installation: string | undefined;
+  store: ArtifactStore | undefined;
+}>;
 
 type ReadCall = ServerWritableStream<ReadRequest, ReadResponse>;
 
@@ -45,10 +50,10 @@ const fromDisk = (logs: RunLogs, pod: LogsPod, call: ReadCall): Batches | undefi
 };
 
 /** From the store; undefined where the request does not say what to look for, or there is no store. */
-const fromStore = ({ namespace, store }: LogsPod, call: ReadCall): Batches | undefined => {
+const fromStore = ({ namespace, installation, store }: LogsPod, call: ReadCall): Batches | undefined => {
   const { runUid, attempt, podUid, ...options } = call.request;
   return store && isUid(runUid) && isUid(podUid) && attempt >= 1
-    ? readStored(store, logKey({ namespace, uid: runUid, attempt }, podUid), options)
+    ? findStored(store, { namespace, uid: runUid, attempt }, podUid, installation, options)
     : undefined;
 };
 

@@ -2,6 +2,7 @@
  * A log in the artifact store: one object per attempt and pod, its records as they stand in the spool, gaps included.
  * It is written whole each time, so a reader finds an earlier state or a later one, and never half of one.
  */
+import { type ArtifactOwner, logKey, runPrefix } from '../../decide/artifacts/keys.js';
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
 import { type ArtifactStore, StoreError } from '../artifacts/store.js';
 import { frame, MAX_FRAME, STORED_HEAD, unframe } from './frames.js';
@@ -69,3 +70,30 @@ export const readStored = (
   key: string,
   options: Omit<ReadOptions, 'follow'>,
 ): AsyncIterable<ReadonlyArray<LogRecord>> => selectRecords(() => storedRecords(store, key), options);
+
+/**
+ * Reads what one pod had of an attempt, whichever installation it belonged to: first where a pod of ours would have put
+ * it. Rejects with a StoreError, NotFound where there is none.
+ */
+export async function* findStored(
+  store: ArtifactStore,
+  owner: ArtifactOwner,
+  podUid: string,
+  installation: string | undefined,
+  options: Omit<ReadOptions, 'follow'>,
+): AsyncGenerator<ReadonlyArray<LogRecord>> {
+  let hasBegun = false;
+  try {
+    for await (const records of readStored(store, logKey(owner, podUid, installation), options)) {
+      hasBegun = true;
+      yield records;
+    }
+    return;
+  } catch (cause) {
+    if (hasBegun || !(cause instanceof StoreError) || cause.kind !== 'NotFound') throw cause;
+  }
+  const named = logKey(owner, podUid);
+  let other = named;
+  for await (const { key } of store.list(runPrefix(owner))) if (key.startsWith(`${named}.`)) other = key;
+  yield* readStored(store, other, options);
+}

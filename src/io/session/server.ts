@@ -51,6 +51,8 @@ export type SessionServer = Readonly<{
   close: () => Promise<void>;
 }>;
 
+const UIDS_AT_ONCE = 10_000;
+
 type Certificate = Pick<SessionServerOptions, 'certificate' | 'privateKey'>;
 
 /** A certificate that can be replaced while the server listens. */
@@ -106,6 +108,13 @@ const attemptMessage = ({ runName, runUid, attempt }: AttemptRef): AttemptMessag
   runUid,
   attempt,
 });
+
+/** UIDs in messages of half a megabyte, one at least. */
+const parts = (runs: ReadonlyArray<RunUid>): ReadonlyArray<Readonly<{ runUids: RunUid[]; more: boolean }>> =>
+  Array.from({ length: Math.max(1, Math.ceil(runs.length / UIDS_AT_ONCE)) }, (_, index) => ({
+    runUids: runs.slice(index * UIDS_AT_ONCE, (index + 1) * UIDS_AT_ONCE),
+    more: (index + 1) * UIDS_AT_ONCE < runs.length,
+  }));
 
 /** Starts listening. */
 export const serveSessions = async ({
@@ -286,6 +295,10 @@ export const serveSessions = async ({
       drain: (pod) => send(pod, { message: { $case: 'drain', value: {} } }),
       removeArtifacts: (pod, runUid, store) =>
         send(pod, { message: { $case: 'removeArtifacts', value: { runUid, store } } }),
+      sweepLogs: (pod, store, installation, runs) =>
+        parts(runs).every(({ runUids, more }) =>
+          send(pod, { message: { $case: 'sweepLogs', value: { store, installation, runUids, more } } }),
+        ),
     },
     tcpPort,
     useCertificate: shown.use,

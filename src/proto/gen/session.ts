@@ -54,6 +54,7 @@ export interface FromOperator {
     | { $case: "cancel"; value: Cancel }
     | { $case: "drain"; value: Drain }
     | { $case: "removeArtifacts"; value: RemoveArtifacts }
+    | { $case: "sweepLogs"; value: SweepLogs }
     | undefined;
 }
 
@@ -141,6 +142,21 @@ export interface ArtifactsRemoved {
   store: string;
   /** Why not; empty when nothing is left there. */
   error: string;
+}
+
+/**
+ * Remove the logs that Runs of the pod's namespace have left in the pod's artifact store. In parts, one after the other:
+ * what it says holds for all of them together, and nothing is done before the last.
+ */
+export interface SweepLogs {
+  /** As in RemoveArtifacts; a pod with another one does nothing. */
+  store: string;
+  /** Whose logs: those of pods that were told this KRUNTIME_INSTALLATION, and no others. */
+  installation: string;
+  /** Runs that there are: their logs stay. */
+  runUids: string[];
+  /** Another part follows. */
+  more: boolean;
 }
 
 function createBaseFromRuntimed(): FromRuntimed {
@@ -283,6 +299,9 @@ export const FromOperator: MessageFns<FromOperator> = {
       case "removeArtifacts":
         RemoveArtifacts.encode(message.message.value, writer.uint32(50).fork()).join();
         break;
+      case "sweepLogs":
+        SweepLogs.encode(message.message.value, writer.uint32(58).fork()).join();
+        break;
     }
     return writer;
   },
@@ -348,6 +367,14 @@ export const FromOperator: MessageFns<FromOperator> = {
             message.message = { $case: "removeArtifacts", value: RemoveArtifacts.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.message = { $case: "sweepLogs", value: SweepLogs.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -399,6 +426,12 @@ export const FromOperator: MessageFns<FromOperator> = {
       case "removeArtifacts": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "removeArtifacts", value: RemoveArtifacts.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "sweepLogs": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "sweepLogs", value: SweepLogs.fromPartial(object.message.value) };
         }
         break;
       }
@@ -1185,6 +1218,97 @@ export const ArtifactsRemoved: MessageFns<ArtifactsRemoved> = {
     message.runUid = object.runUid ?? "";
     message.store = object.store ?? "";
     message.error = object.error ?? "";
+    return message;
+  },
+};
+
+function createBaseSweepLogs(): SweepLogs {
+  return { store: "", installation: "", runUids: [], more: false };
+}
+
+export const SweepLogs: MessageFns<SweepLogs> = {
+  encode(message: SweepLogs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.store !== "") {
+      writer.uint32(10).string(message.store);
+    }
+    if (message.installation !== "") {
+      writer.uint32(18).string(message.installation);
+    }
+    for (const v of message.runUids) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.more !== false) {
+      writer.uint32(32).bool(message.more);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SweepLogs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSweepLogs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.store = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.installation = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.runUids.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SweepLogs>): SweepLogs {
+    return SweepLogs.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SweepLogs>): SweepLogs {
+    const message = createBaseSweepLogs();
+    message.store = object.store ?? "";
+    message.installation = object.installation ?? "";
+    message.runUids = object.runUids?.map((e) => e) || [];
+    message.more = object.more ?? false;
     return message;
   },
 };

@@ -3,7 +3,9 @@ import { createHash, randomBytes } from 'node:crypto';
 
 import { expect } from 'chai';
 
+import { MIN_AGE_MS } from '../../../src/decide/artifacts/log-orphans.js';
 import { type ArtifactStore, putArtifact, StoreError } from '../../../src/io/artifacts/store.js';
+import { sweepOnce } from '../../../src/runtimed/log-sweep.js';
 
 /** The text in chunks of a byte, or of `size`. */
 export const chunks = async function* (text: string | Buffer, size = 1): AsyncGenerator<Buffer> {
@@ -107,6 +109,47 @@ export const describeStore = (open: () => Promise<ArtifactStore>): void => {
     const call = putArtifact(store, 'ns/uid-4/1/endless', endless(), { ...plain, signal: stop.signal });
     expect(await failureOf(call)).to.be.instanceOf(StoreError);
     expect(await keysOf(store, 'ns/uid-4/')).to.deep.equal([]);
+  });
+
+  it('lists a namespace, the objects of a Run together, with the time each was written', async () => {
+    const keys = [
+      'all/a/1/x',
+      'all/a/2/y',
+      'all/a/log-1-p.i',
+      'all/a-b/log-1-p.i',
+      'all/c/log-1-p.i',
+      'alle/d/1/x',
+    ];
+    const from = Date.now();
+    for (const key of keys) await putArtifact(store, key, chunks(key), plain);
+    const listed: string[] = [];
+    for await (const { key, modifiedMs, sizeBytes } of store.listNamespace('all')) {
+      listed.push(key);
+      expect(sizeBytes).to.equal(key.length);
+      // Some stores know no more than the second.
+      expect(modifiedMs).to.be.within(from - 2000, Date.now() + 2000);
+    }
+    expect([...listed].sort()).to.deep.equal(keys.slice(0, -1).sort());
+    const runs = listed.map((key) => key.split('/')[1]);
+    expect(runs.filter((run, index) => run !== runs[index - 1])).to.have.length(3);
+    const none: string[] = [];
+    for await (const { key } of store.listNamespace('none')) none.push(key);
+    expect(none).to.deep.equal([]);
+  });
+
+  it('loses by a sweep the logs of Runs that are gone, and nothing else', async () => {
+    const keys = ['sw/gone/log-1-p.i', 'sw/gone/log-2-p.i', 'sw/kept/log-1-p.i', 'sw/last/log-1-p.i'];
+    const others = ['sw/other/log-1-p.j', 'sw/stored/1/a', 'sw/stored/log-1-p.i', 'sx/gone/log-1-p.i'];
+    for (const key of [...keys, ...others]) await putArtifact(store, key, chunks(key), plain);
+    const sweep = { store: '', installation: 'i', runs: new Set(['kept']) };
+    const signal = new AbortController().signal;
+    expect(await sweepOnce(store, 'sw', sweep, Date.now(), signal)).to.equal(0);
+    expect(await sweepOnce(store, 'sw', sweep, Date.now() + 2 * MIN_AGE_MS, signal)).to.equal(2);
+    expect(await sweepOnce(store, 'sw', sweep, Date.now() + 2 * MIN_AGE_MS, signal)).to.equal(0);
+    const left: string[] = [];
+    for (const namespace of ['sw', 'sx'])
+      for await (const { key } of store.listNamespace(namespace)) left.push(key);
+    expect(left.sort()).to.deep.equal(['sw/kept/log-1-p.i', ...others].sort());
   });
 
   it('removes a Run, and another of a longer name not, as often as it is asked', async () => {

@@ -31,6 +31,7 @@ const failing = (after: number, cause: Error): ArtifactStore => ({
   },
   read: () => Promise.reject(new Error('nobody reads')),
   list: () => chunks('') as never,
+  listNamespace: () => chunks('') as never,
   remove: () => Promise.resolve(),
   sweep: () => Promise.resolve(),
 });

@@ -12,7 +12,7 @@ import * as E from 'fp-ts/lib/Either.js';
 
 import { createAuthority, issueCertificate } from '../../../src/io/session/certificates.js';
 import { type PodIdentity, type SessionServer, serveSessions } from '../../../src/io/session/server.js';
-import type { PodUid } from '../../../src/model/ids.js';
+import type { PodUid, RunUid } from '../../../src/model/ids.js';
 import type { SessionEvent } from '../../../src/model/session.js';
 import { FromOperator, FromRuntimed, type Hello, SessionsService } from '../../../src/proto/gen/session.js';
 
@@ -250,6 +250,26 @@ describe('serveSessions', () => {
     server.closeSessions('another operator leads');
     expect((await caller.end()).code).to.equal(status.UNAVAILABLE);
     expect(await events.next()).to.include({ kind: 'Closed', podUid: p1 });
+  });
+
+  it('tells of the Runs there are in parts that no message limit stops, the last of them known as such', async () => {
+    await start();
+    const caller = await opened('one', p1);
+    const uids = Array.from({ length: 120_001 }, (_, n) => String(n).padStart(36, '0') as RunUid);
+    for (const known of [uids, []]) {
+      expect(server.port.sweepLogs(p1, 's', 'i', known)).to.equal(true);
+      const told: string[] = [];
+      for (let more = true; more; ) {
+        const message = (await caller.inbox.next()) as FromOperator;
+        if (message.message?.$case !== 'sweepLogs') continue;
+        const { value } = message.message;
+        expect(value).to.include({ store: 's', installation: 'i' });
+        told.push(...value.runUids);
+        more = value.more;
+      }
+      expect(told).to.deep.equal(known);
+    }
+    expect(server.port.sweepLogs(p2, 's', 'i', [])).to.equal(false);
   });
 
   it('survives any bytes, before and after Hello, and serves the other pods on', async function () {
