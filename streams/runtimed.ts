@@ -62,6 +62,7 @@ import type {
 import { type AlarmSetting, ringAlarms } from './sidecar/alarms.js';
 import { assignedRuns } from './sidecar/assigned.js';
 import { feedback } from './sidecar/feedback.js';
+import { fitness } from './sidecar/fitness.js';
 import { answerRemovals, type Removal } from './sidecar/removals.js';
 import { type Dial, keepSession, type SessionEvent } from './sidecar/session.js';
 import { doSweeps, type Sweep } from './sidecar/sweeps.js';
@@ -87,6 +88,8 @@ export type SidecarEffects = Readonly<{
   prepare: (assignment: Assignment, work: Work) => Observable<AttemptInput>;
   /** Breaks off what `prepare` waits for; it answers all the same. */
   abortPrepare: (id: string) => Observable<never>;
+  /** Why the pod can make no workspace now; '' when it can. Errors when only a new beginning helps. */
+  tryWorkspace: () => Observable<string>;
   execute: (ref: AttemptRef, execution: Execution) => Observable<AttemptInput>;
   cancelExecution: (id: string) => Observable<never>;
   collect: (ref: AttemptRef, artifacts: 'Store' | 'Leave') => Observable<Collected>;
@@ -172,6 +175,8 @@ export const runtimed = (
   /** An attempt is no longer held. */
   const releasedSubject = new Subject<void>();
   const settingsSubject = new Subject<AlarmSetting>();
+  /** A workspace could not be made, and why. */
+  const troubleSubject = new Subject<string>();
   const beatSubject = new BehaviorSubject<Beat>({
     healthy: false,
     healthMessage: UNKNOWN_HEALTH.message,
@@ -191,14 +196,27 @@ export const runtimed = (
 
   /** Keeps the pod's state as the operator is to see it. */
   let health = UNKNOWN_HEALTH;
-  const noteHealth = (news: ServerNews): void => {
-    health = healthAfter(health, news);
-    const healthy = health.isUp && health.healthy;
-    const healthMessage = healthy ? '' : health.message;
+  /** Why no workspaces can be made; '' when they can. */
+  let unfit = '';
+  const tellHealth = (): void => {
+    const isServed = health.isUp && health.healthy;
+    const healthy = isServed && unfit === '';
+    const healthMessage = isServed ? unfit : health.message;
     const before = beatSubject.value;
     if (healthy !== before.healthy || healthMessage !== before.healthMessage)
       beatSubject.next({ ...before, healthy, healthMessage });
   };
+  const noteHealth = (news: ServerNews): void => {
+    health = healthAfter(health, news);
+    tellHealth();
+  };
+  const fitness$ = fitness(troubleSubject, effects.tryWorkspace, clock).pipe(
+    tap((why) => {
+      unfit = why;
+      tellHealth();
+    }),
+    ignoreElements(),
+  );
   const noteSession = ({ kind }: SessionEvent): void => {
     if (kind === 'Opened' || kind === 'Closed') openSubject.next(kind === 'Opened');
   };
@@ -251,6 +269,14 @@ export const runtimed = (
         return effects
           .prepare(command.assignment, command.work)
           .pipe(map(ofAttempt(idOf(command.assignment.ref))));
+      case 'GiveBack': {
+        // First, so that the operator does not send the next one.
+        troubleSubject.next(command.message);
+        const refusal: Refusal = { reason: 'Unfit', message: command.message };
+        if (!openSubject.value) return effects.giveBack(command.assignment, refusal);
+        refusalsSubject.next({ attempt: wireRef(command.assignment.ref), ...refusal });
+        return EMPTY;
+      }
       case 'AbortPrepare':
         return effects.abortPrepare(idOf(command.ref));
       case 'Execute':
@@ -317,6 +343,7 @@ export const runtimed = (
     ),
     removals$,
     sweeps$,
+    fitness$,
     of(...sources.recovered),
     state$,
     drain$,

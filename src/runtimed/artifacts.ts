@@ -168,7 +168,7 @@ export const podArtifacts = ({
 
   return {
     collect: async (ref, artifacts) => {
-      const outputs = collectOutputs(folders, ref);
+      const outputs = await collectOutputs(folders, ref);
       if (artifacts === 'Leave') return outputs;
       const kept = await keep(ref);
       if (kept?.kind === 'Stored')

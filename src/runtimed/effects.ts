@@ -10,6 +10,7 @@ import {
   map,
   merge,
   type Observable,
+  of,
   type Subject,
   tap,
 } from 'rxjs';
@@ -156,6 +157,12 @@ export const sidecarEffects = ({
       defer(() => {
         preparing.get(id)?.abort();
         return EMPTY;
+      }),
+    tryWorkspace: () =>
+      defer(() => {
+        const why = files.tryOut();
+        if (why !== '') log.warn({ reason: why }, 'no workspace can be made');
+        return of(why === '' ? '' : `the pod can make no workspace: ${why}`);
       }),
     execute: (ref, execution) =>
       server.execute(idOf(ref), execution).pipe(

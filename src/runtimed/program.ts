@@ -235,10 +235,7 @@ export const startRuntimed = async (
       onState: ({ isOpen, beat }) => {
         if (isOpen !== ready.isOpen) log.info({ isOpen }, 'session with the operator changed');
         if (beat.healthy !== ready.healthy)
-          log.info(
-            { healthy: beat.healthy, reason: beat.healthMessage },
-            'health of the runtime server changed',
-          );
+          log.info({ healthy: beat.healthy, reason: beat.healthMessage }, 'health of the pod changed');
         Object.assign(ready, { isOpen, healthy: beat.healthy, message: beat.healthMessage });
         metrics.sessionOpen(isOpen);
       },
@@ -248,7 +245,7 @@ export const startRuntimed = async (
   const probes = await serveProbes(config.probesAddress, {
     whyUnhealthy: () => undefined,
     whyUnready: () => {
-      if (!ready.healthy) return `the Runtime Server is not healthy: ${ready.message}`;
+      if (!ready.healthy) return `the pod is not healthy: ${ready.message}`;
       return ready.isOpen || ready.isWatching
         ? undefined
         : 'there is neither a session with the operator nor a watch of the API';

@@ -9,6 +9,7 @@ import {
   ignoreElements,
   map,
   Observable,
+  of,
   Subject,
   type Subscriber,
   type Subscription,
@@ -235,6 +236,7 @@ export class PodNode {
           };
         }),
       abortPrepare: () => EMPTY,
+      tryWorkspace: () => of(''),
       removeArtifacts: () => EMPTY,
       sweepLogs: () => EMPTY,
       execute: (ref) =>

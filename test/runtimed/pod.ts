@@ -276,9 +276,7 @@ export class Pod {
   async ready(): Promise<void> {
     await this.untilRecords(
       (records) =>
-        records.some(
-          ({ msg, healthy }) => msg === 'health of the runtime server changed' && healthy === true,
-        ) &&
+        records.some(({ msg, healthy }) => msg === 'health of the pod changed' && healthy === true) &&
         records.some(({ msg, isOpen }) => msg === 'session with the operator changed' && isOpen === true),
     );
   }

@@ -107,7 +107,7 @@ describe('runtimed, when something dies', function () {
 
   it('does without the operator: takes assignments and cancellations from the API, and gives back what has no room', async () => {
     const pod = await start({ welcomes: false, capacity: 1 });
-    await pod.logged('health of the runtime server changed');
+    await pod.logged('health of the pod changed');
     await pod.schedule('unattended', script('sleep 300'));
     await api.until('unattended', ({ phase }) => phase === 'Running');
     await pod.schedule('no-room', script(':'));

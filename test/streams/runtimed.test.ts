@@ -69,6 +69,7 @@ const play = (
   const effects: SidecarEffects = {
     prepare: () => of({ kind: 'Prepared', execution }),
     abortPrepare: () => EMPTY,
+    tryWorkspace: () => of(''),
     execute: () => {
       say('Execute');
       later(0, () => ({ kind: 'Started', id: 'r', at: micros(clock.now() * 1000) }));

@@ -6,8 +6,8 @@
  */
 import type { Amounts } from '../../model/run.js';
 
-/** Why not; the words of the session protocol. */
-export type Refusal = Readonly<{ reason: 'AtCapacity' | 'Draining' | 'Stale'; message: string }>;
+/** Why not; the words of the session protocol. Unfit: the pod can make no workspaces. */
+export type Refusal = Readonly<{ reason: 'AtCapacity' | 'Draining' | 'Stale' | 'Unfit'; message: string }>;
 
 /** Resources that `more` would take beyond `capacity`, as text; '' when all fits. A name without capacity has none. */
 const shortages = (capacity: Amounts, used: Amounts, more: Amounts): string =>

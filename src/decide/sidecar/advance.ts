@@ -374,6 +374,14 @@ const prepared = (attempt: Attempt, execution: Execution, moment: Moment, isServ
   return isServerUp ? execute(attempt, execution, moment) : to(attempt, { name: 'Ready', execution });
 };
 
+/** What it was asked to end as comes first. */
+const unprepared = (attempt: Attempt, message: string, moment: Moment): Advance => {
+  if (attempt.stop !== undefined) return end(attempt, stoppedBeforeStart(attempt), moment);
+  const next = clean({ ...attempt, givenBack: true });
+  const assignment = assignmentPart(attempt);
+  return { ...next, commands: [{ kind: 'GiveBack', assignment, message }, ...next.commands] };
+};
+
 /** Facts about the pod that a step depends on. */
 export type PodFacts = Readonly<{ serverUp: boolean; serverSynced: boolean }>;
 
@@ -400,6 +408,8 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
         attempt.stop === undefined ? failed(input.reason, input.message) : stoppedBeforeStart(attempt),
         moment,
       );
+    case 'Unprepared':
+      return stage.name === 'Preparing' ? unprepared(attempt, input.message, moment) : only(attempt);
     case 'Executed':
     case 'ExecuteRefused':
     case 'ExecuteUnanswered':

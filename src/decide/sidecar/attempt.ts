@@ -113,6 +113,8 @@ export type Attempt = Assignment &
     confirmed: boolean;
     /** Its artifacts are, or may be, in the store. */
     stored?: true;
+    /** It is another pod's, or this one's later: the same assignment may come again. */
+    givenBack?: true;
     /** A status write is under way; there is never a second one. */
     writing?: 'Started' | 'End';
   }>;
@@ -157,6 +159,8 @@ export type AttemptInput =
       message: string;
       commitSHA?: string;
     }>
+  /** The pod could make no workspace: that says nothing of the Run. */
+  | Readonly<{ kind: 'Unprepared'; message: string }>
   | Readonly<{ kind: 'Executed' }>
   | Readonly<{ kind: 'ExecuteRefused'; message: string }>
   /** No answer: it may or may not have been started. */
@@ -181,6 +185,8 @@ export type AttemptCommand =
   | Readonly<{ kind: 'Prepare'; assignment: Assignment; work: Work }>
   /** Break off the fetch of its source; Prepare answers all the same. */
   | Readonly<{ kind: 'AbortPrepare'; ref: AttemptRef }>
+  /** Nothing of it was executed, and nothing will be. */
+  | Readonly<{ kind: 'GiveBack'; assignment: Assignment; message: string }>
   | Readonly<{ kind: 'Execute'; ref: AttemptRef; execution: Execution }>
   | Readonly<{ kind: 'CancelExecution'; ref: AttemptRef }>
   /** Read the outputs and, unless the attempt was cancelled, store the artifacts. */

@@ -188,7 +188,12 @@ export class Holdings {
     if (before === undefined)
       this.#byRun.set(attempt.ref.uid, [...(this.#byRun.get(attempt.ref.uid) ?? []), id]);
     // By the status before: a retry takes the time of the assignment out of it.
-    if (before && before.stage.name !== 'Cleaning' && attempt.stage.name === 'Cleaning')
+    if (
+      before &&
+      before.stage.name !== 'Cleaning' &&
+      attempt.stage.name === 'Cleaning' &&
+      attempt.givenBack === undefined
+    )
       this.#remember(assignmentName(id, before.status));
     this.#attempts.set(id, attempt);
     return commands;

@@ -11,6 +11,7 @@ import { type ArtifactOwner, artifactKey, attemptPrefix } from '../../decide/art
 import { type ArtifactLimits, contentTypeOf, shownName } from '../../decide/artifacts/rules.js';
 import { type Backoff, backoffMs } from '../../decide/backoff.js';
 import type { ArtifactRef } from '../../model/run.js';
+import { isPodTrouble, throughTrouble } from '../pod-trouble.js';
 import { ArtifactProblem, bytesOf, entriesOf, type OpenFolder, openEntry, openFolder } from './open-below.js';
 import { packed } from './pack.js';
 import type { Slots } from './slots.js';
@@ -53,7 +54,7 @@ export type LeftFolder = Readonly<{ path: string; steps: ReadonlyArray<string> }
 /** The folder, undefined where there is none, or what is wrong with it. */
 const openRoot = async ({ path, steps }: LeftFolder): Promise<OpenFolder | undefined> => {
   try {
-    return await openFolder(path, steps);
+    return await throughTrouble(() => openFolder(path, steps));
   } catch (cause) {
     const code = codeOf(cause);
     if (code === 'ENOENT') return undefined;
@@ -77,7 +78,12 @@ const withPatience = async <A>(
       return await call();
     } catch (cause) {
       const ms = backoffMs(tries, Math.random(), BACKOFF);
-      if (!isWorthRetrying(cause) || signal.aborted || performance.now() + ms > untilMs) throw cause;
+      if (
+        !(isWorthRetrying(cause) || isPodTrouble(cause)) ||
+        signal.aborted ||
+        performance.now() + ms > untilMs
+      )
+        throw cause;
       if (cause instanceof StoreError) onRetry(cause, ms);
       await pause(ms, undefined, { signal });
     }
@@ -146,7 +152,8 @@ export const keepArtifacts = async (
   let isTouched = false;
   try {
     root = await openRoot(left);
-    const surveyed = root ? await survey(root, limits) : [];
+    const opened = root;
+    const surveyed = opened ? await throughTrouble(() => survey(opened, limits)) : [];
     if (!root || surveyed.length === 0) return { kind: 'None' };
     const refusal = await options.mark();
     if (refusal !== undefined)

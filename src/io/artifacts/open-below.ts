@@ -9,6 +9,7 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { isPodTrouble } from '../pod-trouble.js';
 import { openedPath } from '../workspace/held-folder.js';
 
 /** What cannot be an artifact, in words that begin with its name. Nothing else is to be tried again. */
@@ -138,9 +139,11 @@ const CODES: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'has a path that is too long',
 };
 
-/** A failed call on an entry as an ArtifactProblem; one already made is kept. */
-export const asProblem = (label: string, cause: unknown): ArtifactProblem => {
+/** A failed call on an entry as an ArtifactProblem; one already made is kept, and a trouble of the pod. */
+export const asProblem = (label: string, cause: unknown): Error => {
   if (cause instanceof ArtifactProblem) return cause;
+  // It says nothing about the artifact.
+  if (cause instanceof Error && isPodTrouble(cause)) return cause;
   const code =
     cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : String(cause);
   return new ArtifactProblem(`${label} ${CODES[code] ?? `cannot be read: ${code}`}`, { cause });

@@ -108,6 +108,17 @@ const putBack = (place: Place, keep: string, stock: Stock): boolean => {
   }
 };
 
+/** Room that a trial asks for, bytes. */
+const TRIAL_BYTES = 64 * 1024;
+
+const writeAndRemove = (path: string): void => {
+  try {
+    writeFileSync(path, Buffer.alloc(TRIAL_BYTES), { mode: 0o600, flag: 'wx' });
+  } finally {
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unlinkSync(path);
+  }
+};
+
 /** Writes the text into the file of another attempt. Throws when something else is in its place. */
 const rewrite = (path: string, text: string): void => {
   const fd = openOwn(path);
@@ -258,6 +269,35 @@ export class AttemptFiles {
       await this.#remove({ folder, name: idOf(ref) }, ARTIFACTS, this.#stocks.own);
     } finally {
       folder.close();
+    }
+  }
+
+  /**
+   * Makes what an attempt needs, and removes it. Why that cannot be, or ''. Throws when a folder that is held open is no
+   * longer there: only who begins anew makes it again.
+   */
+  tryOut(): string {
+    if (this.#work.facts().nlink === 0 || this.#attempts.facts().nlink === 0)
+      throw new Error(
+        'the folder of workspaces or of records was removed; it is made anew at the next start',
+      );
+    const name = `trial-${randomUUID()}`;
+    try {
+      writeAndRemove(this.#attempts.at(name));
+      const folder = openOwns(this.#work);
+      try {
+        mkdirSync(folder.at(name), { mode: 0o770 });
+        try {
+          within({ folder, name }, (own) => writeAndRemove(own.at(SCRIPT)));
+        } finally {
+          rmdirSync(folder.at(name));
+        }
+      } finally {
+        folder.close();
+      }
+      return '';
+    } catch (cause) {
+      return errorCode(cause);
     }
   }
 

@@ -1,4 +1,8 @@
-/** What did the attempt leave behind in its outputs file? Read within bounds. Artifacts: `src/io/artifacts`. */
+/**
+ * What did the attempt leave behind in its outputs file? Read within bounds. Artifacts: `src/io/artifacts`.
+ *
+ * What keeps the pod from reading is not the Run's doing: it is read again, for a while.
+ */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import * as E from 'fp-ts/lib/Either.js';
 
@@ -11,6 +15,7 @@ import {
   parseOutputs,
 } from '../../decide/sidecar/outputs.js';
 import { errorCode } from '../error-code.js';
+import { isPodTrouble, throughTrouble } from '../pod-trouble.js';
 import { HeldFolder } from './held-folder.js';
 
 /** The file's name in its folder. */
@@ -31,6 +36,7 @@ const readOutputs = (
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
+    if (isPodTrouble(cause)) throw cause;
     const code = errorCode(cause);
     if (code === 'ENOENT') return undefined;
     return invalid(
@@ -48,6 +54,7 @@ const readOutputs = (
       read = readSync(fd, buffer, length, buffer.length - length, length);
     return parseOutputs(buffer.subarray(0, length));
   } catch (cause) {
+    if (isPodTrouble(cause)) throw cause;
     return invalid(`$KRUNTIME_OUTPUTS cannot be read: ${errorCode(cause)}`);
   } finally {
     closeSync(fd);
@@ -59,6 +66,7 @@ const readOwnOutputs = ({ work }: Folders, ref: AttemptRef): ReturnType<typeof r
   try {
     return HeldFolder.within(work, ownSteps(ref), (own) => readOutputs(own.at(OUTPUTS)));
   } catch (cause) {
+    if (isPodTrouble(cause)) throw cause;
     const code = errorCode(cause);
     if (code === 'ENOENT') return undefined;
     return invalid(
@@ -67,9 +75,15 @@ const readOwnOutputs = ({ work }: Folders, ref: AttemptRef): ReturnType<typeof r
   }
 };
 
-/** Never throws. */
-export const collectOutputs = (folders: Folders, ref: AttemptRef): Collected => {
-  const outputs = readOwnOutputs(folders, ref);
+/** Never rejects. */
+export const collectOutputs = async (
+  folders: Folders,
+  ref: AttemptRef,
+  patienceMs?: number,
+): Promise<Collected> => {
+  const outputs = await throughTrouble(() => readOwnOutputs(folders, ref), patienceMs).catch(
+    (cause: unknown) => invalid(`$KRUNTIME_OUTPUTS cannot be read: ${errorCode(cause)}`),
+  );
   if (outputs !== undefined && E.isLeft(outputs)) return { kind: 'Bad', ...outputs.left };
   return { kind: 'Outputs', outputs: outputs?.right ?? {} };
 };

@@ -3,7 +3,9 @@
  *
  * A missing entrypoint file, or one that a symlink leads out of the workspace, is InvalidSpec, not PrepareSource: the
  * source is immutable (inline text, or a commit by its hash), so another attempt would miss it again, and
- * PrepareSource is retried. A failure of the disk is PrepareSource: another pod may have room.
+ * PrepareSource is retried. A pod that cannot even make an empty workspace, with an inline script at most, is unfit: that
+ * is not the Run's doing, and takes none of its attempts. What else fails for want of room is PrepareSource: it may be
+ * the source that is too large.
  *
  * The calls are synchronous: a handful of small ones, which together take less than one turn of the thread pool.
  */
@@ -20,7 +22,7 @@ import type { GitSources } from '../git/sources.js';
 import { type AttemptFiles, SCRIPT } from './attempt-files.js';
 import { recordAttempt, reserveAttempt } from './records.js';
 
-type Prepared = Extract<AttemptInput, { kind: 'Prepared' | 'PrepareFailed' }>;
+type Prepared = Extract<AttemptInput, { kind: 'Prepared' | 'PrepareFailed' | 'Unprepared' }>;
 
 const invalid = (message: string): Prepared => ({ kind: 'PrepareFailed', reason: 'InvalidSpec', message });
 
@@ -57,12 +59,16 @@ export const prepareWorkspace = async (
   if (problem) return invalid(problem);
   const { repoURL } = work.source ?? {};
   let commit: Readonly<{ commitSHA?: string }> = {};
+  const inline = work.source?.inline;
   try {
-    const inline = work.source?.inline;
     if (repoURL === undefined) recordAttempt(podUid, assignment, files);
     else reserveAttempt(ref, files);
     await files.makeOwn(ref);
     await files.makeWorkspace(ref, inline);
+  } catch (cause) {
+    return { kind: 'Unprepared', message: `the pod can make no workspace: ${errorCode(cause)}` };
+  }
+  try {
     if (repoURL !== undefined) {
       const source = { ...work.source, repoURL };
       const checkOut = (folder: string) => git.checkOut(source, folder, signal);

@@ -98,7 +98,7 @@ export interface Refused {
   attempt:
     | AttemptRef
     | undefined;
-  /** AtCapacity, Draining, Stale. */
+  /** AtCapacity, Draining, Stale, Unfit. */
   reason: string;
   message: string;
 }

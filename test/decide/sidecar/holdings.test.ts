@@ -152,6 +152,7 @@ class World {
       case 'ClearAlarms':
         for (const [key, { id }] of this.#alarms) if (id === command.id) this.#alarms.delete(key);
         return;
+      case 'GiveBack':
       case 'Refuse':
       case 'Note':
         return;

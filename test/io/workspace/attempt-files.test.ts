@@ -28,6 +28,7 @@ import { type Folders, placesOf } from '../../../src/decide/sidecar/environment.
 import { AttemptFiles } from '../../../src/io/workspace/attempt-files.js';
 import { cleanWorkspace } from '../../../src/io/workspace/clean.js';
 import type { RunUid } from '../../../src/model/ids.js';
+import { mountSmallDisk } from '../../faults/small-disk.js';
 
 const refOf = (uid: string): AttemptRef => ({ namespace: 'n', name: uid, uid: uid as RunUid, attempt: 1 });
 
@@ -172,5 +173,33 @@ describe('AttemptFiles', () => {
     }
     const places = await begin('b', 'two');
     expect(found(places)).to.deep.include({ workspace: ['script'], own: ['artifacts'], artifacts: [] });
+  });
+
+  it('tries out whether an attempt could be made, and leaves nothing of that', () => {
+    const everything = (): ReadonlyArray<string> =>
+      [folders.work, folders.state].flatMap((path) => readdirSync(path, { recursive: true }).map(String));
+    const before = everything();
+    expect(files.tryOut()).to.equal('');
+    expect(everything()).to.deep.equal(before);
+  });
+
+  it('says why no attempt can be made on a full disk, and that it can when there is room', async function () {
+    const work = join(folder, 'small');
+    const disk = mountSmallDisk(work, 1);
+    if (typeof disk === 'string') this.skip();
+    try {
+      const small = await AttemptFiles.open({ ...folders, work }, 'pod');
+      disk.fill();
+      expect(small.tryOut()).to.equal('ENOSPC');
+      disk.free();
+      expect(small.tryOut()).to.equal('');
+    } finally {
+      disk.unmount();
+    }
+  });
+
+  it('wants a new beginning when its folder is gone', () => {
+    rmSync(folders.work, { recursive: true });
+    expect(() => files.tryOut()).to.throw('made anew');
   });
 });

@@ -118,8 +118,8 @@ describe('a Run that replaces a folder by a link', function () {
         () => undefined,
       );
 
-  const outputsOf = (folders: Folders, ref: AttemptRef): string =>
-    JSON.stringify(collectOutputs(folders, ref));
+  const outputsOf = async (folders: Folders, ref: AttemptRef): Promise<string> =>
+    JSON.stringify(await collectOutputs(folders, ref));
 
   const artifactsOf = async ({ work }: Folders, ref: AttemptRef): Promise<ReadonlyArray<string>> => {
     try {
@@ -154,7 +154,7 @@ describe('a Run that replaces a folder by a link', function () {
         const isThere = real.lstatSync(workspace, { throwIfNoEntry: false })?.isDirectory();
         if (isThere) real.writeFileSync(join(workspace, 'left'), 'x');
       }
-      results.push(outputsOf(folders, ref), ...(await artifactsOf(folders, ref)));
+      results.push(await outputsOf(folders, ref), ...(await artifactsOf(folders, ref)));
       await quietly(() => cleanWorkspace(ref, files));
     }
     await quietly(() => files.clear());

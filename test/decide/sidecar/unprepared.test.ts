@@ -1,0 +1,67 @@
+/** A pod that can make no workspace: the attempt goes back unharmed, and may come again. */
+import { expect } from 'chai';
+
+import { admitted, advance } from '../../../src/decide/sidecar/advance.js';
+import type { Assignment, AttemptInput, Work } from '../../../src/decide/sidecar/attempt.js';
+import { Holdings } from '../../../src/decide/sidecar/holdings.js';
+import type { RunUid } from '../../../src/model/ids.js';
+import type { Run } from '../../../src/model/run.js';
+import { micros } from '../../../src/model/time.js';
+
+const work: Work = { source: { inline: ':' }, entrypoint: 'script', args: [], env: {} };
+const assignment: Assignment = {
+  ref: { namespace: 'default', name: 'a', uid: 'u' as RunUid, attempt: 1 },
+  runtime: 'bash',
+  requests: { runs: 1 },
+  policy: { retry: { maxAttempts: 1, backoffMs: 1, reasons: [] }, cancelRequested: false },
+  status: { phase: 'Scheduled', assignedPodUID: 'p', attempt: 1 },
+};
+const moment = { at: micros(1), chance: 0 };
+const facts = { serverUp: true, serverSynced: true };
+const unprepared: AttemptInput = { kind: 'Unprepared', message: 'the pod can make no workspace: ENOSPC' };
+
+const prepared = (...inputs: ReadonlyArray<AttemptInput>) =>
+  inputs.reduce(
+    ({ attempt }, input) => advance(attempt, input, moment, facts),
+    admitted(assignment, work, false, moment),
+  );
+
+describe('an attempt whose workspace cannot be made', () => {
+  it('is given back, cleaned, and nothing is written of it', () => {
+    const { attempt, commands } = prepared(unprepared);
+    expect(attempt.stage).to.deep.equal({ name: 'Cleaning', isWritten: false });
+    expect(commands.map(({ kind }) => kind)).to.deep.equal(['GiveBack', 'ClearAlarms', 'Clean']);
+    expect(commands[0]).to.deep.equal({ kind: 'GiveBack', assignment, message: unprepared.message });
+  });
+
+  it('ends as it was asked to, when it was asked to before', () => {
+    const { commands } = prepared({ kind: 'StopAsked', cause: 'Cancelled' }, unprepared);
+    expect(commands.find(({ kind }) => kind === 'WriteStatus'))
+      .to.have.nested.property('event.result.kind')
+      .equal('Cancelled');
+    const fenced = prepared({ kind: 'StopAsked', cause: 'Fenced' }, unprepared);
+    expect(fenced.commands.map(({ kind }) => kind)).to.deep.equal(['ClearAlarms', 'Clean']);
+  });
+
+  it('is taken again when the same assignment comes again', () => {
+    const holdings = new Holdings({ uid: 'p', capacity: { runs: 1 } });
+    const run: Run = {
+      metadata: { name: 'a', uid: 'u', namespace: 'default', resourceVersion: '1', creationTimestamp: '' },
+      spec: { runtime: 'bash', source: { inline: ':' } },
+      status: {
+        phase: 'Scheduled',
+        assignedPod: 'p',
+        assignedPodUID: 'p',
+        attempt: 1,
+        scheduledTime: micros(1),
+      },
+    };
+    const assign = (): ReadonlyArray<string> =>
+      holdings.reduce({ kind: 'Assigned', run, via: 'session' }, moment).map(({ kind }) => kind);
+    expect(assign()).to.include('Prepare');
+    holdings.reduce({ kind: 'Attempt', id: 'u', input: unprepared }, moment);
+    expect(holdings.used).to.deep.equal({ runs: 0 });
+    holdings.reduce({ kind: 'Cleaned', id: 'u' }, moment);
+    expect(assign(), 'the refusal may have been lost').to.include('Prepare');
+  });
+});
