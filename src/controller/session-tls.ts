@@ -13,11 +13,11 @@ import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import {
   asyncScheduler,
+  auditTime,
   concatMap,
   defer,
   distinctUntilChanged,
   EMPTY,
-  exhaustMap,
   from,
   map,
   merge,
@@ -192,7 +192,8 @@ export const watchSessionTls = (folder: string, clock: SchedulerLike = asyncSche
     watcher.on('error', (error) => changes.error(error));
     return () => watcher.close();
   }).pipe(
-    exhaustMap(() => timer(SETTLE_MS, clock).pipe(concatMap(() => readSessionTls(folder)))),
+    auditTime(SETTLE_MS, clock),
+    concatMap(() => readSessionTls(folder)),
     distinctUntilChanged(
       (a, b) => E.isRight(a) && E.isRight(b) && a.right.certificate === b.right.certificate,
     ),

@@ -18,6 +18,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { ensureHelm } from '../charts/helm.js';
 import { type ApiLevel, startApiLevel } from './api-level.js';
 import { apiLevelPrograms, type Binaries, findBinaries, nodeLevelPrograms } from './binaries.js';
+import { ensureCertManager } from './cert-manager/build.js';
 import { type MadeParts, makeParts, whyNoNode } from './node/parts.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -155,11 +156,21 @@ const testApiLevel = async (binaries: Binaries, folder: string): Promise<Counts>
   }
 };
 
-const testNodeLevel = (binaries: Binaries, parts: MadeParts, folder: string): Promise<Counts> => {
+const testNodeLevel = (
+  binaries: Binaries,
+  parts: MadeParts,
+  certManager: string | undefined,
+  folder: string,
+): Promise<Counts> => {
   const { programs, path } = gathered(binaries, folder);
   return mocha(
     ['test/cluster/node/*.test.ts'],
-    { CLUSTER_NODE: [programs, parts.root, parts.images].join(delimiter), TMPDIR: folder, PATH: path },
+    {
+      CLUSTER_NODE: [programs, parts.root, parts.images].join(delimiter),
+      ...(certManager === undefined ? {} : { CLUSTER_CERT_MANAGER: certManager }),
+      TMPDIR: folder,
+      PATH: path,
+    },
     // Its addresses are nobody else's, and nothing of it leaves the machine.
     ['unshare', '--net', '--'],
   );
@@ -187,6 +198,9 @@ const main = async (): Promise<number> => {
   const folder = mkdtempSync(join(tmpdir(), 'krt-cluster-'));
   let tooLong: NodeJS.Timeout | undefined;
   try {
+    const certManager = isNode ? await ensureCertManager(making) : E.left('');
+    if (isNode && E.isLeft(certManager))
+      process.stdout.write(`skipped: the tests of certificates of cert-manager: ${certManager.left}\n`);
     const parts = isNode ? await makeParts(folder, making) : undefined;
     clearTimeout(buildLimit);
     tooLong = setTimeout(
@@ -197,7 +211,12 @@ const main = async (): Promise<number> => {
     if (parts !== undefined && E.isLeft(parts)) return skip(parts.left);
     const { passing, failing } = await (parts === undefined
       ? testApiLevel(binaries.right, folder)
-      : testNodeLevel(binaries.right, parts.right, folder));
+      : testNodeLevel(
+          binaries.right,
+          parts.right,
+          E.isRight(certManager) ? certManager.right : undefined,
+          folder,
+        ));
     const { aborted, reason } = interruption.signal;
     if (aborted) process.stdout.write(`FAILED: ended before all tests were over: ${String(reason)}\n`);
     process.stdout.write(`cluster: ${passing} passing, ${failing + (aborted ? 1 : 0)} failing\n`);
