@@ -18,8 +18,11 @@ export type Mishap =
   | Readonly<{ kind: 'delay'; ms: number }>
   /** Nothing is ever answered: a half-open connection. */
   | Readonly<{ kind: 'silence' }>
-  /** Of a watch: each line is sent twice, or late; it is broken off in the middle of one; it says 410. */
-  | Readonly<{ kind: 'watch'; how: 'repeat' | 'late' | 'cut' | 'gone' }>;
+  /** The API server has done it, and half of what it answered is the whole answer. */
+  | Readonly<{ kind: 'halve' }>
+  /** Of a watch: each line is sent twice, or late, or half of it; it is broken off in the middle of one; it says 410. */
+  | Readonly<{ kind: 'watch'; how: WatchMishap }>;
+export type WatchMishap = 'repeat' | 'late' | 'halve' | 'cut' | 'gone';
 
 /** A call as a fault sees it. */
 export type Call = Readonly<{ method: string; path: string; isWatch: boolean; agent: string }>;
@@ -67,7 +70,7 @@ export const startApiProxy = async (target: string, dataDir: string): Promise<Ap
   let rule: Rule | undefined;
   let hits = 0;
 
-  const pipeWatch = (from: IncomingMessage, to: ServerResponse, how: 'repeat' | 'late' | 'cut' | 'gone') => {
+  const pipeWatch = (from: IncomingMessage, to: ServerResponse, how: WatchMishap) => {
     let held = '';
     const send = (text: string): void => {
       if (!to.destroyed) to.write(text);
@@ -83,6 +86,7 @@ export const startApiProxy = async (target: string, dataDir: string): Promise<Ap
       held = lines.pop() ?? '';
       for (const line of lines) {
         if (how === 'repeat') send(`${line}\n${line}\n`);
+        else if (how === 'halve') send(`${line.slice(0, line.length / 2)}\n`);
         else if (how === 'late') setTimeout(() => send(`${line}\n`), LATE_MS);
         else {
           send(line.slice(0, line.length / 2));
@@ -109,6 +113,16 @@ export const startApiProxy = async (target: string, dataDir: string): Promise<Ap
         if (mishap?.kind === 'reset') {
           response.resume();
           response.on('end', () => answer.socket?.destroy());
+          return;
+        }
+        if (mishap?.kind === 'halve') {
+          const { 'content-length': _length, ...headers } = response.headers;
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('end', () => {
+            const body = Buffer.concat(chunks);
+            answer.writeHead(response.statusCode ?? 502, headers).end(body.subarray(0, body.length / 2));
+          });
           return;
         }
         answer.writeHead(response.statusCode ?? 502, response.headers);
@@ -149,6 +163,9 @@ export const startApiProxy = async (target: string, dataDir: string): Promise<Ap
         case 'reset':
           if (mishap.when === 'after') forward(incoming, answer, mishap);
           else incoming.socket.destroy();
+          return;
+        case 'halve':
+          forward(incoming, answer, isWatch ? { kind: 'watch', how: 'halve' } : mishap);
           return;
         case 'delay':
           setTimeout(() => forward(incoming, answer, mishap), mishap.ms);

@@ -5,7 +5,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { firstValueFrom } from 'rxjs';
 
 import { configMaps, pods } from '../../src/model/resources.js';
-import type { Mishap, Rule } from './api-proxy.js';
+import type { Mishap, Rule, WatchMishap } from './api-proxy.js';
 import type { DiskName, FaultyPlane } from './plane.js';
 
 /** A fault. `apply` resolves when it is over, as far as it has an end of its own. */
@@ -86,7 +86,7 @@ const writes =
   ({ method }) =>
     method === 'GET' ? undefined : mishap;
 const watches =
-  (how: Extract<Mishap, { kind: 'watch' }>['how']): Rule =>
+  (how: WatchMishap): Rule =>
   ({ isWatch }) =>
     isWatch ? { kind: 'watch', how } : undefined;
 
@@ -145,6 +145,8 @@ export const FAULTS: ReadonlyArray<Fault> = [
   boundary('503', always({ kind: 'answer', status: 503 })),
   boundary('requests lost', always({ kind: 'reset', when: 'before' })),
   boundary('answers lost', writes({ kind: 'reset', when: 'after' })),
+  boundary('half of each answer', always({ kind: 'halve' })),
+  boundary('half of each watch event', watches('halve'), 4),
   boundary('400 ms late', always({ kind: 'delay', ms: 400 })),
   boundary('half-open', always({ kind: 'silence' }), 5),
   boundary('watch events repeated', watches('repeat')),

@@ -33,6 +33,8 @@ export type Cluster = Readonly<{
   context?: string;
   /** Who we are, as headers; asked before each request, cheap but every 60 s, when a token file is read again. */
   headers: () => Promise<Readonly<Record<string, string>>>;
+  /** The server did not accept them: what they were made of is read again for the next request. */
+  refused?: () => void;
 }>;
 
 /** Why there is no cluster to talk to. The message names the file and what to do. */
@@ -121,9 +123,9 @@ export const clusterFromServiceAccount = async (
       readFile(join(dir, 'ca.crt'), 'utf8'),
       readFile(join(dir, 'namespace'), 'utf8'),
     ]);
-    const headers = fileToken(join(dir, 'token'));
-    await headers();
-    return E.right({ server: new URL(address), ca, namespace: namespace.trim() || 'default', headers });
+    const token = fileToken(join(dir, 'token'));
+    await token.headers();
+    return E.right({ server: new URL(address), ca, namespace: namespace.trim() || 'default', ...token });
   } catch (error) {
     return E.left({
       reason: 'NotInCluster',

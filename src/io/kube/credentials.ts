@@ -7,7 +7,7 @@ import type { Cluster, ClusterError } from './cluster.js';
 import type { KubeconfigCluster, KubeconfigUser } from './kubeconfig.js';
 
 /** The part of a Cluster that says who asks. */
-export type Credentials = Pick<Cluster, 'headers' | 'clientCertificate' | 'clientKey'>;
+export type Credentials = Pick<Cluster, 'headers' | 'refused' | 'clientCertificate' | 'clientKey'>;
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -18,12 +18,13 @@ const bearer = (token: string): Headers => ({ authorization: `Bearer ${token}` }
 
 /**
  * The token in a file, read again when `REREAD_MS` old. A failed reading after a good one keeps the old token for
- * another turn: the API will say so when it is really too old.
+ * another turn: the API will say so when it is really too old, and then it is read again at once (`refused`): after a
+ * sleep of the machine, or a step of its clock, a token may end at any moment.
  */
 export const fileToken = (
   path: string,
   nowMs: () => number = () => performance.now(),
-): (() => Promise<Headers>) => {
+): Required<Pick<Credentials, 'headers' | 'refused'>> => {
   let known: Readonly<{ headers: Promise<Headers>; readMs: number }> | undefined;
   const read = async (fallback: Headers | undefined): Promise<Headers> => {
     try {
@@ -36,13 +37,18 @@ export const fileToken = (
       throw error;
     }
   };
-  return () => {
-    if (known === undefined) known = { headers: read(undefined), readMs: nowMs() };
-    else if (nowMs() - known.readMs >= REREAD_MS) {
-      const before = known.headers;
-      known = { headers: before.then((headers) => read(headers)), readMs: nowMs() };
-    }
-    return known.headers;
+  return {
+    headers: () => {
+      if (known === undefined) known = { headers: read(undefined), readMs: nowMs() };
+      else if (nowMs() - known.readMs >= REREAD_MS) {
+        const before = known.headers;
+        known = { headers: before.then((headers) => read(headers)), readMs: nowMs() };
+      }
+      return known.headers;
+    },
+    refused: () => {
+      if (known !== undefined) known = { ...known, readMs: Number.NEGATIVE_INFINITY };
+    },
   };
 };
 
@@ -107,7 +113,7 @@ export const credentialsOf = async (
   if (user.tokenFile !== undefined) {
     const token = fileToken(user.tokenFile);
     try {
-      await token();
+      await token.headers();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       // The inline token stands in where both are given and the file is not there.
@@ -117,7 +123,11 @@ export const credentialsOf = async (
         message: `cannot read the token of user "${user.name}": ${why}`,
       });
     }
-    return E.right({ ...certificate, headers: async () => ({ ...(await token()), ...impersonation }) });
+    return E.right({
+      ...certificate,
+      headers: async () => ({ ...(await token.headers()), ...impersonation }),
+      refused: token.refused,
+    });
   }
   if (user.token !== undefined) return fixed(bearer(user.token));
   if (user.username !== undefined) {

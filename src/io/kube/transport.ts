@@ -115,6 +115,9 @@ export const openTransport = (cluster: Cluster, userAgent: string): Transport =>
   ): http.ClientRequest => {
     if (body !== undefined) withHeaders['content-length'] = String(Buffer.byteLength(body));
     const request = start({ ...target, agent, method, path: prefix + path, headers: withHeaders });
+    request.once('response', ({ statusCode }) => {
+      if (statusCode === 401) cluster.refused?.();
+    });
     request.end(body);
     return request;
   };

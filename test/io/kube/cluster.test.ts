@@ -1,10 +1,14 @@
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { expect } from 'chai';
 import * as E from 'fp-ts/lib/Either.js';
-
+import { firstValueFrom } from 'rxjs';
+import { kubeClient } from '../../../src/io/kube/client.js';
 import {
   type Cluster,
   clusterFromKubeconfig,
@@ -12,6 +16,8 @@ import {
 } from '../../../src/io/kube/cluster.js';
 import { fileToken } from '../../../src/io/kube/credentials.js';
 import { type KubeconfigSource, kubeconfigPaths } from '../../../src/io/kube/kubeconfig.js';
+
+import { runs } from '../../../src/model/resources.js';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
@@ -180,7 +186,7 @@ echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","s
     it('reads the file again after 60 s, and keeps the old token when that fails', async () => {
       const path = write('token', 'first');
       let now = 0;
-      const headers = fileToken(path, () => now);
+      const { headers } = fileToken(path, () => now);
       const token = async (): Promise<string | undefined> => (await headers()).authorization;
       expect(await token()).to.equal('Bearer first');
       write('token', 'second');
@@ -195,6 +201,32 @@ echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","s
       now = 180_000;
       expect(await token()).to.equal('Bearer third');
     });
+  });
+
+  it('reads a token that the server does not accept again at once', async () => {
+    const path = write('token', 'old');
+    const server = createServer((request, answer) => {
+      const isGood = request.headers.authorization === 'Bearer new';
+      answer.writeHead(isGood ? 200 : 401, { 'content-type': 'application/json' });
+      answer.end(JSON.stringify({ kind: isGood ? 'Run' : 'Status' }));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const kube = kubeClient(
+      { server: new URL(`http://127.0.0.1:${port}`), namespace: 'default', ...fileToken(path) },
+      { userAgent: 'test' },
+    );
+    const ask = async (): Promise<boolean> =>
+      E.isRight(await firstValueFrom(kube.get(runs, { namespace: 'default', name: 'hello' })));
+    try {
+      expect(await ask()).to.equal(false);
+      write('token', 'new');
+      expect(await ask()).to.equal(true);
+    } finally {
+      kube.close();
+      server.close();
+    }
   });
 
   describe('clusterFromServiceAccount', () => {
