@@ -3,6 +3,7 @@
  * gone, or whose id belongs to another process by now, is taken over; two that try at once cannot both succeed.
  */
 import {
+  type FSWatcher,
   linkSync,
   mkdirSync,
   readFileSync,
@@ -10,8 +11,10 @@ import {
   rmdirSync,
   rmSync,
   statSync,
+  watch,
   writeFileSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 
 import * as E from 'fp-ts/lib/Either.js';
 
@@ -101,4 +104,24 @@ export const takeLock = (path: string): E.Either<number, () => void> => {
   const won = holder === undefined && takeOver(path, mine);
   rmSync(mine, { force: true });
   return won ? E.right(release) : E.left(holder ?? lockHolder(path) ?? 0);
+};
+
+/**
+ * Calls back once when we hold the lock no longer though we did not give it back: the folder was removed or moved away,
+ * or the file was. Returns how to stop looking. Throws where nothing can be watched.
+ */
+export const whenLockLost = (path: string, onLost: () => void): (() => void) => {
+  let watcher: FSWatcher | undefined;
+  const stop = (): void => {
+    watcher?.close();
+    watcher = undefined;
+  };
+  const look = (): void => {
+    if (watcher === undefined || lockHolder(path) === process.pid) return;
+    stop();
+    onLost();
+  };
+  watcher = watch(dirname(path), look);
+  watcher.on('error', look);
+  return stop;
 };

@@ -35,7 +35,7 @@ import {
 import { type Folder, folderOf, makeFolder, strangeEntries, strangeFolderMessage } from './folder.js';
 import { answersOn, isApiReady } from './health.js';
 import { writeKubeconfigs } from './kubeconfigs.js';
-import { takeLock } from './lock.js';
+import { takeLock, whenLockLost } from './lock.js';
 import { freePort, keptOrFreePort, readSettings, type Settings, writeSettings } from './settings.js';
 import { waitForApi } from './wait-for-api.js';
 
@@ -148,7 +148,9 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<R
     );
   const unlock = lock.right;
   const components: Component[] = [];
+  let stopLooking = (): void => undefined;
   const stopAll = async (): Promise<void> => {
+    stopLooking();
     // The operator first, lest it mourns pods that the kubelet is ending; the API server last.
     for (const name of ['controller', 'kubelet', 'apiserver'])
       await components.find((component) => component.name === name)?.stop();
@@ -209,6 +211,16 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<R
       })();
       return stopping;
     };
+    // `krt down` would no longer find us, and what was written to the folder is gone.
+    const lost = (): void => {
+      log.error({ dataDir: folder.dataDir }, 'the data folder was removed or moved, ending');
+      void stop();
+    };
+    try {
+      stopLooking = whenLockLost(folder.lock, lost);
+    } catch (err) {
+      log.warn({ err }, 'the data folder cannot be watched');
+    }
     control = await serveControl(join(input.sockets, CONTROL_SOCKET), status, stop);
     log.info({ dataDir: folder.dataDir, url }, 'control plane started');
     return { url, dataDir: folder.dataDir, kubeconfig: folder.kubeconfig, stop, done };

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   watch,
@@ -254,6 +255,23 @@ describe('startControlPlane', function () {
     expect(await runningControlPlane(dataDir)).to.equal(undefined);
     expect((await controlPlaneStatus(dataDir)).state).to.equal('stopped');
     expect(await stopControlPlane(dataDir)).to.equal('absent');
+  });
+
+  it('ends, and leaves no process, when its folder is removed or moved away', async () => {
+    const takeAway: ReadonlyArray<() => void> = [
+      () => rmSync(dataDir, { recursive: true }),
+      () => renameSync(dataDir, `${dataDir}.elsewhere`),
+    ];
+    for (const take of takeAway) {
+      const one = await up();
+      const { pids } = await controlPlaneStatus(dataDir);
+      take();
+      await one.done;
+      expect(pids.filter((pid) => pid !== process.pid && isAlive(pid))).to.deep.equal([]);
+      // Whoever starts on that path again is undisturbed.
+      rmSync(dataDir, { recursive: true, force: true });
+    }
+    await (await up()).stop();
   });
 
   it('knows of nothing on a folder that is not there, and does not make it', async () => {
