@@ -45,15 +45,15 @@ export const managersOf = (entries: readonly ManagedFieldsEntry[] | undefined): 
       fields: fromFieldsV1(entry.fieldsV1),
     }));
 
+/** By their characters, as kube-apiserver sorts; locales know other orders and take their time. */
+const inOrder = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
 /** Writes managedFields: managers without a field are left out, applied ones come first, then by time. */
 export const toEntries = (managers: readonly Manager[]): ManagedFieldsEntry[] =>
   managers
     .filter(({ fields }) => !isEmptySet(fields))
     .sort(
-      (a, b) =>
-        a.operation.localeCompare(b.operation) ||
-        a.time.localeCompare(b.time) ||
-        a.manager.localeCompare(b.manager),
+      (a, b) => inOrder(a.operation, b.operation) || inOrder(a.time, b.time) || inOrder(a.manager, b.manager),
     )
     .map(({ manager, operation, apiVersion, time, fields, subresource }) => ({
       manager,
