@@ -21,6 +21,9 @@ import { answer } from '../e2e/attach.js';
 /** Where the Runs of a scenario go: `pods` pods with `slots` each. */
 export type Shape = Readonly<{ pods: number; slots: number }>;
 
+/** A log of the store: after a snapshot a new one begins, under the next number. */
+export type StoreLog = Readonly<{ number: number; bytes: number }>;
+
 /** What scenarios have of a control plane. */
 export type Plane = Readonly<{
   kind: 'embedded' | 'kubeconfig';
@@ -33,8 +36,8 @@ export type Plane = Readonly<{
   disk: string;
   /** Gives a Runtime of this shape whose pods are ready; its name. */
   runtime: (shape: Shape) => Promise<string>;
-  /** Bytes of the embedded store's files. */
-  storeBytes: () => number | undefined;
+  /** The log that the embedded store writes to. */
+  storeLog: () => StoreLog | undefined;
   /** The API's newest resource version: how many writes there have been, on the embedded one. */
   revision: () => Promise<number>;
   stop: () => Promise<void>;
@@ -69,7 +72,7 @@ const manifest = (name: string, { pods: replicas, slots }: Shape, image: string)
 const Listed = t.type({ metadata: t.type({ name: t.string }) });
 
 const attached = (
-  base: Pick<Plane, 'kind' | 'kubeconfig' | 'namespace' | 'kube' | 'dataDir' | 'disk' | 'storeBytes'>,
+  base: Pick<Plane, 'kind' | 'kubeconfig' | 'namespace' | 'kube' | 'dataDir' | 'disk' | 'storeLog'>,
   image: string,
   end: () => Promise<void>,
 ): Plane => {
@@ -130,11 +133,12 @@ const attached = (
   };
 };
 
-/** Bytes of records, without the room that is made for more. */
-const recordBytes = (folder: string): number =>
-  readdirSync(folder)
-    .filter((name) => name.startsWith('log-'))
-    .reduce((sum, name) => sum + decodeRecords(readFileSync(join(folder, name))).validBytes, 0);
+/** The log that is written to now, and its bytes of records, without the room that is made for more. */
+const currentLog = (folder: string): StoreLog => {
+  const numbers = readdirSync(folder).flatMap((name) => /^log-(\d+)$/.exec(name)?.[1] ?? []);
+  const number = Math.max(...numbers.map(Number));
+  return { number, bytes: decodeRecords(readFileSync(join(folder, `log-${number}`))).validBytes };
+};
 
 /** One on a folder, new or of one that was stopped; the folder stays when it ends. */
 export const planeOn = (dataDir: string): Promise<Plane> =>
@@ -172,7 +176,7 @@ const startedPlane = async (
       kube: await connect(running.kubeconfig),
       dataDir,
       disk: dataDir,
-      storeBytes: () => recordBytes(join(dataDir, 'store')),
+      storeLog: () => currentLog(join(dataDir, 'store')),
     },
     'kruntimes-bash-runtime:latest',
     async () => {
@@ -192,7 +196,7 @@ export const givenPlane = async (kubeconfig: string, namespace: string, image: s
       kube: await connect(kubeconfig),
       dataDir: undefined,
       disk: tmpdir(),
-      storeBytes: () => undefined,
+      storeLog: () => undefined,
     },
     image,
     async () => undefined,
