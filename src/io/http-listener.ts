@@ -1,5 +1,10 @@
-/** A small HTTP server on an address, for probes and metrics. */
+/**
+ * A small HTTP server on an address, for probes and metrics. What a web page may make a browser send is refused: requests
+ * with an Origin, and on loopback those that ask for another host (a name that a foreign DNS server says is ours).
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+
+import { isIPv4 } from 'node:net';
 
 import { type Address, listen } from './address.js';
 
@@ -16,6 +21,21 @@ export type Page = () => Promise<Readonly<{ status: number; type: string; body: 
 
 const CLOSE_MS = 1000;
 
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+
+/** Why the request is not from a program that knows whom it asks; undefined when it is. */
+const strangeness = (address: Address, { headers }: IncomingMessage): string | undefined => {
+  if (headers.origin !== undefined) return 'requests from web pages (with an Origin header) are refused';
+  const host = (headers.host ?? '')
+    .replace(/:\d*$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase();
+  return address.kind === 'Tcp' && isLoopback(address.host) && host !== '' && !isLoopback(host)
+    ? 'this host is not served here; use 127.0.0.1 or localhost'
+    : undefined;
+};
+
 /**
  * Serves GET and HEAD of `pages` by path; all else is 404 or 405.
  *
@@ -31,7 +51,9 @@ export const servePages = async (
         .writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) })
         .end(body);
     };
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const why = strangeness(address, request);
+    if (why !== undefined) return say(403, 'text/plain', `${why}\n`);
+    const [pathname = '/'] = (request.url ?? '/').split('?');
     const page = Object.hasOwn(pages, pathname) ? pages[pathname] : undefined;
     if (page === undefined)
       return say(404, 'text/plain', `not here; there are ${Object.keys(pages).join(', ')}\n`);

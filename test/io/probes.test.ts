@@ -54,6 +54,59 @@ describe('serveProbes', () => {
   });
 });
 
+describe('servePages', () => {
+  it('refuses what a web page may make a browser send, and answers any request line', async () => {
+    const checks = { whyUnhealthy: () => undefined, whyUnready: () => undefined };
+    const probes = await serveProbes(LOOPBACK, checks);
+    const { port } = probes.address as { port: number };
+    const says = (path: string, headers: Readonly<Record<string, string>>): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        get({ host: '127.0.0.1', port, path, headers, agent: false }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        }).on('error', reject);
+      });
+    for (const host of ['localhost', '127.0.0.1', `127.0.0.1:${port}`, `[::1]:${port}`, 'LOCALHOST:1'])
+      expect(await says('/healthz', { host }), host).to.equal(200);
+    for (const host of [
+      'evil.example',
+      `evil.example:${port}`,
+      '127.0.0.1.evil.example',
+      '10.0.0.1',
+      '[fe80::1]',
+    ])
+      expect(await says('/healthz', { host }), host).to.equal(403);
+    for (const origin of ['http://evil.example', 'null', `http://127.0.0.1:${port}`])
+      expect(await says('/healthz', { origin }), origin).to.equal(403);
+    for (const path of [
+      '//',
+      '//x/healthz',
+      '/%',
+      '/healthz/..',
+      '/healthz?a=//',
+      '/constructor',
+      '/__proto__',
+    ])
+      expect(await says(path, {}), path).to.equal(path.startsWith('/healthz?') ? 200 : 404);
+    await probes.close();
+  });
+
+  it('serves by any name where it is not on loopback: pods are asked by their address or a Service', async () => {
+    const checks = { whyUnhealthy: () => undefined, whyUnready: () => undefined };
+    const probes = await serveProbes({ kind: 'Tcp', host: '0.0.0.0', port: 0 }, checks);
+    const { port } = probes.address as { port: number };
+    const status = await new Promise((resolve, reject) => {
+      const headers = { host: `runtimes.team.svc:${port}` };
+      get({ host: '127.0.0.1', port, path: '/healthz', headers, agent: false }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      }).on('error', reject);
+    });
+    expect(status).to.equal(200);
+    await probes.close();
+  });
+});
+
 describe('serveMetrics', () => {
   it('serves the registry as it stands', async () => {
     const registry = new Registry();

@@ -40,6 +40,8 @@ export type ApiServerOptions = Readonly<{
   log?: Logger;
   /** Called when the disk failed in a way that leaves the state unknown: the process has to end. */
   onFatal?: (error: Error) => void;
+  /** Longest time for a request to arrive as a whole, milliseconds; 60 s by default. */
+  requestTimeoutMs?: number;
   /** The time, epoch milliseconds. */
   nowMs?: () => number;
 }>;
@@ -60,6 +62,7 @@ export const startApiServer = async (options: ApiServerOptions): Promise<ApiServ
   const { dataDir, port = 0, host = '127.0.0.1' } = options;
   const log = options.log ?? bunyan.createLogger({ name: 'apiserver', level: bunyan.FATAL });
   const nowMs = options.nowMs ?? Date.now;
+  const requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const store = await Store.open({
     folder: join(dataDir, 'store'),
@@ -99,7 +102,9 @@ export const startApiServer = async (options: ApiServerOptions): Promise<ApiServ
       key: pki.keyPem,
       ALPNProtocols: ['http/1.1'],
       keepAliveTimeout: 120_000,
-      requestTimeout: 60_000,
+      requestTimeout: requestTimeoutMs,
+      headersTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(30_000, requestTimeoutMs / 2),
     });
     server.on('request', (request, response) => void router.handle(request, response));
     // Connections that switched protocols are no longer the HTTP server's to close.

@@ -45,6 +45,8 @@ export const fieldValue = (pod: Pod, machine: Machine, path: string): string | u
 };
 
 const SUFFIXES: Readonly<Record<string, number>> = {
+  n: 1e-9,
+  u: 1e-6,
   m: 1e-3,
   '': 1,
   k: 1e3,
@@ -52,18 +54,22 @@ const SUFFIXES: Readonly<Record<string, number>> = {
   G: 1e9,
   T: 1e12,
   P: 1e15,
+  E: 1e18,
   Ki: 2 ** 10,
   Mi: 2 ** 20,
   Gi: 2 ** 30,
   Ti: 2 ** 40,
   Pi: 2 ** 50,
+  Ei: 2 ** 60,
 };
 
 /** A Kubernetes quantity as a number; NaN when it is not one. */
 export const quantity = (text: string | number): number => {
-  const match = /^([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)([A-Za-z]{0,2})$/.exec(String(text));
-  const factor = SUFFIXES[match?.[2] ?? ''];
-  return match === null || factor === undefined ? Number.NaN : Number(match[1]) * factor;
+  const match = /^([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)([A-Za-z]{0,2})$/.exec(String(text));
+  const suffix = match?.[2] ?? '';
+  if (match === null || !Object.hasOwn(SUFFIXES, suffix)) return Number.NaN;
+  const value = Number(match[1]) * (SUFFIXES[suffix] ?? Number.NaN);
+  return Number.isFinite(value) ? value : Number.NaN;
 };
 
 /** `limits.cpu`, `requests.memory`, ...; what is not limited is the machine's. */

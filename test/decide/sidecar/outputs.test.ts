@@ -3,6 +3,7 @@
  * - what was written as KEY=VALUE lines is read back;
  * - comments, blank lines and CRLF between them change nothing;
  * - the last line of a key wins.
+ * Over any bytes: what comes of them is within the limits, or a reason and a message without a value of them.
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -81,6 +82,62 @@ describe('parseOutputs', () => {
         const lines = Object.entries(map).flatMap(([k, v]) => [...between, `${k}=replaced`, `${k}=${v}`]);
         expect(parse(lines.join(newline))).to.deep.equal(E.right(map));
       }),
+    );
+  });
+
+  it('makes of any bytes what is within the limits, or refuses them by line', () => {
+    const VALUE = 'sekr3t';
+    const piece = fc.oneof(
+      fc.constantFrom(
+        '=',
+        '\n',
+        '\r',
+        '\r\n',
+        '#',
+        ' ',
+        '\0',
+        '\ufeff',
+        '__proto__',
+        'constructor',
+        'a',
+        `=${VALUE}`,
+      ),
+      fc.constantFrom(`=${VALUE.repeat(1_500)}`, 'k'.repeat(129), 'é'.repeat(65), `x=${VALUE}\n`.repeat(70)),
+      fc.string({ unit: 'binary', maxLength: 4 }),
+    );
+    const bytes = fc.oneof(
+      fc.array(piece, { maxLength: 12 }).map((pieces) => Buffer.from(pieces.join(''))),
+      fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array)),
+    );
+    fc.assert(
+      fc.property(bytes, (file) => {
+        const result = parseOutputs(file);
+        if (E.isLeft(result)) {
+          expect(['OutputsInvalid', 'OutputsTooLarge']).to.include(result.left.reason);
+          expect(result.left.message).to.not.contain(VALUE);
+          expect(Buffer.byteLength(result.left.message)).to.be.lessThan(1_024);
+          return;
+        }
+        const entries = Object.entries(result.right);
+        expect(entries.length).to.be.at.most(64);
+        let total = 0;
+        for (const [name, value] of entries) {
+          expect(Buffer.byteLength(name)).to.be.within(1, 128);
+          expect(Buffer.byteLength(value)).to.be.at.most(8 * 1024);
+          total += Buffer.byteLength(name) + Buffer.byteLength(value);
+        }
+        expect(total).to.be.at.most(64 * 1024);
+        expect(Object.getPrototypeOf(result.right)).to.be.oneOf([Object.prototype, null]);
+        // Every key that is written is there, also one that objects have by themselves.
+        const keys = file
+          .toString()
+          .split('\n')
+          .map((text) => text.replace(/\r$/, ''))
+          .filter((text) => text.trim() !== '' && !text.startsWith('#'))
+          .map((text) => text.slice(0, text.indexOf('=')));
+        expect(entries.map(([name]) => name).sort()).to.deep.equal([...new Set(keys)].sort());
+      }),
+      { numRuns: 1_000 },
     );
   });
 });

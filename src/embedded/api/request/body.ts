@@ -77,6 +77,12 @@ export const parseBody = (body: Buffer, contentType: string): Json => {
   return value;
 };
 
+/** What a parser says is wrong, without the part of the text that it shows: it may be anything, a secret too. */
+const parserWords = (error: unknown): string =>
+  (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error))
+    .replace(/(, )?(\.\.\.)?".*"(\.\.\.)?/s, '')
+    .trim();
+
 const parseText = (body: Buffer, contentType: string): Json => {
   if (!isJson(contentType) && !isYaml(contentType))
     throw unsupportedMediaType(['application/json', 'application/yaml']);
@@ -86,7 +92,7 @@ const parseText = (body: Buffer, contentType: string): Json => {
       ? plain(yaml.load(text), { nodes: text.length + ALIASED_NODES })
       : (JSON.parse(text) as Json);
   } catch (error) {
-    const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    const why = parserWords(error);
     throw badRequest(
       isYaml(contentType)
         ? `error decoding YAML: ${why}`

@@ -138,8 +138,11 @@ const validateText = (schema: Schema, value: string, path: string, errors: Field
   if (problem !== undefined) {
     // Kubernetes names the last step of the path alone here.
     const last = path.slice(path.lastIndexOf('.') + 1);
-    const detail = `${last} in body must be of type ${schema.format ?? ''}: ${problem}`;
-    errors.push({ type: 'TypeInvalid', field: path, value, detail });
+    const body = `${last} in body must be of type ${schema.format ?? ''}`;
+    // Bytes are what Secrets hold: they are not shown.
+    if (schema.format === 'byte')
+      errors.push({ type: 'TypeInvalid', field: path, value: 'string', detail: `${body}: it is not base64` });
+    else errors.push({ type: 'TypeInvalid', field: path, value, detail: `${body}: ${problem}` });
   }
 };
 

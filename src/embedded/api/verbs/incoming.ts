@@ -55,7 +55,8 @@ export const readObject = (
   const apiVersion = body.apiVersion ?? (type.isCustom ? undefined : expected);
   const kind = body.kind ?? (type.isCustom ? undefined : type.kind);
   if (kind === undefined || kind === '')
-    throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(body).slice(0, 1024)}'`);
+    // kube-apiserver shows the body here, which may be a Secret.
+    throw badRequest(`Object 'Kind' is missing in the body`);
   if (apiVersion !== expected) {
     throw badRequest(
       `the API version in the data (${textOf(apiVersion)}) does not match the expected API version (${expected})`,
