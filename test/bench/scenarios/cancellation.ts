@@ -11,6 +11,7 @@ import { Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { closedLoop } from '../load.js';
+import { timeBetween } from '../processor-time.js';
 import { openRuns, type RunSpec, type Runs } from '../runs.js';
 import type { Bench, Figures, Scenario } from '../scenario.js';
 import { summary } from '../stats.js';
@@ -120,12 +121,18 @@ const measureMany = async (bench: Bench): Promise<Figures> => {
     if (line !== undefined) names[index] = await begin(runs, runtime, line);
   });
   bench.say('all are cancelled');
+  const before = bench.stopwatch();
   const ended = await Promise.all(lines.map((line, index) => cancel(runs, names[index] ?? '', line)));
+  const used = timeBetween(before, bench.stopwatch());
   runs.close();
   const { p99 } = summary(ended.map(({ dead }) => dead));
-  return figures(ended, { runs: count, pods: 2, slots: Math.ceil(count / 2) }, [
+  const told = figures(ended, { runs: count, pods: 2, slots: Math.ceil(count / 2) }, [
     { label: 'patch → tree dead, p99', value: p99, unit: 'ms', atMost: 1_000 },
   ]);
+  return {
+    ...told,
+    cpuPerRun: Object.fromEntries(Object.entries(used).map(([program, ms]) => [program, ms / count])),
+  };
 };
 
 export const cancelOne: Scenario = {
