@@ -4,7 +4,7 @@ import { openRuns, type Sample } from '../runs.js';
 import type { Bench, Figures, Scenario } from '../scenario.js';
 import { stageFaults, stagesOf } from '../stages.js';
 import { occupancy, quantile, summary } from '../stats.js';
-import { failures, noOp, warmUp } from './one-run.js';
+import { failures, noOp, WARM, warmUp } from './one-run.js';
 
 /** Bursts of Runs; each creator creates its share one after the other, without waiting for their ends. */
 const bursts = async (
@@ -15,7 +15,7 @@ const bursts = async (
   const { slots, creators, script } = parameters;
   const runtime = await plane.runtime({ pods: 2, slots });
   const runs = await openRuns(plane);
-  await warmUp(runs, noOp(runtime), bench.parameter('warm-up', 300), creators);
+  await warmUp(runs, noOp(runtime), bench.parameter('warm-up', WARM), creators);
   const spec = { ...noOp(runtime), source: { inline: script } };
   const rounds: Sample[][] = [];
   for (let round = 0; round < parameters.rounds; round += 1) {

@@ -15,6 +15,8 @@ import { summary } from '../stats.js';
 const SCRIPT = ':';
 /** Runs of a control plane that has just begun, told apart: node compiles what is used, the more the more it is used. */
 const FIRST = 100;
+/** Runs after which more of them make no Run faster. */
+export const WARM = 3_000;
 
 /** What was not as it should be, Run by Run. */
 export const failures = (samples: ReadonlyArray<Sample>): ReadonlyArray<string> =>
@@ -49,7 +51,7 @@ const latencyRows = (samples: ReadonlyArray<Sample>): ReadonlyArray<Row> => [
 const measure = async (bench: Bench): Promise<Figures> => {
   const plane = await bench.plane();
   const count = bench.parameter('runs', 500);
-  const warm = bench.parameter('warm-up', 3_000);
+  const warm = bench.parameter('warm-up', WARM);
   const rounds = bench.parameter('rounds', 5);
   const runtime = await plane.runtime({ pods: 2, slots: 64 });
   const runs = await openRuns(plane);
@@ -129,7 +131,7 @@ const measureOpen = async (bench: Bench): Promise<Figures> => {
   const runtime = await plane.runtime({ pods: 2, slots: 64 });
   const runs = await openRuns(plane);
   const spec = noOp(runtime);
-  await warmUp(runs, spec, bench.parameter('warm-up', 300), 4);
+  await warmUp(runs, spec, bench.parameter('warm-up', WARM), 4);
   const samples: Sample[] = [];
   const late: number[] = [];
   const whole: number[] = [];

@@ -7,7 +7,7 @@ import { openRuns, type Sample } from '../runs.js';
 import type { Bench, Figures, Scenario } from '../scenario.js';
 import { stageFaults, stagesOf } from '../stages.js';
 import { quantile, summary } from '../stats.js';
-import { failures, noOp, warmUp } from './one-run.js';
+import { failures, noOp, WARM, warmUp } from './one-run.js';
 
 const SCRIPT = ':';
 
@@ -56,7 +56,7 @@ const measure = async (bench: Bench): Promise<Figures> => {
   const runtime = await plane.runtime({ pods: 2, slots: 64 });
   const runs = await openRuns(plane);
   const spec = noOp(runtime);
-  await warmUp(runs, spec, bench.parameter('warm-up', 1_000), width);
+  await warmUp(runs, spec, bench.parameter('warm-up', WARM), width);
   const spawns = [await spawnLimit(bench.folder, SCRIPT, 600, width)];
   bench.say(`${count} Runs, ${width} at a time`);
   const samples: Sample[] = [];
