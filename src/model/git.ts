@@ -9,6 +9,7 @@ export const GitSpec = t.partial({
   timeout: Duration,
   maxBytes: t.number,
   cacheBytes: t.number,
+  diskBytes: t.number,
 });
 export type GitSpec = t.TypeOf<typeof GitSpec>;
 
@@ -19,6 +20,7 @@ export const GitOrder = t.partial({
   timeoutMs: t.number,
   maxBytes: t.number,
   cacheBytes: t.number,
+  diskBytes: t.number,
 });
 export type GitOrder = t.TypeOf<typeof GitOrder>;
 
@@ -30,8 +32,10 @@ export type GitLimits = Readonly<{
   maxBytes: number;
   /** Files, links and submodules of one commit. */
   maxEntries: number;
-  /** What the mirrors of a pod may take in all. */
+  /** What the mirrors of a pod that are not in use may take in all. */
   cacheBytes: number;
+  /** What all mirrors of a pod and the fetches under way may take, each of these counted as the largest it may be. */
+  diskBytes: number;
 }>;
 
 export const DEFAULT_GIT_LIMITS: GitLimits = {
@@ -39,4 +43,5 @@ export const DEFAULT_GIT_LIMITS: GitLimits = {
   maxBytes: 1_073_741_824,
   maxEntries: 250_000,
   cacheBytes: 2_147_483_648,
+  diskBytes: 10_737_418_240,
 };

@@ -7,7 +7,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 
-import { installationOf, logKey } from '../../src/decide/artifacts/keys.js';
+import { artifactKey, installationOf, isKeyOfRun, logKey } from '../../src/decide/artifacts/keys.js';
 import { type Listed, logOrphans, MIN_AGE_MS } from '../../src/decide/artifacts/log-orphans.js';
 
 const NOW = 1_800_000_000_000;
@@ -40,6 +40,27 @@ describe('installationOf', () => {
       '',
     ])
       expect(installationOf(other), other).to.equal(undefined);
+  });
+});
+
+describe('isKeyOfRun', () => {
+  it('knows the keys that we write, and takes nothing of others for one', () => {
+    const uid = '6a2f41a3-c54c-4ce8-9d4d-1f1a5c9a9a01';
+    const owner = { namespace: 'ns', uid, attempt: 12 };
+    for (const key of [artifactKey(owner, 'a b'), logKey(owner, 'pod-1'), logKey(owner, 'pod-1', 'here')])
+      expect(isKeyOfRun(key), key).to.equal(true);
+    for (const key of [
+      `backups/${uid}/dump`,
+      `ns/${uid}/0/a`,
+      `ns/${uid}/1`,
+      `ns/${uid}/1/a/b`,
+      `x/ns/${uid}/1/a`,
+      `/${uid}/1/a`,
+      'ns/uid/1/a',
+      uid,
+      '',
+    ])
+      expect(isKeyOfRun(key), key).to.equal(false);
   });
 });
 

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import * as yaml from 'js-yaml';
 
 import { USAGE } from '../../src/controller/config.js';
+import { DEFAULT_GIT_LIMITS, GitOrder, GitSpec } from '../../src/model/git.js';
 import { usage } from '../../src/runtimes/bash/options.js';
 
 const read = (path: string): string =>
@@ -63,8 +64,27 @@ describe('docs/configuration.md', () => {
     expect(names('Bash Runtime Server')).to.deep.equal(flagsOf(usage));
   });
 
+  it('has every limit of Git sources, with its default', () => {
+    const limits: Readonly<Record<string, string>> = {
+      timeout: `${DEFAULT_GIT_LIMITS.timeoutMs} ms`,
+      maxBytes: String(DEFAULT_GIT_LIMITS.maxBytes),
+      cacheBytes: String(DEFAULT_GIT_LIMITS.cacheBytes),
+      diskBytes: String(DEFAULT_GIT_LIMITS.diskBytes),
+    };
+    const fields = Object.keys(GitSpec.props).filter((field) => field !== 'credentials');
+    expect(rows('runtimed').filter(([name]) => name in limits)).to.deep.equal(
+      fields.map((field) => [field, limits[field]]),
+    );
+    const [, told = ''] = rows('runtimed').find(([name]) => name === 'KRUNTIME_GIT') ?? [];
+    expect([...told.matchAll(/`(\w+)`/g)].map(([, name]) => name).slice(-5)).to.deep.equal(
+      Object.keys(GitOrder.props),
+    );
+  });
+
   it('has every variable that runtimed reads', () => {
     const variables = [...read('src/runtimed/config.ts').matchAll(/^\s*(K(?:RUNTIME|UBERNETES)_\w+):/gm)];
-    expect(new Set(names('runtimed'))).to.deep.equal(new Set(variables.map(([, name]) => name)));
+    expect(new Set(names('runtimed').filter((name) => /^K/.test(name)))).to.deep.equal(
+      new Set(variables.map(([, name]) => name)),
+    );
   });
 });

@@ -3,7 +3,10 @@
  * Needs servers: `npm run test:stores`.
  */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -19,7 +22,7 @@ import { DEFAULT_LIMITS } from '../../src/decide/artifacts/rules.js';
 import { keepArtifacts } from '../../src/io/artifacts/keep.js';
 import { Slots } from '../../src/io/artifacts/slots.js';
 import { type ArtifactStore, putArtifact, StoreError } from '../../src/io/artifacts/store.js';
-import { chunks, describeStore, failureOf, keysOf } from '../io/artifacts/contract.js';
+import { chunks, describeStore, failureOf, keysOf, textOf } from '../io/artifacts/contract.js';
 import type { Judge } from './fault-proxy.js';
 import { BUCKET, SERVERS, type StoreServer } from './servers.js';
 
@@ -199,7 +202,8 @@ describe('s3Store against a server, what only S3 has', function () {
       .and.not.match(/a-wrong-one/);
   });
 
-  it('removes the parts of uploads that never ended along with the Run', async () => {
+  /** Uploads of a part each, begun and not ended; and what is left of them. */
+  const unfinished = () => {
     const client = new S3Client({
       region: 'us-east-1',
       endpoint: server.proxy.url,
@@ -215,11 +219,157 @@ describe('s3Store against a server, what only S3 has', function () {
         new UploadPartCommand({ Bucket: BUCKET, Key, UploadId, PartNumber: 1, Body: Buffer.alloc(5 * MIB) }),
       );
     };
+    const left = async (): Promise<ReadonlyArray<string | undefined>> => {
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: BUCKET }));
+      return Uploads.map(({ Key }) => Key).sort();
+    };
+    return { begun, left, end: () => client.destroy() };
+  };
+
+  it('removes the parts of uploads that never ended along with the Run', async () => {
+    const { begun, left, end } = unfinished();
     await begun('ns/torn/1/big');
     await begun('ns/torn-2/1/other');
     await server.open().remove('ns/torn/');
-    const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: BUCKET }));
-    client.destroy();
-    expect(Uploads.map(({ Key }) => Key)).to.deep.equal(['ns/torn-2/1/other']);
+    expect(await left()).to.deep.equal(['ns/torn-2/1/other']);
+    await server.open().remove('ns/torn-2/');
+    expect(await left()).to.deep.equal([]);
+    end();
+  });
+
+  it('sweeps uploads that are a day old, ours alone, and no object', async () => {
+    const { begun, left, end } = unfinished();
+    const uid = '6a2f41a3-c54c-4ce8-9d4d-1f1a5c9a9a01';
+    const theirs = [`backups/${uid}/dump`, 'backups/2026/dump', `x/${uid}/1/a`];
+    for (const key of [`p/ns/${uid}/1/big`, `p/ns/${uid}/log-1-pod.here`, ...theirs]) await begun(key);
+    await putArtifact(server.open({ prefix: 'p' }), `ns/${uid}/2/whole`, chunks('whole'), plain);
+    const sweepAfter = (hours: number): Promise<void> =>
+      server.open({ prefix: 'p', now: () => Date.now() + hours * 3_600_000 }).sweep();
+    await sweepAfter(23);
+    expect(await left()).to.have.length(5);
+    await sweepAfter(25);
+    expect(await left()).to.deep.equal([...theirs].sort());
+    // Without a prefix the whole bucket is looked through: what has no key of ours stays.
+    await server.open({ now: () => Date.now() + 25 * 3_600_000 }).sweep();
+    expect(await left()).to.deep.equal(theirs.slice(0, 2).sort());
+    expect(await textOf(server.open({ prefix: 'p' }), `ns/${uid}/2/whole`)).to.equal('whole');
+    end();
+  });
+});
+
+describe('gcsStore against a server, with credentials', function () {
+  this.timeout(60_000);
+  const SUBJECT = 'the-token-of-the-pod';
+  let server: StoreServer;
+  let folder: string;
+  let tokens: Server;
+  /** What the token service answers. */
+  let answer: readonly [number, unknown];
+  let asked: string[];
+  before(async function () {
+    if (!process.env.STORE_SERVERS) this.skip();
+    server = await SERVERS.gcsStore();
+    folder = await mkdtemp(join(tmpdir(), 'krt-gcs-'));
+    tokens = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => {
+        body += chunk.toString();
+      });
+      request.on('end', () => {
+        asked.push(body);
+        const [status, json] = answer;
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
+      });
+    }).listen(0, '127.0.0.1');
+    await once(tokens, 'listening');
+    const { port } = tokens.address() as AddressInfo;
+    await writeFile(join(folder, 'subject'), SUBJECT);
+    // Workload identity federation: the library's own exchange of a token, with a service of ours at its other end.
+    await writeFile(
+      join(folder, 'key.json'),
+      JSON.stringify({
+        type: 'external_account',
+        audience: '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q',
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        token_url: `http://127.0.0.1:${port}/token`,
+        credential_source: { file: join(folder, 'subject') },
+      }),
+    );
+  });
+  beforeEach(() => {
+    asked = [];
+    // As GCS does: without the token that was given out for it, nothing.
+    server.proxy.spoil(({ authorization }) =>
+      authorization === 'Bearer good'
+        ? undefined
+        : {
+            kind: 'Status',
+            status: 401,
+            body: JSON.stringify({ error: { code: 401, message: 'Invalid Credentials' } }),
+          },
+    );
+  });
+  after(async () => {
+    tokens?.close();
+    await server?.stop();
+    if (folder) await rm(folder, { recursive: true, force: true });
+  });
+
+  const given = (access_token: string): readonly [number, unknown] => [
+    200,
+    {
+      access_token,
+      issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+      token_type: 'Bearer',
+      expires_in: 3600,
+    },
+  ];
+  const put = (credentialsFolder = folder): Promise<unknown> =>
+    putArtifact(server.open({ credentialsFolder, tries: 1 }), 'ns/uid/1/a', chunks('a'), plain);
+
+  it('stores with the token that its credentials are exchanged for', async () => {
+    answer = given('good');
+    await put();
+    expect(asked.join()).to.include(SUBJECT);
+    expect(await textOf(server.open({ credentialsFolder: folder }), 'ns/uid/1/a')).to.equal('a');
+    expect(await failureOf(putArtifact(server.open(), 'ns/uid/1/b', chunks('b'), plain))).to.include({
+      kind: 'Refused',
+    });
+  });
+
+  const refusals: Readonly<Record<string, readonly [number, unknown]>> = {
+    'the token service refuses them': [400, { error: 'invalid_grant', error_description: 'not this one' }],
+    'the token service does not know them': [401, { error: 'invalid_client' }],
+    'the store does not take their token': given('expired'),
+  };
+  for (const [when, how] of Object.entries(refusals))
+    it(`says Refused where ${when}, soon, and repeats no secret`, async () => {
+      answer = how;
+      const error = await failureOf(put());
+      expect(error).to.be.instanceOf(StoreError).and.include({ kind: 'Refused' });
+      expect(String(error)).to.include('ns/uid/1/a').and.not.include(SUBJECT).and.not.include('expired');
+    });
+
+  it('says Unavailable where the token service is away: the next try may find it', async () => {
+    answer = [503, {}];
+    expect(await failureOf(put())).to.include({ kind: 'Unavailable' });
+  });
+
+  it('says Refused where there is no key, or none that can be read', async () => {
+    const other = join(folder, 'other');
+    await mkdir(other);
+    expect(await failureOf(put(other))).to.include({ kind: 'Refused' });
+    const key = { type: 'service_account', client_email: 'a@b', private_key: 'secret' };
+    for (const text of [
+      'secret and no JSON',
+      '{"type":"secret"}',
+      JSON.stringify({ ...key, client_email: '' }),
+      JSON.stringify(key),
+    ]) {
+      await writeFile(join(other, 'key.json'), text);
+      const error = await failureOf(put(other));
+      expect(error, `${text} ${String(error)}`).to.include({ kind: 'Refused' });
+      expect(String(error)).to.not.include('secret');
+    }
   });
 });

@@ -16,7 +16,9 @@ export type Fault =
   | Readonly<{ kind: 'Reset'; afterBytes: number }>;
 
 /** Asked for each request; undefined: hand it through. */
-export type Judge = (asked: Readonly<{ method: string; url: string; count: number }>) => Fault | undefined;
+export type Judge = (
+  asked: Readonly<{ method: string; url: string; count: number; authorization: string | undefined }>,
+) => Fault | undefined;
 
 const reset = (request: IncomingMessage): void => {
   request.socket.resetAndDestroy();
@@ -78,7 +80,12 @@ export class FaultProxy {
     const { method = '', url = '' } = incoming;
     this.#count += 1;
     this.seen.push(`${method} ${url}`);
-    const fault = this.#judge({ method, url, count: this.#count });
+    const fault = this.#judge({
+      method,
+      url,
+      count: this.#count,
+      authorization: incoming.headers.authorization,
+    });
     if (fault?.kind === 'Status') {
       incoming.resume().on('end', () => {
         outgoing.writeHead(fault.status, { 'content-type': 'text/plain' }).end(fault.body ?? '');

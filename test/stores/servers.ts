@@ -26,7 +26,15 @@ export type StoreServer = Readonly<{
   folder: string;
   /** The store, opened with the same settings and credentials as a pod would have. */
   open: (
-    more?: Readonly<{ bucket?: string; prefix?: string; secret?: string; tries?: number }>,
+    more?: Readonly<{
+      bucket?: string;
+      prefix?: string;
+      secret?: string;
+      tries?: number;
+      now?: () => number;
+      /** Of GCS. */
+      credentialsFolder?: string;
+    }>,
   ) => ArtifactStore;
   /** As spec.artifactStore of a Runtime. */
   settings: ArtifactStoreSettings;
@@ -98,16 +106,17 @@ export const startGcs = async (): Promise<StoreServer> => {
     proxy,
     folder,
     stop,
-    open: ({ bucket = BUCKET, prefix, tries = 3 } = {}) =>
+    open: ({ bucket = BUCKET, prefix, tries = 3, credentialsFolder } = {}) =>
       gcsStore({
         bucket,
+        ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
         endpoint: proxy.url,
         retries: tries,
         retrySeconds: 10,
         ...(prefix === undefined ? {} : { prefix }),
       }),
-    // It hashes all that it has with every chunk that comes.
-    largestMib: 256,
+    // It hashes all that it has with every chunk that comes: 256 MiB take 10 s, 512 take 34, and 1024 two minutes or more.
+    largestMib: Number(process.env.STORES_GCS_MIB ?? 256),
     settings: { driver: 'gcs', gcs: { bucket: BUCKET, endpoint: proxy.url } },
     secret: {},
   };
@@ -141,9 +150,10 @@ export const startS3 = async (): Promise<StoreServer> => {
     proxy,
     folder,
     stop,
-    open: ({ bucket = BUCKET, prefix, secret = SECRET, tries = 3 } = {}) =>
+    open: ({ bucket = BUCKET, prefix, secret = SECRET, tries = 3, now } = {}) =>
       s3Store({
         bucket,
+        ...(now === undefined ? {} : { now }),
         endpoint: proxy.url,
         forcePathStyle: true,
         credentialsFolder: credentials(secret),

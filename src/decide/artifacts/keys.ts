@@ -29,6 +29,20 @@ export const installationOf = (name: string): string | undefined => {
   return match ? (match[1] ?? '') : undefined;
 };
 
+/**
+ * Whether it has the form of a key that we write: in a bucket that others use as well, what has another is theirs. UIDs of
+ * Kubernetes are those of RFC 4122.
+ */
+export const isKeyOfRun = (key: string): boolean => {
+  const [namespace = '', uid = '', ...rest] = key.split('/');
+  const isRun = namespace !== '' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uid);
+  const [attempt = ''] = rest;
+  return (
+    isRun &&
+    (rest.length === 2 ? /^[1-9]\d{0,8}$/.test(attempt) : rest.length === 1 && LOG_NAME.test(attempt))
+  );
+};
+
 /** Whether it can be the UID of a Run or a pod, and so a segment of a key. */
 export const isUid = (uid: string): boolean => /^[0-9A-Za-z-]{1,64}$/.test(uid);
 

@@ -9,11 +9,12 @@ const CREDENTIALS_PATH = '/var/run/secrets/kruntimes.io/git';
 /** The keys of a Secret that are looked at: of kubernetes.io/basic-auth, of kubernetes.io/ssh-auth, and two of ours. */
 export const CREDENTIAL_KEYS = ['username', 'password', 'ssh-privatekey', 'known_hosts', 'ca.crt'] as const;
 
-const orderOf = ({ credentials = [], timeout, maxBytes, cacheBytes }: GitSpec): GitOrder => ({
+const orderOf = ({ credentials = [], timeout, maxBytes, cacheBytes, diskBytes }: GitSpec): GitOrder => ({
   hosts: credentials.map(({ host }) => credentialsHost(host)),
   ...(timeout === undefined ? {} : { timeoutMs: timeout }),
   ...(maxBytes === undefined ? {} : { maxBytes }),
   ...(cacheBytes === undefined ? {} : { cacheBytes }),
+  ...(diskBytes === undefined ? {} : { diskBytes }),
 });
 
 /**

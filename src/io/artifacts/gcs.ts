@@ -43,7 +43,8 @@ const kindOf = (cause: unknown, what: 'object' | 'bucket'): StoreErrorKind => {
   if (status >= 400) return 'Refused';
   const text = cause instanceof Error ? cause.message : '';
   const isOfCredentials =
-    /credential|invalid_grant|private key|ENOENT/i.test(text) && !/ECONN|ETIMEDOUT|EAI_AGAIN/.test(text);
+    /credential|invalid_grant|private[_ ]key|client_email|DECODER|JSON|ENOENT/i.test(text) &&
+    !/ECONN|ETIMEDOUT|EAI_AGAIN/.test(text);
   return isOfCredentials ? 'Refused' : 'Unavailable';
 };
 
@@ -120,6 +121,18 @@ export const gcsStore = ({
       const file = bucket.file(checked(key));
       let hasBegun = false;
       try {
+        if (endpoint !== undefined && credentialsFolder !== undefined) {
+          // The library sends no credentials along with an upload to another endpoint than Google's, whatever it is told.
+          const authorization = await storage.authClient.getRequestHeaders();
+          file.interceptors.push({
+            // Its types want a uri, which uploads do not have.
+            request: (options) => ({
+              uri: '',
+              ...options,
+              headers: { ...options.headers, ...authorization },
+            }),
+          });
+        }
         const upload = file.createWriteStream({
           resumable: true,
           chunkSize: CHUNK_BYTES,

@@ -2,7 +2,8 @@
  * Artifacts in a bucket of S3, or of a service that speaks its protocol.
  *
  * What is larger than a part goes up in parts, two in memory at a time; an object appears when the last part is
- * there. Rests of uploads that never ended cost money until they are aborted: `sweep` does it for those a day old.
+ * there. Rests of uploads that never ended cost money until they are aborted: `sweep` does it for those a day old whose
+ * keys are such as we write, because others may use the bucket as well.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,7 +22,7 @@ import { Upload } from '@aws-sdk/lib-storage';
 import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 
-import { keyProblem } from '../../decide/artifacts/keys.js';
+import { isKeyOfRun, keyProblem } from '../../decide/artifacts/keys.js';
 import { type ArtifactStore, type StoredKey, StoreError, type StoreErrorKind } from './store.js';
 
 /** Bytes of a part; with 10,000 parts at most, the largest object has 80 GB. */
@@ -43,6 +44,7 @@ export type S3Options = Readonly<{
   credentialsFolder?: string;
   /** Tries of one request, for tests of failures. */
   maxAttempts?: number;
+  now?: () => number;
 }>;
 
 const Answered = t.type({ $metadata: t.partial({ httpStatusCode: t.number }) });
@@ -92,6 +94,7 @@ export const s3Store = ({
   forcePathStyle = false,
   credentialsFolder,
   maxAttempts = 3,
+  now = Date.now,
 }: S3Options): ArtifactStore => {
   const base = prefix === '' ? '' : `${prefix.replace(/\/+$/, '')}/`;
   const name = `s3://${bucket}/${base}`.replace(/\/$/, '');
@@ -146,8 +149,12 @@ export const s3Store = ({
     } while (token !== undefined);
   };
 
-  /** Ends uploads below a prefix of the bucket that were begun before then and have not ended. */
-  const abortUploads = async (Prefix: string, beforeMs: number): Promise<void> => {
+  /** Ends uploads of keys of ours, below a prefix of the bucket, that were begun before then and have not ended. */
+  const abortUploads = async (
+    Prefix: string,
+    beforeMs: number,
+    isOurs: (key: string) => boolean = () => true,
+  ): Promise<void> => {
     let marker: Readonly<{ KeyMarker?: string; UploadIdMarker?: string }> | undefined = {};
     while (marker) {
       const page: ListMultipartUploadsCommandOutput = await told(
@@ -155,7 +162,7 @@ export const s3Store = ({
         client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix, ...marker })),
       );
       for (const { Key, UploadId, Initiated } of page.Uploads ?? [])
-        if ((Initiated?.getTime() ?? 0) < beforeMs)
+        if ((Initiated?.getTime() ?? beforeMs) < beforeMs && isOurs((Key ?? '').slice(base.length)))
           await told(
             'an unfinished upload cannot be removed',
             client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId })),
@@ -231,6 +238,6 @@ export const s3Store = ({
         );
       await abortUploads(checked(below), Number.POSITIVE_INFINITY);
     },
-    sweep: () => abortUploads(base, Date.now() - ABANDONED_MS),
+    sweep: () => abortUploads(base, now() - ABANDONED_MS, isKeyOfRun),
   };
 };

@@ -60,8 +60,8 @@ export type GitOptions = Readonly<{
 const NO_GIT =
   'Git sources need the program git, which is not on the PATH of runtimed; install git there, or use source.inline';
 
-/** A fetch that several Runs may wait for. */
-type Flight = { readonly done: Promise<void>; readonly abort: () => void; waiters: number };
+/** A fetch that several Runs may wait for; it holds its mirror until the last of them has it. */
+type Flight = { readonly done: Promise<Lease>; readonly abort: () => void; waiters: number };
 
 /** A commit that was checked out, whose submodules are next. */
 type Parent = Readonly<{ remote: GitRemote; commit: string; folder: string; depth: number }>;
@@ -225,20 +225,30 @@ class Sources implements GitSources {
     folder: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const lease = this.mirrors.lease(remote.url, commit.length);
+    if (await this.#writeKept(remote, commit, folder, signal)) return;
+    // No mirror is held meanwhile: a fetch may have to wait for the room that it takes.
+    const lease = await this.#fetchShared(remote, commit, signal);
     try {
-      if (lease.has(commit)) {
-        const problem = await this.#write(lease, commit, folder, signal);
-        if (problem === undefined) return;
-        if (!isDamage(problem)) throw notWritten(commit, problem);
-        this.options.log.warn({ host: remote.authority, commit }, 'mirror is damaged, fetching anew');
-        lease.condemn();
-        await rm(folder, { recursive: true });
-        await mkdir(folder, { mode: 0o770 });
-      }
-      await this.#fetchShared(remote, commit, signal);
       const problem = await this.#write(lease, commit, folder, signal);
       if (problem !== undefined) throw notWritten(commit, problem);
+    } finally {
+      lease.release();
+    }
+  }
+
+  /** From what the mirror has; false where it has not, or is damaged. */
+  async #writeKept(remote: GitRemote, commit: string, folder: string, signal: AbortSignal): Promise<boolean> {
+    const lease = this.mirrors.lease(remote.url, commit.length);
+    try {
+      if (!lease.has(commit)) return false;
+      const problem = await this.#write(lease, commit, folder, signal);
+      if (problem === undefined) return true;
+      if (!isDamage(problem)) throw notWritten(commit, problem);
+      this.options.log.warn({ host: remote.authority, commit }, 'mirror is damaged, fetching anew');
+      lease.condemn();
+      await rm(folder, { recursive: true });
+      await mkdir(folder, { mode: 0o770 });
+      return false;
     } finally {
       lease.release();
     }
@@ -272,9 +282,11 @@ class Sources implements GitSources {
     }
   }
 
-  async #fetch(remote: GitRemote, commit: string, signal: AbortSignal): Promise<void> {
+  async #fetch(remote: GitRemote, commit: string, signal: AbortSignal): Promise<Lease> {
     const startMs = performance.now();
+    const giveBack = await this.mirrors.reserve(this.options.limits.maxBytes, signal);
     const lease = this.mirrors.lease(remote.url, commit.length);
+    let isFetched = false;
     try {
       await this.#withFetcher(remote, signal, async (fetcher, folder) => {
         const repository = join(folder, 'repository');
@@ -283,11 +295,14 @@ class Sources implements GitSources {
         signal.throwIfAborted();
         await lease.adopt(repository, commit);
       });
+      isFetched = true;
     } finally {
-      lease.release();
+      giveBack();
+      if (!isFetched) lease.release();
     }
     const durationMs = Math.round(performance.now() - startMs);
     this.options.log.info({ host: remote.authority, commit, durationMs }, 'commit fetched');
+    return lease;
   }
 
   /** The fetch that is under way, or a new one. */
@@ -311,17 +326,21 @@ class Sources implements GitSources {
     return flight;
   }
 
-  async #fetchShared(remote: GitRemote, commit: string, signal: AbortSignal): Promise<void> {
+  async #fetchShared(remote: GitRemote, commit: string, signal: AbortSignal): Promise<Lease> {
     const flight = this.#flight(remote, commit);
     flight.waiters += 1;
     try {
-      await Promise.race([flight.done, aborted(signal)]);
+      const lease = await Promise.race([flight.done, aborted(signal)]);
+      return lease.share();
     } finally {
       flight.waiters -= 1;
       if (flight.waiters === 0) {
         flight.abort();
         // Its processes and files, the credentials among them, are gone when this returns.
-        await flight.done.catch(() => undefined);
+        await flight.done.then(
+          (lease) => lease.release(),
+          () => undefined,
+        );
       }
     }
   }
@@ -343,6 +362,6 @@ export const gitSources = async (options: GitOptions): Promise<GitSources> => {
     options.log.info('git is not on the path, git sources cannot be prepared');
     return withoutGit;
   }
-  const mirrors = await Mirrors.open(options.folder, options.limits.cacheBytes);
+  const mirrors = await Mirrors.open(options.folder, options.limits);
   return new Sources(git, mirrors, options);
 };
