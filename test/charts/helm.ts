@@ -1,14 +1,13 @@
 /** helm: on the PATH, or in the cache of the programs that tests build. */
-import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import * as E from 'fp-ts/lib/Either.js';
 import * as yaml from 'js-yaml';
 
-import { exitOfGroup } from '../cluster/process.js';
+import { ensureGoTool, toolsFolder } from '../cluster/go-tool.js';
 import type { Body } from '../conformance/target.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,9 +21,6 @@ const KUBE_VERSION = '1.34.0';
 /** The helm that is built where there is none. */
 const HELM_MODULE = 'helm.sh/helm/v3/cmd/helm@v3.19.5';
 
-const toolsFolder = (): string =>
-  join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'kruntimes-test-cluster', 'tools');
-
 /** Path of helm; undefined where there is none. */
 export const findHelm = (): string | undefined =>
   [...(process.env.PATH ?? '').split(delimiter), toolsFolder()]
@@ -35,24 +31,7 @@ export const findHelm = (): string | undefined =>
 /** The helm that there is, else one that is built with Go into the cache: minutes. A Left says why there is none. */
 export const ensureHelm = async (signal: AbortSignal): Promise<E.Either<string, string>> => {
   const found = findHelm();
-  if (found !== undefined) return E.right(found);
-  process.stderr.write(`building ${HELM_MODULE} (once; into ${toolsFolder()})\n`);
-  const child = spawn('nice', ['-n', '15', 'go', 'install', '-ldflags', '-s -w', HELM_MODULE], {
-    // A group of its own, so that compilers end with it.
-    detached: true,
-    env: { ...process.env, GOBIN: toolsFolder(), CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '' },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let said = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    said = `${said}${chunk.toString()}`.slice(-2000);
-  });
-  const code = await exitOfGroup(child, signal).catch(() => null);
-  if (signal.aborted) return E.left(`building helm was ended: ${String(signal.reason)}`);
-  const built = findHelm();
-  return code === 0 && built !== undefined
-    ? E.right(built)
-    : E.left(`helm is not here, and go cannot build it: ${said.trim().split('\n').at(-1) || 'no Go'}`);
+  return found === undefined ? ensureGoTool(HELM_MODULE, signal) : E.right(found);
 };
 
 /** Calls helm; what it did is for the caller to judge. */

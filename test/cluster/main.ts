@@ -19,6 +19,7 @@ import { ensureHelm } from '../charts/helm.js';
 import { type ApiLevel, startApiLevel } from './api-level.js';
 import { apiLevelPrograms, type Binaries, findBinaries, nodeLevelPrograms } from './binaries.js';
 import { ensureCertManager } from './cert-manager/build.js';
+import { ensureGoTool } from './go-tool.js';
 import { type MadeParts, makeParts, whyNoNode } from './node/parts.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -156,10 +157,27 @@ const testApiLevel = async (binaries: Binaries, folder: string): Promise<Counts>
   }
 };
 
+/** What enforces network policies on the node. */
+const KUBE_ROUTER = 'github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v2.1.0';
+
+/** Programs of others, each for some tests that are skipped without it, by the variable that names it to them. */
+const makeOthers = async (signal: AbortSignal): Promise<Readonly<Record<string, string>>> => {
+  const made: Record<string, string> = {};
+  for (const [variable, what, ensure] of [
+    ['CLUSTER_CERT_MANAGER', 'certificates of cert-manager', ensureCertManager],
+    ['CLUSTER_KUBE_ROUTER', 'network policies', (limit: AbortSignal) => ensureGoTool(KUBE_ROUTER, limit)],
+  ] as const) {
+    const program = await ensure(signal);
+    if (E.isRight(program)) made[variable] = program.right;
+    else process.stdout.write(`skipped: the tests of ${what}: ${program.left}\n`);
+  }
+  return made;
+};
+
 const testNodeLevel = (
   binaries: Binaries,
   parts: MadeParts,
-  certManager: string | undefined,
+  others: Readonly<Record<string, string>>,
   folder: string,
 ): Promise<Counts> => {
   const { programs, path } = gathered(binaries, folder);
@@ -167,7 +185,7 @@ const testNodeLevel = (
     ['test/cluster/node/*.test.ts'],
     {
       CLUSTER_NODE: [programs, parts.root, parts.images].join(delimiter),
-      ...(certManager === undefined ? {} : { CLUSTER_CERT_MANAGER: certManager }),
+      ...others,
       TMPDIR: folder,
       PATH: path,
     },
@@ -198,9 +216,7 @@ const main = async (): Promise<number> => {
   const folder = mkdtempSync(join(tmpdir(), 'krt-cluster-'));
   let tooLong: NodeJS.Timeout | undefined;
   try {
-    const certManager = isNode ? await ensureCertManager(making) : E.left('');
-    if (isNode && E.isLeft(certManager))
-      process.stdout.write(`skipped: the tests of certificates of cert-manager: ${certManager.left}\n`);
+    const others = isNode ? await makeOthers(making) : {};
     const parts = isNode ? await makeParts(folder, making) : undefined;
     clearTimeout(buildLimit);
     tooLong = setTimeout(
@@ -211,12 +227,7 @@ const main = async (): Promise<number> => {
     if (parts !== undefined && E.isLeft(parts)) return skip(parts.left);
     const { passing, failing } = await (parts === undefined
       ? testApiLevel(binaries.right, folder)
-      : testNodeLevel(
-          binaries.right,
-          parts.right,
-          E.isRight(certManager) ? certManager.right : undefined,
-          folder,
-        ));
+      : testNodeLevel(binaries.right, parts.right, others, folder));
     const { aborted, reason } = interruption.signal;
     if (aborted) process.stdout.write(`FAILED: ended before all tests were over: ${String(reason)}\n`);
     process.stdout.write(`cluster: ${passing} passing, ${failing + (aborted ? 1 : 0)} failing\n`);

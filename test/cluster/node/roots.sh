@@ -34,7 +34,7 @@ cp "$node" "$making/base/usr/local/bin/node"
 printf '#!/bin/sh\nexit 101\n' >"$making/node/usr/sbin/policy-rc.d"
 chmod 755 "$making/node/usr/sbin/policy-rc.d"
 chroot "$making/node" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install \
-  buildah conntrack containerd containernetworking-plugins iproute2 iptables procps runc >"$making/log" 2>&1 ||
+  buildah conntrack containerd containernetworking-plugins iproute2 ipset iptables procps runc >"$making/log" 2>&1 ||
   { tail -3 "$making/log" >&2; exit 1; }
 
 for root in base node; do

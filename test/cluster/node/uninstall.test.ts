@@ -1,4 +1,4 @@
-/** The end of a release, which is why this file is the last one: what stays when it goes, and what it leaves. */
+/** The end of a release, which is why this file comes after all that use it: what stays when it goes, and what it leaves. */
 import { expect } from 'chai';
 
 import { type Installation, projectFile, READY_LIMIT_MS, SYSTEM, theInstallation } from './installation.js';
