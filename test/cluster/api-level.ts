@@ -35,6 +35,8 @@ export type ApiLevel = Readonly<{
   url: string;
   port: number;
   caPem: string;
+  /** Files with its certificate and key, for whoever stands in between. */
+  certificate: Readonly<{ certFile: string; keyFile: string }>;
   token: (caller: Caller) => string;
   /** Text of a kubeconfig for the bearer of a token. */
   kubeconfigText: (token: string) => string;
@@ -256,6 +258,7 @@ export const startApiLevel = async (
     url,
     port: apiPort,
     caPem: credentials.caPem,
+    certificate: { certFile: credentials.certificateFile, keyFile: credentials.keyFile },
     token: (caller) => credentials.tokens[caller],
     kubeconfigText: textFor,
     kubeconfig,

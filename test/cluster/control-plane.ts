@@ -2,7 +2,7 @@
  * A whole control plane on a real API server, for the end-to-end tests: the operator of dist/ as a ServiceAccount with
  * the rights of rbac.yaml and a Lease, the process kubelet for the pods, and the guide's Runtime.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,8 +43,20 @@ export const accountToken = async (level: ApiLevel, namespace: string, name: str
   return body.status.token;
 };
 
+/** How its parts reach each other, where something is to stand in between. */
+export type Ways = Readonly<{
+  /** Where the operators, the kubelet and the pods find the API server; asked once it answers. */
+  apiOf?: (level: ApiLevel) => Promise<string>;
+  /** What pods dial for the operators' sessions, which listen on these ports. */
+  sessionsOf?: (ports: ReadonlyArray<number>) => Promise<Readonly<{ port: number; close: () => void }>>;
+}>;
+
 /** Starts one with the programs in this folder; of several operators one leads, the others stand by. */
-export const startClusterPlane = async (programs: string, operators = 1): Promise<ClusterPlane> => {
+export const startClusterPlane = async (
+  programs: string,
+  operators = 1,
+  { apiOf = async ({ url }) => url, sessionsOf = startRelay }: Ways = {},
+): Promise<ClusterPlane> => {
   const folder = await mkdtemp(join(tmpdir(), 'krt-cluster-plane-'));
   const dataDir = join(folder, 'kubelet');
   mkdirSync(dataDir, { mode: 0o700 });
@@ -62,6 +74,13 @@ export const startClusterPlane = async (programs: string, operators = 1): Promis
   try {
     await level.create([file('rbac.yaml')]);
     const token = await accountToken(level, 'kruntimes-system', 'kruntimes-controller');
+    const api = await apiOf(level);
+    /** A kubeconfig that leads there. */
+    const through = (name: string, bearer: string): string => {
+      const path = join(folder, `${name}.kubeconfig`);
+      writeFileSync(path, level.kubeconfigText(bearer).replaceAll(level.url, api), { mode: 0o600 });
+      return path;
+    };
     const keep = (name: string, graceMs: number, args: ReadonlyArray<string>, log = name): void => {
       const component = keepRunning(
         {
@@ -79,18 +98,18 @@ export const startClusterPlane = async (programs: string, operators = 1): Promis
       '--data-dir',
       dataDir,
       '--kubeconfig',
-      level.kubeconfig('kubelet', level.token('kubelet')),
+      through('kubelet', level.token('kubelet')),
     ]);
     const sessions: number[] = [];
     for (let i = 0; i < operators; i += 1) sessions.push((await freePort(0)) ?? 0);
-    relay = await startRelay(sessions);
+    relay = await sessionsOf(sessions);
     for (const [index, port] of sessions.entries())
       keep(
         'controller',
         4000,
         [
           '--kubeconfig',
-          level.kubeconfig('operator', token),
+          through('operator', token),
           '--sessions-listen',
           `127.0.0.1:${port}`,
           '--sessions-url',

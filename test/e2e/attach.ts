@@ -46,6 +46,8 @@ export type ControlPlane = Readonly<{
   patchRuntime: (name: string, body: unknown) => Promise<unknown>;
   /** Every version of the Run that the watch brought, in order. */
   history: (name: string) => ReadonlyArray<Run>;
+  /** How often it had to list anew, and may so have missed versions. */
+  lists: () => number;
   /** The Runtime has this many ready pods and its status says so. */
   whenReady: (name: string, pods: number, withinMs?: number) => Promise<void>;
   /** Names of Runtime Pods that exist. */
@@ -77,8 +79,10 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
   const seen = new Subject<Run>();
   const gone = new Set<string>();
   const goneSubject = new Subject<string>();
+  let lists = 0;
   const watching = informer(kube, runs, { namespace: 'default' }, Run, { random: Math.random }).subscribe(
     (event) => {
+      if (event.kind === 'Init') lists += 1;
       if (event.kind === 'Delete') {
         const name = event.key.slice(event.key.indexOf('/') + 1);
         gone.add(name);
@@ -169,6 +173,7 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
     patchRun: (name, body) => answer(kube.patch(runs, { namespace: 'default', name }, merged(body))),
     patchRuntime: (name, body) => answer(kube.patch(runtimes, { namespace: 'default', name }, merged(body))),
     history: (name) => versions.get(name) ?? [],
+    lists: () => lists,
     whenReady: async (name, count, withinMs = 20_000) => {
       await first(
         merge(of(name), readySubject).pipe(

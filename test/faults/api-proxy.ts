@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Agent, createServer, request } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { join } from 'node:path';
 
 /** What may be done to one call. */
 export type Mishap =
@@ -61,11 +60,16 @@ const statusText = (code: number): string =>
     message: 'a fault of the test',
   });
 
-/** Starts it before the API server at `target`, whose keys are below `dataDir`. */
-export const startApiProxy = async (target: string, dataDir: string): Promise<ApiProxy> => {
-  const pki = (name: string): Buffer => readFileSync(join(dataDir, 'pki', name));
+/** Who the API server is, and whom it is trusted by. */
+export type ApiIdentity = Readonly<{ certFile: string; keyFile: string; caPem: string }>;
+
+/** Starts it before the API server at `target`. */
+export const startApiProxy = async (
+  target: string,
+  { certFile, keyFile, caPem }: ApiIdentity,
+): Promise<ApiProxy> => {
   const { hostname, port } = new URL(target);
-  const agent = new Agent({ keepAlive: true, ca: pki('ca.crt') });
+  const agent = new Agent({ keepAlive: true, ca: caPem });
   const sockets = new Set<Socket>();
   let rule: Rule | undefined;
   let hits = 0;
@@ -138,7 +142,7 @@ export const startApiProxy = async (target: string, dataDir: string): Promise<Ap
   };
 
   const server = createServer(
-    { cert: pki('apiserver.crt'), key: pki('apiserver.key') },
+    { cert: readFileSync(certFile), key: readFileSync(keyFile) },
     (incoming, answer) => {
       const path = incoming.url ?? '/';
       const isWatch = /[?&]watch=(1|true)/.test(path);

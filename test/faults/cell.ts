@@ -155,6 +155,7 @@ export const playCell = async (
   };
   const startedMs = Date.now();
   const lag = measureLag();
+  const listsBefore = plane.lists();
   try {
     await Promise.all(names.map((name) => plane.create(name, spec)));
     await Promise.race(names.map((name) => plane.whenRun(name, (run) => isIn(situation, run))));
@@ -179,7 +180,12 @@ export const playCell = async (
     })();
     const versions = new Map(names.map((name) => [name, plane.history(name)]));
     const broken = [
-      ...brokenPromises({ versions, lines, capacity: CAPACITY }),
+      ...brokenPromises({
+        versions,
+        lines,
+        capacity: CAPACITY,
+        hasGaps: plane.lists() !== listsBefore,
+      }),
       ...names.flatMap((name) => {
         const { phase, message } = plane.history(name).at(-1)?.status ?? {};
         return phase === 'Succeeded' || !isTerminal(phase) ? [] : [`${name} ended as ${phase}: ${message}`];

@@ -252,6 +252,16 @@ export const STANDBY_FAULTS: ReadonlyArray<Fault> = [
   ),
 ];
 
+/** Those that are played on kube-apiserver, too, in npm run test:cluster. */
+export const ON_CLUSTERS: ReadonlyArray<string> = [
+  'runtimed killed',
+  'API server killed',
+  'pod deleted by force',
+  'API: answers lost',
+  'API: 409 for every write',
+  'API: 410 for every watch',
+];
+
 /** The faults that take minutes. */
 export const LONG_FAULTS: ReadonlyArray<Fault> = Object.entries(PARTS).flatMap(([part, program]) => [
   paused(part, program, 20),

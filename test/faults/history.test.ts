@@ -50,6 +50,18 @@ describe('brokenPromises', () => {
     ).to.deep.equal([]);
   });
 
+  it('lets versions be missing that were not watched, and an end be for ever all the same', () => {
+    const seen = (statuses: ReadonlyArray<RunStatus>) =>
+      brokenPromises({
+        versions: new Map([['r', statuses.map(version)]]),
+        lines: whole,
+        capacity: 1,
+        hasGaps: true,
+      });
+    expect(seen([{}, succeeded()])).to.deep.equal([]);
+    expect(seen([{}, succeeded(), on('Running')]).join()).to.contain('a phase steps where it may not');
+  });
+
   const table: ReadonlyArray<readonly [string, ReadonlyArray<RunStatus>, ReadonlyArray<Line>]> = [
     ['a phase steps where it may not', [{}, on('Running'), succeeded()], whole],
     ['an end changes', [...good, succeeded(1, { exitCode: 3 })], whole],

@@ -2,13 +2,20 @@
  * npm run test:faults -- [--seed S] [--only TEXT] [--situation NAME] [--long]: every fault in every situation of a Run,
  * on a control plane of real processes; those of a leader with a standby on one of their own. A table at the end; the
  * exit code is 1 where a promise was broken. `--long`: also pauses of 20 s and 60 s, the latter with Runs Running.
+ * `--api real`: on kube-apiserver, where npm run test:cluster has its programs; without --only a selection of the faults.
  */
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import * as E from 'fp-ts/lib/Either.js';
+
+import { apiLevelPrograms, findBinaries } from '../cluster/binaries.js';
 import { seeded } from '../model-check/explore.js';
 import { CAPACITY, type Cell, playCell, REPLICAS, SITUATIONS } from './cell.js';
-import { FAULTS, type Fault, LONG_FAULTS, STANDBY_FAULTS, STORAGE_FAULTS } from './faults.js';
-import { type FaultyPlaneOptions, startFaultyPlane } from './plane.js';
+import { FAULTS, type Fault, LONG_FAULTS, ON_CLUSTERS, STANDBY_FAULTS, STORAGE_FAULTS } from './faults.js';
+import { type FaultyPlaneOptions, startFaultyClusterPlane, startFaultyPlane } from './plane.js';
 
 const { values } = parseArgs({
   options: {
@@ -16,8 +23,11 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     situation: { type: 'string', default: '' },
     long: { type: 'boolean', default: false },
+    api: { type: 'string', default: 'embedded' },
   },
 });
+if (values.api !== 'embedded' && values.api !== 'real') throw new Error('--api is embedded or real');
+const isReal = values.api === 'real';
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
@@ -27,17 +37,35 @@ const SLOW_MS = 8000;
 
 const random = seeded(Number(values.seed));
 const asked = (all: ReadonlyArray<Fault>): ReadonlyArray<Fault> =>
-  all.filter(({ name }) => name.includes(values.only));
+  all.filter(({ name }) =>
+    isReal && values.only === '' ? ON_CLUSTERS.includes(name) : name.includes(values.only),
+  );
 const onePlane = asked([...FAULTS, ...STORAGE_FAULTS, ...(values.long ? LONG_FAULTS : [])]);
 const withStandby = asked(STANDBY_FAULTS);
 const faults = [...onePlane, ...withStandby];
 const situations = SITUATIONS.filter((name) => name.startsWith(values.situation));
 say(`seed ${values.seed}, ${faults.length} faults, ${situations.length} situations`);
 
+/** Links to the programs of a cluster; undefined for the embedded one. */
+const linksToPrograms = async (): Promise<string> => {
+  const binaries = await findBinaries(apiLevelPrograms, new AbortController().signal);
+  if (E.isLeft(binaries)) {
+    say(`skipped: the faults on kube-apiserver: ${binaries.left}`);
+    process.exit(0);
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'krt-programs-'));
+  for (const [name, path] of binaries.right) symlinkSync(path, join(folder, name));
+  return folder;
+};
+const clusterPrograms = isReal ? await linksToPrograms() : undefined;
+
 const cells: Cell[] = [];
 const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Promise<void> => {
   if (some.length === 0) return;
-  const plane = await startFaultyPlane(REPLICAS, CAPACITY, options);
+  const plane =
+    clusterPrograms === undefined
+      ? await startFaultyPlane(REPLICAS, CAPACITY, options)
+      : await startFaultyClusterPlane(clusterPrograms, REPLICAS, CAPACITY, options.operators);
   try {
     for (const fault of some) {
       const lacks = fault.lacks?.(plane);
@@ -63,6 +91,7 @@ const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Pr
 };
 await play(onePlane, { withDisks: onePlane.some(({ lacks }) => lacks !== undefined) });
 await play(withStandby, { operators: 2 });
+if (clusterPrograms !== undefined) rmSync(clusterPrograms, { recursive: true });
 
 say(
   `\n${'seconds from the fault’s end to the last Run’s'.padEnd(45)} ${situations.map((s) => s.padStart(10)).join(' ')}`,

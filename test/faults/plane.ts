@@ -5,7 +5,7 @@
  */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { keepRunning } from '../../src/embedded/control-plane/component.js';
@@ -23,7 +23,9 @@ import { openLog } from '../../src/io/log.js';
 import { Pod } from '../../src/model/pod.js';
 import { leases, pods } from '../../src/model/resources.js';
 import { informer } from '../../streams/watch/informer.js';
+import { startClusterPlane } from '../cluster/control-plane.js';
 import { answer, attach, type ControlPlane } from '../e2e/attach.js';
+import { START_LIMIT_MS } from '../e2e/control-plane.js';
 import { pidsWith } from '../e2e/pids.js';
 import { type ApiProxy, startApiProxy } from './api-proxy.js';
 import type { Deletion } from './redispatch.js';
@@ -100,7 +102,12 @@ export const startFaultyPlane = async (
     programs,
     without: ['controller', 'kubelet'],
   });
-  const api = await startApiProxy(running.url, dataDir);
+  const pki = (name: string): string => join(dataDir, 'pki', name);
+  const api = await startApiProxy(running.url, {
+    certFile: pki('apiserver.crt'),
+    keyFile: pki('apiserver.key'),
+    caPem: await readFile(pki('ca.crt'), 'utf8'),
+  });
   const ports: number[] = [];
   for (let i = 0; i < operators; i += 1) ports.push((await freePort(0)) ?? 0);
   const sessions = await startSessionProxy(ports);
@@ -154,6 +161,67 @@ export const startFaultyPlane = async (
       await rm(dataDir, { recursive: true, force: true });
     },
   });
+  return faulty(plane, replicas, capacity, {
+    api,
+    sessions,
+    disks,
+    leader: async () =>
+      operators === 1
+        ? pidsOf('controller.js')[0]
+        : operatorPid(folder.logs, await holderIn(plane, 'default')),
+  });
+};
+
+/** The same on kube-apiserver, with the programs (or links to them) in this folder. */
+export const startFaultyClusterPlane = async (
+  clusterPrograms: string,
+  replicas: number,
+  capacity: number,
+  operators = 1,
+): Promise<FaultyPlane> => {
+  let api: ApiProxy | undefined;
+  let sessions: SessionProxy | undefined;
+  const started = await startClusterPlane(clusterPrograms, operators, {
+    apiOf: async ({ url, certificate, caPem }) => {
+      api = await startApiProxy(url, { ...certificate, caPem });
+      return api.url;
+    },
+    sessionsOf: async (ports) => {
+      sessions = await startSessionProxy(ports);
+      return sessions;
+    },
+  });
+  if (api === undefined || sessions === undefined) throw new Error('the proxies were not asked for');
+  const proxy = api;
+  const plane = await attach({
+    ...started,
+    stop: async () => {
+      proxy.set(undefined);
+      await started.stop();
+      await proxy.close();
+    },
+  });
+  return faulty(plane, replicas, capacity, {
+    api,
+    sessions,
+    disks: 'kube-apiserver has its own',
+    leader: async () => operatorPid(dirname(started.dataDir), await holderIn(plane, 'kruntimes-system')),
+  });
+};
+
+/** Who holds the operators' Lease. */
+const holderIn = async ({ kube }: ControlPlane, namespace: string): Promise<string> => {
+  const lease = await answer(kube.get(leases, { namespace, name: LEASE }));
+  return (lease as { spec: { holderIdentity?: string } }).spec.holderIdentity ?? '';
+};
+
+/** Watches its pods, and waits until there are so many. */
+const faulty = async (
+  plane: ControlPlane,
+  replicas: number,
+  capacity: number,
+  parts: Pick<FaultyPlane, 'api' | 'sessions' | 'disks' | 'leader'>,
+): Promise<FaultyPlane> => {
   const deletions: Deletion[] = [];
   const known = new Map<string, string>();
   const watching = informer(
@@ -170,20 +238,12 @@ export const startFaultyPlane = async (
     known.delete(event.key);
   });
   await plane.patchRuntime('bash', { spec: { replicas, capacity: { resources: { runs: capacity } } } });
-  await plane.whenReady('bash', replicas, 60_000);
+  await plane.whenReady('bash', replicas, START_LIMIT_MS);
   return {
     ...plane,
-    api,
-    sessions,
-    disks,
-    artifacts: join(dataDir, 'volumes', 'default', ARTIFACT_CLAIM),
+    ...parts,
+    artifacts: join(plane.dataDir, 'volumes', 'default', ARTIFACT_CLAIM),
     deletionsSince: (ms) => deletions.filter(({ at }) => at >= ms),
-    leader: async () => {
-      if (operators === 1) return pidsOf('controller.js')[0];
-      const lease = await answer(plane.kube.get(leases, { namespace: 'default', name: LEASE }));
-      const { holderIdentity = '' } = (lease as { spec: { holderIdentity?: string } }).spec;
-      return operatorPid(folder.logs, holderIdentity);
-    },
     stop: async () => {
       watching.unsubscribe();
       await plane.stop();

@@ -82,6 +82,8 @@ describe('bodies', function () {
       '',
       '',
     ].join('\r\n');
+  const drained = (socket: TLSSocket): Promise<void> =>
+    new Promise((resolve) => socket.once('drain', resolve));
   /** All that is answered until the server closes. */
   const said = (socket: TLSSocket): Promise<string> =>
     new Promise((resolve) => {
@@ -113,9 +115,10 @@ describe('bodies', function () {
     socket.write(head('POST', RUNS, 'Transfer-Encoding: chunked'));
     const piece = `10000\r\n${' '.repeat(0x10000)}\r\n`;
     let sent = 0;
+    const closed = once(socket, 'close');
     while (!socket.destroyed && sent < 400 * piece.length) {
       sent += piece.length;
-      if (!socket.write(piece)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+      if (!socket.write(piece)) await Promise.race([drained(socket), closed]);
     }
     expect(await answered).to.match(/^HTTP\/1.1 413 [\s\S]*connection: close/i);
     // What lies between is what the two kernels hold.
