@@ -139,7 +139,7 @@ export const sidecarEffects = ({
   return {
     prepare: (assignment, work) =>
       defer(() => {
-        log.debug(logFields(assignment.ref), 'attempt admitted');
+        log.info(logFields(assignment.ref), 'attempt admitted');
         logs.open({ ref: assignment.ref, runtime: assignment.runtime });
         const id = idOf(assignment.ref);
         const controller = new AbortController();

@@ -196,7 +196,7 @@ for (const umask of [0, 0o077])
       searchDisk();
       expect(found).to.deep.equal([]);
       // It was looked at: what runtimed and the operator said of the Run.
-      expect(searched).to.contain('attempt ended').and.to.contain('command done');
+      expect(searched).to.contain('attempt admitted').and.to.contain('command done');
     });
 
     it('lets nobody else read, write or reach what it has on disk', () => {

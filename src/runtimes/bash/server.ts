@@ -152,8 +152,7 @@ export const startServer = async (
       if (started === undefined || exited === undefined) return;
       const { code, signal, cause, stdoutBytes, stderrBytes } = exited.value;
       const durationMs = (exited.timeMicros - started.timeMicros) / 1_000;
-      // runtimed logs the end of each attempt; twice would cost each Run another record through the node's log.
-      log.debug(
+      log.info(
         { execution: id, code, signal, cause, stdoutBytes, stderrBytes, durationMs },
         'execution ended',
       );

@@ -31,9 +31,9 @@ afterEach(() => {
 });
 
 /** Starts it and waits until it says that it listens. */
-const start = async (env: NodeJS.ProcessEnv = {}, ...flags: string[]): Promise<Program> => {
+const start = async (env: NodeJS.ProcessEnv = {}): Promise<Program> => {
   const address = `unix:${join(folder, 'b.sock')}`;
-  const child = spawn(process.execPath, [...main, '--grace-millis', '200', ...flags], {
+  const child = spawn(process.execPath, [...main, '--grace-millis', '200'], {
     env: {
       ...process.env,
       KRUNTIME_LISTEN_ADDRESS: address,
@@ -148,7 +148,7 @@ describe('bash-runtime', () => {
   });
 
   it('logs the end of an execution with neither text, arguments nor environment', async () => {
-    const program = await start({}, '--log-level', 'debug');
+    const program = await start();
     await program.client.run('echo text-of-it', { args: ['argument-of-it'], env: { V: 'value-of-it' } });
     await program.client.run('exit 3');
     while (!program.records().some((record) => record.includes('"code":3'))) await delay(5);
