@@ -33,7 +33,7 @@ import {
   tap,
 } from 'rxjs';
 
-import { type PodSettings, revisionOf } from '../src/decide/pod-template.js';
+import { type PodSettings, recordedStore, revisionOf } from '../src/decide/pod-template.js';
 import type { Command } from '../src/model/command.js';
 import type { ObjectKey, RunUid } from '../src/model/ids.js';
 import { RUNTIME_KEY } from '../src/model/names.js';
@@ -198,7 +198,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planExpiry(news$, world, retention.defaultTtlMs, clock),
         planHistory(news$, world, retention.historyLimit, clock),
         planMarks(changes$),
-        planCleanup(news$, world, { random }, clock),
+        planCleanup(news$, world, { random, storeOf: (runtime) => recordedStore(runtime, told) }, clock),
         planLogSweeps(changes$, world, clock),
         planGrants(news$, world, clock),
         planPods(news$, world, { revisionOf: runtimeRevision, random }, clock),

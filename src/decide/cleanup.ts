@@ -6,7 +6,8 @@
  * When nothing is left the finalizer goes. Nothing is remembered across restarts: removing twice is harmless.
  *
  * A Run that stored nothing but its log has no finalizer and is gone when it is deleted. Its log is removed afterwards by
- * pods that are there, and stays where there are none or this process ends before it is done.
+ * pods that are there. Where there are none because its Runtime was deleted before it, a pod is created for it as well,
+ * but given up after a while; where they are to come back, or this process ends before, `log-sweeps.ts` sees to it.
  *
  * One queue per store and namespace: a store that fails is asked by one Run at a time, with a backoff, and every Run
  * that waits for it says so (condition and Event). A Run that is still assigned to a pod waits for its end. In a
@@ -21,6 +22,7 @@ import type { News } from '../model/news.js';
 import type { Outcome } from '../model/outcome.js';
 import type { PodRecord } from '../model/pod.js';
 import { isMarked, type RunRecord } from '../model/run-record.js';
+import type { RuntimeRecord } from '../model/runtime-record.js';
 import { micros } from '../model/time.js';
 import type { World, WorldChange } from '../model/world.js';
 import { deadlines } from './deadlines.js';
@@ -48,6 +50,10 @@ const DISMISS_MS = 15_000;
 const RETELL_MS = 60_000;
 /** Logs of Runs that are gone, remembered per store. */
 const MOST_LEFTOVERS = 100_000;
+/** How long it is tried to remove logs for which a pod has to be created. */
+export const ORPHANS_MS = 600_000;
+/** Runtimes that were deleted, remembered with their stores. */
+const MOST_DEPARTED = 1000;
 /** Events of one failure; the condition is on every Run. */
 const MOST_EVENTS = 10;
 /** Characters of a failure's cause that are told. */
@@ -66,6 +72,8 @@ type Place = {
   readonly queue: Map<RunUid, RunRecord>;
   /** Runs that are gone and may have left a log. */
   readonly leftovers: Map<RunUid, RunRecord>;
+  /** Since when some of them are of a Runtime that was deleted, so that no pod comes by itself. */
+  orphansMs: number | undefined;
   readonly asked: Map<RunUid, Readonly<{ run: RunRecord; podUid: PodUid; untilMs: number }>>;
   /** Pods with a session that have the store. */
   readonly servers: Set<PodUid>;
@@ -87,6 +95,8 @@ type Cleaning = { readonly uid: RunUid; left: ReadonlyArray<RecordedStore>; expl
 export type CleanupOptions = Readonly<{
   /** Uniform in [0, 1), for the names of pods. */
   random: () => number;
+  /** The store of a Runtime, as its Runs would record it. */
+  storeOf?: (runtime: RuntimeRecord) => RecordedStore | undefined;
 }>;
 
 const isDue = (run: RunRecord): boolean => {
@@ -108,10 +118,15 @@ const isNamespaceGone = ({ kind, message, causes = [] }: EffectError): boolean =
 const cut = (text: string): string => (text.length > MOST_CAUSE ? `${text.slice(0, MOST_CAUSE)}…` : text);
 
 /** The machine behind `streams/pipelines/cleanup.ts`. */
-export const cleanup = (world: World, { random }: CleanupOptions): TimedMachine<News, Command> => {
+export const cleanup = (
+  world: World,
+  { random, storeOf = () => undefined }: CleanupOptions,
+): TimedMachine<News, Command> => {
   const places = new Map<string, Place>();
   const placesOf = new Map<string, Set<Place>>();
   const cleanings = new Map<ObjectKey, Cleaning>();
+  /** Stores of Runtimes that were deleted, the one that went first first. */
+  const departed = new Map<ObjectKey, RecordedStore>();
   const again = deadlines<string>();
   /** Runs whose finalizer could not be taken off. */
   const stuck = deadlines<ObjectKey>();
@@ -129,6 +144,7 @@ export const cleanup = (world: World, { random }: CleanupOptions): TimedMachine<
       store: undefined,
       queue: new Map(),
       leftovers: new Map(),
+      orphansMs: undefined,
       asked: new Map(),
       servers: new Set(),
       pod: undefined,
@@ -157,8 +173,10 @@ export const cleanup = (world: World, { random }: CleanupOptions): TimedMachine<
   /** A Run that is gone and was not cleaned: its log, if it has one, is in a store of its namespace that pods have. */
   const forsake = (run: RunRecord, nowMs: number): ReadonlyArray<Command> => {
     if (!run.logged || isMarked(run)) return [];
+    const store = departed.get(run.runtime);
+    const own = store && placeOf(run.namespace, storePlace(store));
     return [...(placesOf.get(run.namespace) ?? [])].flatMap((place) => {
-      if (place.servers.size === 0) return [];
+      if (place.servers.size === 0 && place !== own) return [];
       putBack(place, run);
       return turn(place, nowMs);
     });
@@ -303,6 +321,23 @@ export const cleanup = (world: World, { random }: CleanupOptions): TimedMachine<
     return first;
   };
 
+  /** Notes whether logs wait for a pod that does not come by itself, and gives up those that have for long. */
+  const seeToOrphans = (place: Place, nowMs: number): void => {
+    if (place.orphansMs !== undefined && nowMs >= place.orphansMs + ORPHANS_MS) place.leftovers.clear();
+    if (place.leftovers.size === 0) {
+      if (place.asked.size === 0) place.orphansMs = undefined;
+      return;
+    }
+    if (place.servers.size > 0 || place.orphansMs !== undefined) return;
+    for (const { runtime } of place.leftovers.values()) {
+      const store = departed.get(runtime);
+      if (store === undefined || storePlace(store) !== place.place) continue;
+      place.store ??= store;
+      place.orphansMs = nowMs;
+      return;
+    }
+  };
+
   /** Asks for what can be asked for now. */
   const turn = (place: Place, nowMs: number): ReadonlyArray<Command> => {
     const commands: Command[] = [];
@@ -314,9 +349,10 @@ export const cleanup = (world: World, { random }: CleanupOptions): TimedMachine<
       const message = `${nameOf(place)} has not answered for ${ANSWER_MS / 1000} s`;
       commands.push(...fail(place, 'NoAnswer', message, nowMs));
     }
+    seeToOrphans(place, nowMs);
     const isIdle = place.queue.size === 0 && place.asked.size === 0;
-    if (isIdle && (place.leftovers.size === 0 || place.servers.size === 0))
-      return [...commands, ...rest(place, nowMs)];
+    const isUnserved = place.servers.size === 0 && place.orphansMs === undefined;
+    if (isIdle && (place.leftovers.size === 0 || isUnserved)) return [...commands, ...rest(place, nowMs)];
     place.idleMs = undefined;
     if (place.servers.size === 0) {
       if (nowMs >= place.fromMs) return [...commands, ...wantPod(place, nowMs)];
@@ -478,6 +514,18 @@ export const cleanup = (world: World, { random }: CleanupOptions): TimedMachine<
     return place.servers.size === 0 || after.finished ? turn(place, nowMs) : [];
   };
 
+  const noteRuntime = (
+    key: ObjectKey,
+    before: RuntimeRecord | undefined,
+    after: RuntimeRecord | undefined,
+  ): void => {
+    departed.delete(key);
+    const store = before && !after ? storeOf(before) : undefined;
+    if (store) departed.set(key, store);
+    const [first] = departed.keys();
+    if (first !== undefined && departed.size > MOST_DEPARTED) departed.delete(first);
+  };
+
   const onChange = (change: WorldChange, nowMs: number): ReadonlyArray<Command> => {
     switch (change.kind) {
       case 'Run':
@@ -492,6 +540,8 @@ export const cleanup = (world: World, { random }: CleanupOptions): TimedMachine<
       case 'ArtifactsRemoved':
         return onAnswer(change, nowMs);
       case 'Runtime':
+        noteRuntime(change.key, change.before, change.after);
+        return [];
       case 'Refused':
         return [];
       default:
@@ -503,8 +553,11 @@ export const cleanup = (world: World, { random }: CleanupOptions): TimedMachine<
     place.pod = undefined;
     place.podTries += 1;
     place.podMs = nowMs + backoffMs(place.podTries);
-    if (isNamespaceGone(error))
+    if (isNamespaceGone(error)) {
+      place.leftovers.clear();
+      place.orphansMs = undefined;
       return [...place.queue.values()].flatMap((run) => release(run, 'NamespaceGone', nowMs));
+    }
     const message = `no pod can be created that removes the artifacts from ${nameOf(place)}: ${cut(error.message)}`;
     return [...fail(place, 'CleanupPodRefused', message, nowMs), ...turn(place, nowMs)];
   };

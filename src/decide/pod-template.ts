@@ -114,7 +114,7 @@ export const storeParts = (store: RecordedStore | undefined) => {
  * The store as Runs record it, with what a pod needs to come back to it when the Runtime is gone: the account whose
  * identity opens a bucket, where no Secret does, and the Secrets that images are pulled with.
  */
-const recordedStore = ({ spec }: RuntimeRecord, settings: PodSettings): RecordedStore | undefined => {
+export const recordedStore = ({ spec }: RuntimeRecord, settings: PodSettings): RecordedStore | undefined => {
   const store = storeOf(spec, settings);
   if (store === undefined) return undefined;
   const needsIdentity = store.driver !== 'filesystem' && credentialsSecret(store) === undefined;

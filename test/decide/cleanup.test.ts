@@ -12,6 +12,7 @@ import {
   cleanup,
   IDLE_MS,
   LONGEST_RETRY_MS,
+  ORPHANS_MS,
   POD_START_MS,
   SESSION_GRACE_MS,
   WINDOW,
@@ -26,7 +27,7 @@ import type { News } from '../../src/model/news.js';
 import type { PodRecord } from '../../src/model/pod.js';
 import type { RunRecord } from '../../src/model/run-record.js';
 import { aWorld } from '../support/a-world.js';
-import { aPod, aRun, at, runningOn } from '../support/builders.js';
+import { aPod, aRun, aRuntime, at, runningOn } from '../support/builders.js';
 import { allTold, changed, done, dropped } from '../support/told.js';
 
 const claim: RecordedStore = { driver: 'filesystem', filesystem: { volumeClaimName: 'c' } };
@@ -50,7 +51,7 @@ const deleted = (
 /** The machine over a world, one input at a time, its answers in words. */
 const subject = () => {
   const w = aWorld();
-  const machine = cleanup(w.world, { random: () => 0.5 });
+  const machine = cleanup(w.world, { random: () => 0.5, storeOf: () => claim });
   const commands: Command[] = [];
   const take = (news: News, nowMs: number): ReadonlyArray<string> => {
     const made = [...machine.apply(news, nowMs)];
@@ -260,6 +261,71 @@ describe('cleanup', () => {
     expect(take(changed(w.closed(pod)), 40_000)).to.deep.equal([]);
     expect(take(changed(w.podGone(pod)), 40_000)).to.deep.equal([]);
     expect(due()).to.equal(undefined);
+  });
+
+  describe('logs of Runs that stored nothing else', () => {
+    const run = aRun('a', { logged: true, status: { phase: 'Succeeded', completionTime: at(0) } });
+    const runtime = aRuntime();
+    const gone = (s: ReturnType<typeof subject>, nowMs: number) => {
+      const { w, take } = s;
+      take(changed(w.runtime(runtime)), nowMs);
+      take(changed(w.runtimeGone(runtime)), nowMs);
+      take(changed(w.run(run)), nowMs);
+    };
+
+    it('are removed by a pod made for them where their Runtime was deleted before them', () => {
+      const s = subject();
+      const { w, take, wake, answer, last, due } = s;
+      gone(s, 0);
+      expect(take(changed(w.runGone(run)), 0)).to.deep.equal([]);
+      expect(wake(due() ?? 0)).to.deep.equal([`CreateCleanupPod in default for ${CLAIM}`]);
+      const pod = cleaner(last('CreateCleanupPod').key);
+      take(changed(w.pod(pod)), 5300);
+      expect(take(changed(w.opened(pod, withStore)), 5400)).to.deep.equal([
+        `RemoveArtifacts a from ${CLAIM} by ${pod.uid}`,
+      ]);
+      expect(take(answer(run, '', pod), 5500)).to.deep.equal([]);
+      expect(wake(5500 + IDLE_MS)).to.deep.equal([`DeletePod ${pod.name}: Idle`]);
+    });
+
+    it('are so as well where the last pod of the Runtime went while it was asked', () => {
+      const s = subject();
+      const { w, take, wake, due } = s;
+      take(changed(w.pod(p1)), 0);
+      take(changed(w.opened(p1, withStore)), 0);
+      gone(s, 0);
+      expect(take(changed(w.runGone(run)), 0)).to.deep.equal([`RemoveArtifacts a from ${CLAIM} by uid-p1`]);
+      take(changed(w.closed(p1)), 10);
+      expect(wake(due() ?? 0)).to.deep.equal([`CreateCleanupPod in default for ${CLAIM}`]);
+    });
+
+    it('have no pod made for them where the Runtime is there: its pods come back', () => {
+      const { w, take, due } = subject();
+      take(changed(w.runtime(runtime)), 0);
+      take(changed(w.run(run)), 0);
+      expect(take(changed(w.runGone(run)), 0)).to.deep.equal([]);
+      expect(due()).to.equal(undefined);
+    });
+
+    it('are given up where no such pod can be had', () => {
+      const s = subject();
+      const { w, take, wake, last, due } = s;
+      gone(s, 0);
+      take(changed(w.runGone(run)), 0);
+      const error = { kind: 'Forbidden', message: 'exceeded quota' } as const;
+      let tries = 0;
+      for (let nowMs = due(); nowMs !== undefined && tries < 100; nowMs = due()) {
+        if (wake(nowMs).length === 0) continue;
+        tries += 1;
+        take(
+          { kind: 'Outcome', outcome: { kind: 'Failed', command: last('CreateCleanupPod'), error } },
+          nowMs,
+        );
+        expect(nowMs).to.be.at.most(ORPHANS_MS);
+      }
+      expect(tries).to.be.within(5, 30);
+      expect(due()).to.equal(undefined);
+    });
   });
 
   it('says what keeps that pod from starting', () => {

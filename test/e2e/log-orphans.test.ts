@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { expect } from 'chai';
 
-import { runs } from '../../src/model/resources.js';
+import { runs, runtimes } from '../../src/model/resources.js';
 import type { Run } from '../../src/model/run.js';
 import { answer, type ControlPlane, startControlPlane } from './control-plane.js';
 
@@ -84,5 +84,14 @@ describe('logs of Runs that are gone', function () {
     const left = readdirSync(namespaceFolder());
     expect(left).to.include.members(['another-clusters', there.metadata.uid, young.metadata.uid]);
     expect(left).to.not.include.members([noPod.metadata.uid, noOperator.metadata.uid]);
+  });
+
+  it('go through a pod made for them when their Runtime was deleted before them', async () => {
+    const run = await logged('orphan');
+    await answer(plane.kube.delete(runtimes, { namespace: 'default', name: 'bash' }));
+    await plane.whenNoPods();
+    await remove('orphan');
+    await until(namespaceFolder(), () => !existsSync(folderOf(run.metadata.uid)));
+    expect(readdirSync(namespaceFolder())).to.include('another-clusters');
   });
 });
