@@ -32,7 +32,7 @@ import { parseBody, readBody } from './request/body.js';
 import { protobufType } from './request/protobuf.js';
 import type { RequestInfo } from './request/request-info.js';
 import { requestInfo } from './request/request-info.js';
-import { sendJson, sendObject } from './request/respond.js';
+import { sendJson, sendObject, sendParts } from './request/respond.js';
 import type { ResourceType } from './resources/resource-type.js';
 import { apiVersionOf, refOf } from './resources/resource-type.js';
 import { bindPod, evictPod } from './subresources/pod-actions.js';
@@ -431,7 +431,8 @@ export class Router {
       ...(page.next === undefined ? {} : { continue: page.next }),
       ...(page.remaining === undefined ? {} : { remainingItemCount: page.remaining }),
     };
-    const served = page.entries.map(({ object }) => type.toServed?.(object) ?? object);
+    // Not for an answer of stored texts, which need not be parsed.
+    const served = () => page.entries.map(({ object }) => type.toServed?.(object) ?? object);
     if (accepted.kind === 'table') {
       const objects = page.entries.map(({ object }) => object);
       sendObject(
@@ -444,7 +445,7 @@ export class Router {
       return;
     }
     if (accepted.kind === 'metadata') {
-      const items = served.map(metadataOnly);
+      const items = served().map(metadataOnly);
       sendObject(
         request,
         response,
@@ -459,7 +460,7 @@ export class Router {
         request,
         response,
         200,
-        { kind: type.listKind, apiVersion: apiVersionOf(type), metadata, items: served },
+        { kind: type.listKind, apiVersion: apiVersionOf(type), metadata, items: served() },
         call.warnings,
       );
       return;
@@ -471,7 +472,7 @@ export class Router {
       parts.push(bytes);
     });
     parts.push(Buffer.from(']}'));
-    sendJson(request, response, 200, Buffer.concat(parts), call.warnings);
+    sendParts(request, response, parts, call.warnings);
   }
 
   async #subresource(request: IncomingMessage, response: ServerResponse, call: Call): Promise<void> {

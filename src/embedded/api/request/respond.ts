@@ -1,8 +1,9 @@
-/** Sends answers: status line, warnings, compression of large ones. */
+/** Sends answers: status line, warnings, compression of large ones, and of the largest no more than is read. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzip } from 'node:zlib';
 
 import type { JsonObject } from '../json.js';
+import { writePaced } from './paced.js';
 
 /** Answers from this size on are compressed for clients that ask for it, bytes; as kube-apiserver's. */
 const gzipFromBytes = 128 * 1024;
@@ -15,6 +16,44 @@ const warningHeader = (text: string): string =>
     .replace(/[\r\n]+/g, ' ')
     .replace(/[^\x20-\x7e]/g, '?')}"`;
 
+const setHeaders = (
+  response: ServerResponse,
+  warnings: readonly string[],
+  headers: Readonly<Record<string, string>>,
+): void => {
+  if (warnings.length > 0) response.setHeader('warning', warnings.map(warningHeader));
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  response.setHeader('content-type', headers['content-type'] ?? 'application/json');
+  response.setHeader('cache-control', 'no-cache, private');
+};
+
+const wantsGzip = (request: IncomingMessage, bytes: number): boolean =>
+  bytes >= gzipFromBytes && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+
+/**
+ * Sends a body that is JSON text in parts, which are not copied: with many of them in memory anyway, a client that does
+ * not read costs nothing more.
+ */
+export const sendParts = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  parts: readonly Buffer[],
+  warnings: readonly string[],
+): void => {
+  const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+  if (bytes < gzipFromBytes || wantsGzip(request, bytes) || request.method === 'HEAD') {
+    sendJson(request, response, 200, Buffer.concat(parts), warnings);
+    return;
+  }
+  setHeaders(response, warnings, {});
+  response.writeHead(200, { 'content-length': bytes });
+  const all = function* (): Generator<Buffer> {
+    yield* parts;
+    response.end();
+  };
+  response.once('close', writePaced(response, all()));
+};
+
 /** Sends a body that is JSON text already. */
 export const sendJson = (
   request: IncomingMessage,
@@ -24,13 +63,8 @@ export const sendJson = (
   warnings: readonly string[] = [],
   headers: Readonly<Record<string, string>> = {},
 ): void => {
-  if (warnings.length > 0) response.setHeader('warning', warnings.map(warningHeader));
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  response.setHeader('content-type', headers['content-type'] ?? 'application/json');
-  response.setHeader('cache-control', 'no-cache, private');
-  const wantsGzip =
-    body.length >= gzipFromBytes && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
-  if (!wantsGzip) {
+  setHeaders(response, warnings, headers);
+  if (!wantsGzip(request, body.length)) {
     response.writeHead(code, { 'content-length': body.length });
     response.end(request.method === 'HEAD' ? undefined : body);
     return;

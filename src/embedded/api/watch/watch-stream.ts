@@ -1,6 +1,6 @@
 /**
  * One watch: what is there or happened since its version, then what happens, with bookmarks, until its time is over or
- * the client goes. What is past is written as fast as the client reads it, see `catch-up.ts`. Of what happens a client
+ * the client goes. What is past is written as fast as the client reads it, see `paced.ts`. Of what happens a client
  * that does not read has a part buffered, then it is cut off; it resumes from its last version.
  */
 import type { ServerResponse } from 'node:http';
@@ -8,6 +8,7 @@ import type { ServerResponse } from 'node:http';
 import { expired, invalid } from '../errors.js';
 import type { JsonObject } from '../json.js';
 import type { KubeObject } from '../object.js';
+import { writePaced } from '../request/paced.js';
 import { apiVersionOf } from '../resources/resource-type.js';
 import type { StoreEvent } from '../store/entry.js';
 import type { Tree } from '../store/store.js';
@@ -17,7 +18,6 @@ import type { Call } from '../verbs/call.js';
 import { checkNotInFuture } from '../verbs/list.js';
 import type { Selection } from '../verbs/selection.js';
 import { selectionOf } from '../verbs/selection.js';
-import { writePaced } from './catch-up.js';
 import type { Seen } from './watch-events.js';
 import { seenEvent, seenObject, sharedLine } from './watch-events.js';
 

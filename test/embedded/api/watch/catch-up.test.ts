@@ -13,7 +13,6 @@ import { builtinResourceTypes } from '../../../../src/embedded/api/resources/bui
 import { Registry } from '../../../../src/embedded/api/resources/registry.js';
 import type { ResourceType } from '../../../../src/embedded/api/resources/resource-type.js';
 import { Store } from '../../../../src/embedded/api/store/store.js';
-import { writePaced } from '../../../../src/embedded/api/watch/catch-up.js';
 import { serveWatch } from '../../../../src/embedded/api/watch/watch-stream.js';
 
 /** Objects, and bytes in each: together twice what a watch may have waiting. */
@@ -175,27 +174,5 @@ describe('a watch that begins with much', function () {
     });
     expect(lines.find((text) => text.includes('"ERROR"'))).to.contain('"code":410');
     socket.destroy();
-  });
-
-  it('cuts off a client that stops reading in the middle', async () => {
-    const plain = createServer((_, response) => {
-      const endless = (function* (): Generator<string> {
-        for (;;) yield 'x'.repeat(10_000);
-      })();
-      response.on('close', writePaced(response, endless, 50));
-      onResponse(response);
-    });
-    plain.listen(0, '127.0.0.1');
-    await once(plain, 'listening');
-    const served = new Promise<ServerResponse>((resolve) => {
-      onResponse = resolve;
-    });
-    const socket = connect((plain.address() as AddressInfo).port, '127.0.0.1');
-    socket.pause();
-    socket.on('error', () => undefined);
-    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-    await once(await served, 'close');
-    socket.destroy();
-    plain.close();
   });
 });

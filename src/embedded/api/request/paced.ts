@@ -1,6 +1,6 @@
 /**
- * Writes texts no faster than they are read: of all that a watch begins with, a client that reads slowly, or never,
- * has a few of them waiting in memory, and costs nothing else.
+ * Writes texts no faster than they are read: of a long list, or all that a watch begins with, a client that reads slowly,
+ * or never, has a few of them waiting in memory, and costs nothing else.
  *
  * Caveat: the texts are made when they are due, so their source must bear being asked later.
  */
