@@ -270,9 +270,10 @@ export const runtimed = (
           .prepare(command.assignment, command.work)
           .pipe(map(ofAttempt(idOf(command.assignment.ref))));
       case 'GiveBack': {
+        const { reason, message } = command;
         // First, so that the operator does not send the next one.
-        troubleSubject.next(command.message);
-        const refusal: Refusal = { reason: 'Unfit', message: command.message };
+        if (reason === 'Unfit') troubleSubject.next(message);
+        const refusal: Refusal = { reason, message };
         if (!openSubject.value) return effects.giveBack(command.assignment, refusal);
         refusalsSubject.next({ attempt: wireRef(command.assignment.ref), ...refusal });
         return EMPTY;
@@ -332,7 +333,7 @@ export const runtimed = (
   const drain$ = sources.terminate$.pipe(
     map((): Input => {
       isTerminating = true;
-      return { kind: 'DrainAsked' };
+      return { kind: 'DrainAsked', isEnding: true };
     }),
   );
 

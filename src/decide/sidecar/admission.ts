@@ -6,8 +6,14 @@
  */
 import type { Amounts } from '../../model/run.js';
 
-/** Why not; the words of the session protocol. Unfit: the pod can make no workspaces. */
-export type Refusal = Readonly<{ reason: 'AtCapacity' | 'Draining' | 'Stale' | 'Unfit'; message: string }>;
+/**
+ * Why not; the words of the session protocol. Unfit: the pod can make no workspaces. PodTerminating: it may have begun
+ * here, and the pod ends.
+ */
+export type Refusal = Readonly<{
+  reason: 'AtCapacity' | 'Draining' | 'Stale' | 'Unfit' | 'PodTerminating';
+  message: string;
+}>;
 
 /** Resources that `more` would take beyond `capacity`, as text; '' when all fits. A name without capacity has none. */
 const shortages = (capacity: Amounts, used: Amounts, more: Amounts): string =>

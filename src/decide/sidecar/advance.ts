@@ -376,14 +376,41 @@ const prepared = (attempt: Attempt, execution: Execution, moment: Moment, isServ
 
 /** What it was asked to end as comes first. */
 const unprepared = (attempt: Attempt, message: string, moment: Moment): Advance => {
-  if (attempt.stop !== undefined) return end(attempt, stoppedBeforeStart(attempt), moment);
+  return attempt.stop === undefined
+    ? giveBack(attempt, 'Unfit', message)
+    : end(attempt, stoppedBeforeStart(attempt), moment);
+};
+
+const giveBack = (
+  attempt: Attempt,
+  reason: Extract<AttemptCommand, { kind: 'GiveBack' }>['reason'],
+  message: string,
+): Advance => {
   const next = clean({ ...attempt, givenBack: true });
   const assignment = assignmentPart(attempt);
-  return { ...next, commands: [{ kind: 'GiveBack', assignment, message }, ...next.commands] };
+  return { ...next, commands: [{ kind: 'GiveBack', assignment, reason, message }, ...next.commands] };
+};
+
+/**
+ * The Runtime Server is gone. In a pod that ends it does not come back; what was never written as Running is then treated
+ * as the operator treats what is Scheduled on a pod that is gone: it takes no attempt.
+ */
+const serverLost = (attempt: Attempt, moment: Moment, isEnding: boolean): Advance => {
+  const { stage, stop, status, writing } = attempt;
+  const isExecuted = stage.name === 'Executing' || stage.name === 'Running';
+  if (!isExecuted && !(isEnding && stage.name === 'Ready')) return only(attempt);
+  return isEnding && stop === undefined && writing === undefined && status.phase === 'Scheduled'
+    ? giveBack(attempt, 'PodTerminating', 'the pod ends, and its Runtime Server is gone')
+    : end(attempt, isExecuted ? GONE : stoppedBeforeStart(attempt), moment);
 };
 
 /** Facts about the pod that a step depends on. */
-export type PodFacts = Readonly<{ serverUp: boolean; serverSynced: boolean }>;
+export type PodFacts = Readonly<{
+  serverUp: boolean;
+  serverSynced: boolean;
+  /** Its containers were told to end and are not started again. */
+  isEnding?: boolean;
+}>;
 
 /** One step. */
 export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, pod: PodFacts): Advance => {
@@ -462,7 +489,7 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
     case 'ServerSynced':
       return mayRun(attempt) && !attempt.confirmed ? end(attempt, LOST, moment) : only(attempt);
     case 'ServerLost':
-      return isExecuted ? end(attempt, GONE, moment) : only(attempt);
+      return serverLost(attempt, moment, pod.isEnding === true);
     default:
       return input satisfies never;
   }

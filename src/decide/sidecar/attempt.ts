@@ -185,8 +185,13 @@ export type AttemptCommand =
   | Readonly<{ kind: 'Prepare'; assignment: Assignment; work: Work }>
   /** Break off the fetch of its source; Prepare answers all the same. */
   | Readonly<{ kind: 'AbortPrepare'; ref: AttemptRef }>
-  /** Nothing of it was executed, and nothing will be. */
-  | Readonly<{ kind: 'GiveBack'; assignment: Assignment; message: string }>
+  /** Unfit: nothing of it was executed. PodTerminating: it may have begun. Nothing of it will be done here. */
+  | Readonly<{
+      kind: 'GiveBack';
+      assignment: Assignment;
+      reason: 'Unfit' | 'PodTerminating';
+      message: string;
+    }>
   | Readonly<{ kind: 'Execute'; ref: AttemptRef; execution: Execution }>
   | Readonly<{ kind: 'CancelExecution'; ref: AttemptRef }>
   /** Read the outputs and, unless the attempt was cancelled, store the artifacts. */

@@ -26,6 +26,8 @@ import {
 
 /** How long the Runtime Server may be away before what ran there counts as lost, milliseconds. */
 export const SERVER_LOST_MS = 5_000;
+/** The same in a pod that ends, where nobody starts it again: only the connection may come back. */
+export const SERVER_LOST_ENDING_MS = 1_000;
 /** Names of assignments that ended here are kept, so that a late or repeated message cannot run one again. */
 export const REMEMBERED_ENDS = 8_192;
 /** The alarm that belongs to the Runtime Server rather than to an attempt has this id. */
@@ -43,7 +45,8 @@ export type Input =
   | Readonly<{ kind: 'Vanished'; uid: string }>
   /** All Runs of ours as the API has them, and the ids held when that was asked. */
   | Readonly<{ kind: 'Listed'; runs: ReadonlyArray<Run>; heldBefore: ReadonlySet<string> }>
-  | Readonly<{ kind: 'DrainAsked' }>
+  /** `isEnding`: the containers of the pod were told to end. */
+  | Readonly<{ kind: 'DrainAsked'; isEnding?: boolean }>
   | Readonly<{ kind: 'ServerOpened' | 'ServerSynced' | 'ServerDown' }>
   /** Found on disk at the start. */
   | Readonly<{ kind: 'Resumed'; assignment: Assignment; end?: EndEvent }>
@@ -93,6 +96,7 @@ export class Holdings {
   readonly #next = new Map<string, Readonly<{ run: Run; via: Via }>>();
   #used: Amounts = {};
   #draining = false;
+  #ending = false;
   #serverUp = false;
   #serverSynced = false;
 
@@ -148,6 +152,7 @@ export class Holdings {
         return this.#listed(input.runs, input.heldBefore, moment);
       case 'DrainAsked':
         this.#draining = true;
+        if (input.isEnding) this.#ending = true;
         return [];
       case 'ServerOpened':
         this.#serverUp = true;
@@ -176,7 +181,11 @@ export class Holdings {
     }
     return this.#keep(
       id,
-      advance(before, input, moment, { serverUp: this.#serverUp, serverSynced: this.#serverSynced }),
+      advance(before, input, moment, {
+        serverUp: this.#serverUp,
+        serverSynced: this.#serverSynced,
+        isEnding: this.#ending,
+      }),
     );
   }
 
@@ -282,7 +291,8 @@ export class Holdings {
   }
 
   #serverAlarm({ at }: Moment): Command {
-    return { kind: 'SetAlarm', id: SERVER_ALARM, alarm: 'Stop', at: plusMillis(at, SERVER_LOST_MS) };
+    const ms = this.#ending ? SERVER_LOST_ENDING_MS : SERVER_LOST_MS;
+    return { kind: 'SetAlarm', id: SERVER_ALARM, alarm: 'Stop', at: plusMillis(at, ms) };
   }
 
   #resumed(assignment: Assignment, event: EndEvent | undefined, moment: Moment): ReadonlyArray<Command> {

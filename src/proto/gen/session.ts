@@ -98,7 +98,7 @@ export interface Refused {
   attempt:
     | AttemptRef
     | undefined;
-  /** AtCapacity, Draining, Stale, Unfit. */
+  /** AtCapacity, Draining, Stale, Unfit, PodTerminating. */
   reason: string;
   message: string;
 }

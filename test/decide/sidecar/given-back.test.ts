@@ -1,9 +1,9 @@
-/** A pod that can make no workspace: the attempt goes back unharmed, and may come again. */
+/** What goes back unharmed: an attempt whose workspace cannot be made, or whose pod ends; and it may come again. */
 import { expect } from 'chai';
 
 import { admitted, advance } from '../../../src/decide/sidecar/advance.js';
 import type { Assignment, AttemptInput, Work } from '../../../src/decide/sidecar/attempt.js';
-import { Holdings } from '../../../src/decide/sidecar/holdings.js';
+import { Holdings, SERVER_LOST_ENDING_MS, SERVER_LOST_MS } from '../../../src/decide/sidecar/holdings.js';
 import type { RunUid } from '../../../src/model/ids.js';
 import type { Run } from '../../../src/model/run.js';
 import { micros } from '../../../src/model/time.js';
@@ -18,7 +18,10 @@ const assignment: Assignment = {
 };
 const moment = { at: micros(1), chance: 0 };
 const facts = { serverUp: true, serverSynced: true };
-const unprepared: AttemptInput = { kind: 'Unprepared', message: 'the pod can make no workspace: ENOSPC' };
+const unprepared: Extract<AttemptInput, { kind: 'Unprepared' }> = {
+  kind: 'Unprepared',
+  message: 'the pod can make no workspace: ENOSPC',
+};
 
 const prepared = (...inputs: ReadonlyArray<AttemptInput>) =>
   inputs.reduce(
@@ -31,7 +34,8 @@ describe('an attempt whose workspace cannot be made', () => {
     const { attempt, commands } = prepared(unprepared);
     expect(attempt.stage).to.deep.equal({ name: 'Cleaning', isWritten: false });
     expect(commands.map(({ kind }) => kind)).to.deep.equal(['GiveBack', 'ClearAlarms', 'Clean']);
-    expect(commands[0]).to.deep.equal({ kind: 'GiveBack', assignment, message: unprepared.message });
+    const { message } = unprepared;
+    expect(commands[0]).to.deep.equal({ kind: 'GiveBack', assignment, reason: 'Unfit', message });
   });
 
   it('ends as it was asked to, when it was asked to before', () => {
@@ -63,5 +67,48 @@ describe('an attempt whose workspace cannot be made', () => {
     expect(holdings.used).to.deep.equal({ runs: 0 });
     holdings.reduce({ kind: 'Cleaned', id: 'u' }, moment);
     expect(assign(), 'the refusal may have been lost').to.include('Prepare');
+  });
+});
+
+describe('an attempt whose Runtime Server is gone', () => {
+  const execution = { workingDir: '', entrypoint: 'x', args: [], env: {}, timeoutSeconds: 0 };
+  const executing: ReadonlyArray<AttemptInput> = [
+    { kind: 'Prepared', execution },
+    { kind: 'ExecuteUnanswered', message: 'draining' },
+    { kind: 'ServerDown' },
+  ];
+  const lose = (isEnding: boolean, status = assignment.status, ...inputs: ReadonlyArray<AttemptInput>) =>
+    [...inputs, { kind: 'ServerLost' } as const].reduce(
+      ({ attempt }, input) => advance(attempt, input, moment, { ...facts, isEnding }),
+      admitted({ ...assignment, status }, work, false, moment),
+    );
+
+  it('is given back by a pod that ends, unless it was written as Running: it takes no attempt', () => {
+    const { commands } = lose(true, assignment.status, ...executing);
+    expect(commands[0]).to.include({ kind: 'GiveBack', reason: 'PodTerminating' });
+    expect(commands.some(({ kind }) => kind === 'WriteStatus')).to.equal(false);
+    const running = lose(true, { ...assignment.status, phase: 'Running' }, ...executing);
+    expect(running.commands.find(({ kind }) => kind === 'WriteStatus'))
+      .to.have.nested.property('event.result.reason')
+      .equal('ExecutionLost');
+  });
+
+  it('is lost in a pod that goes on, where the server may have executed it', () => {
+    const { commands } = lose(false, assignment.status, ...executing);
+    expect(commands.find(({ kind }) => kind === 'WriteStatus'))
+      .to.have.nested.property('event.result.reason')
+      .equal('ExecutionLost');
+  });
+
+  it('is not waited for long in a pod that ends', () => {
+    const waits = (isEnding: boolean): unknown => {
+      const holdings = new Holdings({ uid: 'p', capacity: { runs: 1 } });
+      holdings.reduce({ kind: 'ServerOpened' }, moment);
+      holdings.reduce({ kind: 'DrainAsked', isEnding }, moment);
+      const [alarm] = holdings.reduce({ kind: 'ServerDown' }, moment);
+      return alarm?.kind === 'SetAlarm' ? (alarm.at - moment.at) / 1000 : undefined;
+    };
+    expect(waits(true)).to.equal(SERVER_LOST_ENDING_MS);
+    expect(waits(false)).to.equal(SERVER_LOST_MS);
   });
 });
