@@ -15,6 +15,8 @@ import type { TreeSigns } from './tree.js';
 
 /** Where the facts come from. */
 export type ProcessReader = Readonly<{
+  /** The process that looks: never a member, what it starts it starts as somebody else's. */
+  own: number;
   ids: () => readonly number[];
   fact: (pid: number) => ProcessFact | undefined;
   /** The environment entry `NAME=value`; '' when it has none of this name; undefined when it can not be said yet. */
@@ -23,6 +25,7 @@ export type ProcessReader = Readonly<{
 }>;
 
 const ofProc: ProcessReader = {
+  own: process.pid,
   ids: processIds,
   fact: processFact,
   entry: environEntry,
@@ -109,8 +112,7 @@ export class ProcessTable {
   #look(): void {
     const now = this.#now();
     const ids = new Set(this.#reader.ids());
-    // Ourselves we never are: what we start, we start as somebody else's.
-    ids.delete(process.pid);
+    ids.delete(this.#reader.own);
     for (const [pid, known] of this.#known) if (!ids.has(pid)) this.#drop(known);
     for (const pid of ids) this.#see(pid, now);
   }

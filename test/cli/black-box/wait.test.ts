@@ -94,8 +94,8 @@ describe('krt waiting for a Run', function () {
 
   it('krt wait gives up after its --timeout and says what is still open', async () => {
     await cluster.create(runs, runNamed('open'));
-    const { code, err } = await cluster.krt('wait', 'open', '--timeout', '100ms').done;
-    expect(err).to.match(/^krt: after 100ms not all Runs have ended: open is Pending/);
+    const { code, err } = await cluster.krt('wait', 'open', '--timeout', '1s').done;
+    expect(err).to.match(/^krt: after 1s not all Runs have ended: open is Pending/);
     expect(code).to.equal(1);
   });
 

@@ -16,6 +16,7 @@ const machine = () => {
   const table = new ProcessTable(
     'TREE',
     {
+      own: 1,
       ids: () => {
         reads.listings += 1;
         return [...all.keys()];
