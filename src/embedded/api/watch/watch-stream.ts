@@ -137,17 +137,20 @@ export const serveWatch = (call: Call, response: ServerResponse, form: WatchForm
   const lastsMs = /^[1-9][0-9]*$/.test(timeoutText)
     ? Math.min(Number(timeoutText) * 1000, 2 ** 31 - 1)
     : minWatchMs * (1 + Math.random());
-  const end = (): void => {
-    if (wantsBookmarks && response.writable) bookmark();
-    response.end();
-  };
-  const timeout = setTimeout(end, lastsMs);
-  response.on('close', () => {
+  /** Nothing may be written after the end, which a client that does not read puts off for as long as it likes. */
+  const stop = (): void => {
     clearTimeout(timeout);
     clearInterval(bookmarks);
     stopPacing();
     unsubscribe?.();
-  });
+  };
+  const end = (): void => {
+    stop();
+    if (wantsBookmarks && response.writable) bookmark();
+    response.end();
+  };
+  const timeout = setTimeout(end, lastsMs);
+  response.on('close', stop);
 };
 
 /** The objects that are there already, as added. */
