@@ -45,6 +45,30 @@ const OPTIONS = {
   'grpc.max_receive_message_length': 16 * 1024 * 1024,
 };
 
+/**
+ * grpc-js 1.14 goes on to connect after the pause that follows a failed attempt, also when its channel has been closed in
+ * that pause, and keeps a connection that nobody will use or close. Each time it first waits for the credentials to be
+ * ready. These are not any more once it has let go of them.
+ */
+const untilDestroyed = (credentials: ChannelCredentials): ChannelCredentials => {
+  const create = credentials._createSecureConnector.bind(credentials);
+  credentials._createSecureConnector = (...given) => {
+    const connector = create(...given);
+    let isDestroyed = false;
+    return {
+      connect: (socket) => connector.connect(socket),
+      waitForReady: () =>
+        isDestroyed ? Promise.reject(new Error('the channel is closed')) : connector.waitForReady(),
+      getCallCredentials: () => connector.getCallCredentials(),
+      destroy: () => {
+        isDestroyed = true;
+        connector.destroy();
+      },
+    };
+  };
+  return credentials;
+};
+
 const call = (
   target: SessionTarget,
   token: string,
@@ -52,7 +76,7 @@ const call = (
 ): Observable<FromOperator> =>
   new Observable((incoming) => {
     const endpoint = endpointOf(target);
-    const client = new SessionsClient(endpoint.target, endpoint.credentials, OPTIONS);
+    const client = new SessionsClient(endpoint.target, untilDestroyed(endpoint.credentials), OPTIONS);
     const metadata = new Metadata();
     metadata.set('authorization', `Bearer ${token}`);
     const stream = client.connect(metadata);

@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
@@ -18,13 +19,14 @@ const beat: FromRuntimed = {
 
 describe('dialOperator', () => {
   let folder: string;
-  let server: Server;
+  let server: Server | undefined;
   const streams: Stream[] = [];
 
   /** Serves sessions with the given behaviour. */
   const serve = async (connect: (stream: Stream) => void): Promise<string> => {
-    server = new Server();
-    server.addService(SessionsService, {
+    const serving = new Server();
+    server = serving;
+    serving.addService(SessionsService, {
       connect: (stream: Stream) => {
         streams.push(stream);
         connect(stream);
@@ -32,7 +34,7 @@ describe('dialOperator', () => {
     });
     const address = parseAddress(`unix:${join(folder, 'operator.sock')}`);
     if (E.isLeft(address)) throw new Error(address.left);
-    await listenGrpc(server, address.right, ServerCredentials.createInsecure());
+    await listenGrpc(serving, address.right, ServerCredentials.createInsecure());
     return `unix:${join(folder, 'operator.sock')}`;
   };
 
@@ -43,7 +45,8 @@ describe('dialOperator', () => {
 
   afterEach(async () => {
     streams.length = 0;
-    server.forceShutdown();
+    server?.forceShutdown();
+    server = undefined;
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -80,6 +83,25 @@ describe('dialOperator', () => {
     expect(await lastValueFrom(nowhere(NEVER)).catch(reason)).to.contain('unix:/nowhere.sock');
     const tokenless = dialOperator({ url, ca: '', tokenFile: join(folder, 'none') });
     expect(await lastValueFrom(tokenless(NEVER)).catch(reason)).to.contain('ENOENT');
+  });
+
+  it('dials no more once a dial has failed, so that no connection is left when the operator is back', async () => {
+    let dials = 0;
+    const refusing = createServer((socket) => {
+      dials += 1;
+      socket.on('error', () => undefined).destroy();
+    }).listen(join(folder, 'refusing.sock'));
+    try {
+      const url = `unix:${join(folder, 'refusing.sock')}`;
+      const dial = dialOperator({ url, ca: '', tokenFile: join(folder, 'token') });
+      await lastValueFrom(dial(NEVER)).catch(() => undefined);
+      expect(dials).to.equal(1);
+      // Longer than the pause after which grpc-js would try again: 1 s, and a fifth more or less.
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      expect(dials).to.equal(1);
+    } finally {
+      refusing.close();
+    }
   });
 
   it('ends the call when it is unsubscribed', async () => {
