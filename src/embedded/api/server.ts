@@ -66,6 +66,7 @@ export const startApiServer = async (options: ApiServerOptions): Promise<ApiServ
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const store = await Store.open({
     folder: join(dataDir, 'store'),
+    nowMs,
     ...(options.onFatal === undefined ? {} : { onFatal: options.onFatal }),
   });
   const stops: (() => void)[] = [];

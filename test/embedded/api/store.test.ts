@@ -24,6 +24,7 @@ import fc from 'fast-check';
 import type { KubeObject } from '../../../src/embedded/api/object.js';
 import { decodeRecords } from '../../../src/embedded/api/store/record.js';
 import { Store } from '../../../src/embedded/api/store/store.js';
+import { collectGarbage } from '../../support/collect-garbage.js';
 
 const things = '/things';
 const thing = (name: string, value: string): KubeObject => ({
@@ -114,6 +115,36 @@ describe('Store', () => {
     expect(second.revision).to.equal(101);
     expect(second.since(things, 1)).to.equal(undefined);
     await second.close();
+  });
+
+  it('forgets changes after five minutes, also of what is written no more, and holds none of them', async () => {
+    let nowMs = 1_000_000;
+    const store = await Store.open({ folder, nowMs: () => nowMs });
+    const put = async (resource: string, name: string): Promise<void> => {
+      store.put(resource, thing(name, '1'));
+      await store.durable();
+    };
+    await put(things, 'a');
+    nowMs += 60_000;
+    await put(things, 'b');
+    const old = new WeakRef(store.since(things, 0)?.[0] ?? {});
+    nowMs += 239_999;
+    await put('/others', 'x');
+    expect(store.since(things, 0)).to.have.length(2);
+    expect(store.floor(things)).to.equal(0);
+    nowMs += 1;
+    await put('/others', 'y');
+    expect(store.since(things, 0)).to.equal(undefined);
+    expect(store.since(things, 1)?.map(({ revision }) => revision)).to.deep.equal([2]);
+    nowMs += 60_000;
+    await put('/others', 'z');
+    expect(store.since(things, 1)).to.equal(undefined);
+    expect(store.since(things, 2)).to.deep.equal([]);
+    // A WeakRef that was read keeps its target until the turn is over.
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    expect(old.deref()).to.equal(undefined);
+    await store.close();
   });
 
   it('refuses a folder that is in use, and takes over one whose holder is gone', async () => {

@@ -1,17 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
 
 import { OutputStream, State, type WatchEvent } from '../../../src/proto/gen/executor.js';
+import { collectGarbage } from '../../support/collect-garbage.js';
 import { codeOf, type Harness, startHarness } from './harness.js';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage: () => void = runInNewContext('gc');
 
 const kinds = (events: readonly WatchEvent[], id: string): readonly string[] =>
   events.filter((event) => event.id === id).map(({ event }) => event?.$case ?? 'nothing');

@@ -1,14 +1,24 @@
-/** The newest changes of one resource, so that a watch can start from a version in the past. */
+/**
+ * The newest changes of one resource, so that a watch can start from a version in the past.
+ *
+ * Bounded three ways: by age, so that what a quiet or a steady server holds does not grow, and by number and bytes, so
+ * that a busy one does not either.
+ */
 import type { StoreEvent } from './entry.js';
 
 /** Text of events kept per resource, bytes; older ones are forgotten first. */
 const maxBytes = 32 * 1024 * 1024;
 /** Events kept per resource. */
 const maxEvents = 50_000;
+/** Age from which an event is forgotten, milliseconds: as old as what kube-apiserver has etcd compact. */
+export const maxAgeMs = 5 * 60_000;
 
 /** A bounded, ordered window of events. */
 export class History {
-  #events: StoreEvent[] = [];
+  /** Those before `#start` are forgotten. */
+  #events: (StoreEvent | undefined)[] = [];
+  /** When each of them was pushed. */
+  #times: number[] = [];
   #start = 0;
   #bytes = 0;
   #floor: number;
@@ -23,20 +33,18 @@ export class History {
     return this.#floor;
   }
 
-  push(event: StoreEvent): void {
+  push(event: StoreEvent, nowMs: number): void {
     this.#events.push(event);
+    this.#times.push(nowMs);
     this.#bytes += event.entry.bytes.length;
-    while (this.#bytes > maxBytes || this.#events.length - this.#start > maxEvents) {
-      const oldest = this.#events[this.#start];
-      if (oldest === undefined) break;
-      this.#start += 1;
-      this.#bytes -= oldest.entry.bytes.length;
-      this.#floor = oldest.revision;
-    }
-    if (this.#start > 1024 && this.#start * 2 > this.#events.length) {
-      this.#events = this.#events.slice(this.#start);
-      this.#start = 0;
-    }
+    while (this.#bytes > maxBytes || this.#events.length - this.#start > maxEvents) this.#forgetOldest();
+    this.#cut();
+  }
+
+  /** Forgets what is too old. Costs a comparison when nothing is. */
+  expire(nowMs: number): void {
+    while ((this.#times[this.#start] ?? Number.POSITIVE_INFINITY) + maxAgeMs <= nowMs) this.#forgetOldest();
+    this.#cut();
   }
 
   /** Events after a revision, oldest first; undefined when some of them are forgotten. */
@@ -49,6 +57,24 @@ export class History {
       if ((this.#events[middle]?.revision ?? 0) <= revision) low = middle + 1;
       else high = middle;
     }
-    return this.#events.slice(low);
+    return this.#events.slice(low).flatMap((event) => event ?? []);
+  }
+
+  #forgetOldest(): void {
+    const oldest = this.#events[this.#start];
+    if (oldest === undefined) return;
+    this.#events[this.#start] = undefined;
+    this.#start += 1;
+    this.#bytes -= oldest.entry.bytes.length;
+    this.#floor = oldest.revision;
+  }
+
+  /** Shortens the lists, once in a while, since the rest is copied. */
+  #cut(): void {
+    const isAll = this.#start > 0 && this.#start === this.#events.length;
+    if (!isAll && (this.#start <= 1024 || this.#start * 2 <= this.#events.length)) return;
+    this.#events = this.#events.slice(this.#start);
+    this.#times = this.#times.slice(this.#start);
+    this.#start = 0;
   }
 }

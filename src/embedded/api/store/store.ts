@@ -27,6 +27,8 @@ export type StoreOptions = Readonly<{
   folder: string;
   /** Log size from which a snapshot is taken, bytes; it must also be twice the live data. Default 64 MiB. */
   snapshotBytes?: number;
+  /** The clock by which old changes are forgotten. Default: the machine's. */
+  nowMs?: () => number;
   /** Called when the disk failed in a way that leaves the state unknown: the process has to end. */
   onFatal?: (error: Error) => void;
 }>;
@@ -70,6 +72,7 @@ const recordOf = (kind: 'P' | 'D', entry: Entry, before: Entry | undefined): Buf
 export class Store {
   readonly #folder: string;
   readonly #snapshotBytes: number;
+  readonly #nowMs: () => number;
   readonly #onFatal: (error: Error) => void;
   readonly #tables = new Map<string, Table>();
   readonly #allListeners = new Set<(event: StoreEvent) => void>();
@@ -89,6 +92,7 @@ export class Store {
   private constructor(options: StoreOptions, unlock: () => void, log: LogWriter, logNumber: number) {
     this.#folder = options.folder;
     this.#snapshotBytes = options.snapshotBytes ?? 64 * 1024 * 1024;
+    this.#nowMs = options.nowMs ?? Date.now;
     this.#onFatal = options.onFatal ?? (() => undefined);
     this.#unlock = unlock;
     this.#log = log;
@@ -243,9 +247,10 @@ export class Store {
       this.#table(record.resource).tree.set(entry.key, entry);
       this.#liveBytes += entry.bytes.length;
     }
+    const nowMs = this.#nowMs();
     for (const record of changes) {
       if (record.revision <= this.#floor) continue;
-      this.#apply(record.kind === 'D' ? 'D' : 'P', this.#entryOfChange(record));
+      this.#apply(record.kind === 'D' ? 'D' : 'P', this.#entryOfChange(record), nowMs);
     }
     this.#headRevision = this.#durableRevision;
   }
@@ -261,7 +266,7 @@ export class Store {
     return entryOf(record.resource, object, record.revision, Buffer.from(JSON.stringify(object)));
   }
 
-  #apply(kind: 'P' | 'D', entry: Entry): void {
+  #apply(kind: 'P' | 'D', entry: Entry, nowMs: number): void {
     const table = this.#table(entry.resource);
     const previous = table.tree.get(entry.key);
     this.#liveBytes -= previous?.bytes.length ?? 0;
@@ -279,7 +284,7 @@ export class Store {
       entry,
       previous,
     };
-    table.history.push(event);
+    table.history.push(event, nowMs);
     for (const listener of table.listeners) listener(event);
     for (const listener of this.#allListeners) listener(event);
   }
@@ -308,7 +313,10 @@ export class Store {
         this.#undo(batch, waiters, error instanceof Error ? error : new Error(String(error)));
         continue;
       }
-      for (const { kind, entry } of batch) this.#apply(kind, entry);
+      const nowMs = this.#nowMs();
+      for (const { kind, entry } of batch) this.#apply(kind, entry, nowMs);
+      // Of all resources: one that is written no more would keep what it has.
+      for (const { history } of this.#tables.values()) history.expire(nowMs);
       for (const { resolve } of waiters) resolve();
       await this.#rotateWhenLarge();
     }
