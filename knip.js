@@ -10,6 +10,8 @@ export default {
     // Started as processes of their own by tests.
     'test/fixtures/**/*.ts',
     'test/conformance/record-session.ts',
+    // Built into the programs of a soak.
+    'test/soak/inside.ts',
   ],
   project: ['src/**/*.{ts,js}!', 'streams/**/*.ts!', 'test/**/*.ts'],
   // Generated: exports more than we use.

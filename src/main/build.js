@@ -81,12 +81,13 @@ const oneFirstFile = (first) => ({
 
 /**
  * Builds the named programs (default: all) whose entry exists; rejects when one does not compile. Without source maps,
- * which name the way from outdir to the sources, the same sources give the same bytes in any folder.
+ * which name the way from outdir to the sources, the same sources give the same bytes in any folder. `inject` are files
+ * that run in each program before its own.
  */
 export const build = async (
   outdir = join(root, 'dist'),
   names = Object.keys(programs),
-  { sourcemap = 'linked' } = {},
+  { sourcemap = 'linked', inject = [] } = {},
 ) => {
   const { build: bundle } = await import('esbuild');
   const entries = Object.entries(programs).filter(
@@ -95,6 +96,7 @@ export const build = async (
   const bundleAll = (entryPoints, splitting, plugins = []) =>
     bundle({
       absWorkingDir: root,
+      inject,
       entryPoints: Object.fromEntries(entryPoints),
       outdir,
       bundle: true,
@@ -140,8 +142,9 @@ export const build = async (
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values, positionals } = parseArgs({
-    options: { outdir: { type: 'string' } },
+    options: { outdir: { type: 'string' }, inject: { type: 'string', multiple: true } },
     allowPositionals: true,
   });
-  await build(values.outdir, positionals.length > 0 ? positionals : undefined);
+  const { inject = [] } = values;
+  await build(values.outdir, positionals.length > 0 ? positionals : undefined, { inject });
 }

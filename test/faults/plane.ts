@@ -32,7 +32,7 @@ import type { Deletion } from './redispatch.js';
 import { type SessionProxy, startSessionProxy } from './session-proxy.js';
 import { mountSmallDisk, type SmallDisk } from './small-disk.js';
 
-const programs = fileURLToPath(new URL('../../dist', import.meta.url));
+const dist = fileURLToPath(new URL('../../dist', import.meta.url));
 
 /** What is on a disk of its own: the API server's log; workspaces and runtimed's state; logs; the artifact store. */
 export const DISKS = { store: 256, pods: 64, logs: 64, volumes: 64 } as const;
@@ -83,13 +83,15 @@ export type FaultyPlaneOptions = Readonly<{
   operators?: number;
   /** Whether to put it on small disks. */
   withDisks?: boolean;
+  /** The folder of the bundles; default: dist. */
+  programs?: string;
 }>;
 
 /** Starts one with the Runtime `bash`: so many pods for so many Runs each. */
 export const startFaultyPlane = async (
   replicas: number,
   capacity: number,
-  { operators = 1, withDisks = false }: FaultyPlaneOptions = {},
+  { operators = 1, withDisks = false, programs = dist }: FaultyPlaneOptions = {},
 ): Promise<FaultyPlane> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'krt-faults-'));
   const disks = withDisks ? mountAll(dataDir) : 'not asked for';

@@ -1,40 +1,52 @@
 import { expect } from 'chai';
 
 import { seeded } from '../model-check/explore.js';
-import { floors, isGrowing, type Sample, trendOf } from './trend.js';
+import { isRising, type Sample, type Trend, trendOf } from './trend.js';
 
 const random = seeded(5);
-const series = (value: (minute: number) => number): ReadonlyArray<Sample> =>
-  Array.from({ length: 120 }, (_, i) => ({ atMs: i * 5000, value: value((i * 5) / 60) }));
-const saw = (minute: number): number => 100 + 30 * ((minute * 3) % 1);
-const verdict = (value: (minute: number) => number): boolean =>
-  isGrowing(trendOf(floors(series(value), 20_000)));
+/** One sample a minute. */
+const trend = (value: (minute: number) => number, minutes = 20): Trend => {
+  const samples = Array.from({ length: minutes }, (_, i): Sample => ({ atMs: i * 60_000, value: value(i) }));
+  const found = trendOf(samples);
+  if (found === undefined) throw new Error('too few samples');
+  return found;
+};
 
 describe('trendOf', () => {
-  it('sees a leak under the teeth of a saw, and its size', () => {
-    const trend = trendOf(
-      floors(
-        series((minute) => saw(minute) + minute * 2),
-        20_000,
-      ),
-    );
-    expect(trend?.slope).to.be.closeTo(2, 0.5);
-    expect(isGrowing(trend)).to.equal(true);
+  it('sees a leak under noise of five times its size, and how large it is', () => {
+    const found = trend((minute) => 100 + minute * 2 + random() * 10);
+    expect(found.slope).to.be.closeTo(2, 0.5);
+    expect(isRising(found)).to.equal(true);
+  });
+
+  it('sees a steady leak in the fewest points it says anything of', () => {
+    expect(isRising(trend((minute) => 100 + minute, 8))).to.equal(true);
+  });
+
+  it('sees one of a few of something, that comes only now and then', () => {
+    expect(isRising(trend((minute) => 40 + Math.floor(minute / 6)))).to.equal(true);
   });
 
   const flat: ReadonlyArray<readonly [string, (minute: number) => number]> = [
     ['is constant', () => 7],
-    ['goes up and down', saw],
-    ['is noise', () => 100 + random() * 20],
+    ['goes up and down', (minute) => 100 + 30 * ((minute / 5) % 1)],
     ['falls', (minute) => 100 - minute],
-    ['is flat but for one peak', (minute) => (minute > 4 && minute < 4.5 ? 900 : 100 + random())],
+    ['is flat but for two peaks', (minute) => (minute === 7 || minute === 13 ? 900 : 100 + random())],
+    ['has taken one step at its beginning', (minute) => (minute < 4 ? 41 : 42)],
   ];
   for (const [name, value] of flat)
     it(`sees no growth in what ${name}`, () => {
-      expect(verdict(value)).to.equal(false);
+      expect(isRising(trend(value))).to.equal(false);
     });
 
+  it('calls less than one in 500 series of noise rising, whole numbers or not', () => {
+    for (const value of [() => random(), () => Math.floor(random() * 3)]) {
+      const called = Array.from({ length: 2_000 }, () => isRising(trend(value))).filter(Boolean).length;
+      expect(called).to.be.lessThan(5);
+    }
+  });
+
   it('says nothing of a few points', () => {
-    expect(trendOf(series(saw).slice(0, 5))).to.equal(undefined);
+    expect(trendOf(Array.from({ length: 7 }, (_, i) => ({ atMs: i, value: i })))).to.equal(undefined);
   });
 });

@@ -1,51 +1,55 @@
 /**
- * Does a series grow? The Theil–Sen slope with its confidence interval (Sen 1968): the median of the slopes between all
- * pairs, so that a few wild samples do not matter. Pure.
- *
- * Heap and memory go up and down with every collection; what grows is the floor. So samples are first reduced to the
- * least of each block.
+ * Does a series grow? Whether, by the Mann–Kendall test, with its correction for equal values (Mann 1945, Kendall 1975):
+ * do more pairs rise than fall? By how much, by the Theil–Sen slope (Sen 1968): the median of the slopes of all pairs.
+ * So a few wild samples do not matter, and no shape is assumed. Pure.
  */
 
 /** One sample. */
 export type Sample = Readonly<{ atMs: number; value: number }>;
 
-/** Per minute, with 95 % confidence. */
-export type Trend = Readonly<{ slope: number; low: number; high: number; points: number }>;
+/**
+ * `slope` is per minute. `score` is how many standard deviations the pairs that rise are more than chance would have it.
+ */
+export type Trend = Readonly<{ slope: number; score: number }>;
 
-const Z_95 = 1.96;
+/**
+ * One flat series in 2,000 reaches it by chance. A soak has about 70 series, so one soak in 30 has one; with the usual
+ * 1.96 every soak would have one or two.
+ */
+const CERTAIN = 3.3;
 
-/** The least of each block of so many milliseconds. */
-export const floors = (samples: ReadonlyArray<Sample>, blockMs: number): ReadonlyArray<Sample> => {
-  const blocks = new Map<number, Sample>();
-  for (const sample of samples) {
-    const block = Math.floor(sample.atMs / blockMs);
-    const least = blocks.get(block);
-    if (least === undefined || sample.value < least.value)
-      blocks.set(block, { atMs: block * blockMs, value: sample.value });
-  }
-  return [...blocks.values()];
+/** With fewer, not even a straight line is certain to that degree. */
+const FEWEST = 8;
+
+const sumOver = (counts: Iterable<number>, of: (count: number) => number): number => {
+  let sum = 0;
+  for (const count of counts) sum += of(count);
+  return sum;
 };
+
+const varianceTerm = (n: number): number => n * (n - 1) * (2 * n + 5);
 
 /** Undefined for fewer than 8 points: too few to say anything. */
 export const trendOf = (samples: ReadonlyArray<Sample>): Trend | undefined => {
   const n = samples.length;
-  if (n < 8) return undefined;
+  if (n < FEWEST) return undefined;
   const slopes: number[] = [];
+  let rising = 0;
   samples.forEach((a, i) => {
-    for (const b of samples.slice(i + 1))
-      if (b.atMs !== a.atMs) slopes.push(((b.value - a.value) / (b.atMs - a.atMs)) * 60_000);
+    for (const b of samples.slice(i + 1)) {
+      slopes.push(((b.value - a.value) / (b.atMs - a.atMs)) * 60_000);
+      rising += Math.sign(b.value - a.value);
+    }
   });
   slopes.sort((a, b) => a - b);
-  const at = (rank: number): number =>
-    slopes[Math.max(0, Math.min(slopes.length - 1, Math.round(rank)))] ?? 0;
-  const spread = Z_95 * Math.sqrt((n * (n - 1) * (2 * n + 5)) / 18);
+  const equals = new Map<number, number>();
+  for (const { value } of samples) equals.set(value, (equals.get(value) ?? 0) + 1);
+  const deviation = Math.sqrt((varianceTerm(n) - sumOver(equals.values(), varianceTerm)) / 18);
   return {
-    slope: at((slopes.length - 1) / 2),
-    low: at((slopes.length - spread) / 2 - 1),
-    high: at((slopes.length + spread) / 2),
-    points: n,
+    slope: slopes[Math.floor((slopes.length - 1) / 2)] ?? 0,
+    score: rising === 0 ? 0 : (rising - Math.sign(rising)) / deviation,
   };
 };
 
-/** Whether it grows, with confidence. */
-export const isGrowing = (trend: Trend | undefined): boolean => trend !== undefined && trend.low > 0;
+/** Whether it rises for certain. */
+export const isRising = ({ score }: Trend): boolean => score >= CERTAIN;

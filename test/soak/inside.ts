@@ -1,0 +1,88 @@
+/**
+ * Built into the programs of a soak (probed-programs.ts): what does this process hold?
+ *
+ * It connects to the soak's socket, which is where the programs are, and answers each question with a reading. Objects
+ * are counted by V8 after a full collection, so what is counted is what something still holds: subscriptions of RxJS
+ * that nobody ended, timers that nobody cleared, also those that do not keep the process alive.
+ *
+ * A question may plant a leak: then so many things are held from now on.
+ */
+import { ChildProcess } from 'node:child_process';
+import { existsSync, openSync, readdirSync } from 'node:fs';
+import { connect, Socket } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { getHeapStatistics, queryObjects, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+import * as E from 'fp-ts/lib/Either.js';
+import { NEVER, Subscriber } from 'rxjs';
+
+import { Question, SOCKET } from './question.js';
+
+const KIB = 1024;
+const program = process.argv[1] ?? '';
+const socketPath = join(dirname(program), SOCKET);
+
+/** Two, since what the first one finalizes the second one frees. */
+const collect = (): void => {
+  setFlagsFromString('--expose-gc');
+  const gc: () => void = runInNewContext('gc');
+  gc();
+  gc();
+};
+
+/** How many of a class, or of one derived from it, something holds. */
+const living = (of: Parameters<typeof queryObjects>[0]): number => queryObjects(of, { format: 'count' });
+
+const Timer = (() => {
+  const timer = setTimeout(() => undefined, 0);
+  clearTimeout(timer);
+  return timer.constructor as new () => NodeJS.Timeout;
+})();
+
+const reading = (isCollected: boolean): Readonly<Record<string, number>> => {
+  const { rss } = process.memoryUsage();
+  const open = {
+    'resident KiB': rss / KIB,
+    descriptors: readdirSync('/dev/fd').length,
+    handles: process.getActiveResourcesInfo().length,
+  };
+  if (!isCollected) return open;
+  collect();
+  return {
+    ...open,
+    'heap KiB': getHeapStatistics().used_heap_size / KIB,
+    'buffers KiB': process.memoryUsage().external / KIB,
+    timers: living(Timer),
+    subscriptions: living(Subscriber),
+    promises: living(Promise),
+    children: living(ChildProcess),
+    sockets: living(Socket),
+  };
+};
+
+const held: unknown[] = [];
+const leaks: Readonly<Record<string, () => unknown>> = {
+  heap: () => Array.from({ length: KIB / 8 }, (_, i) => i),
+  buffers: () => Buffer.alloc(KIB),
+  timers: () => setInterval(() => undefined, 2 ** 30).unref(),
+  subscriptions: () => NEVER.subscribe(),
+  descriptors: () => openSync('/dev/null', 'r'),
+};
+
+const answer = (line: string): string => {
+  const question = Question.decode(JSON.parse(line));
+  if (E.isLeft(question)) throw new Error('the soak asked something else');
+  const { id, isCollected, plant } = question.right;
+  const leak = plant && leaks[plant.kind];
+  if (leak) for (let i = 0; i < plant.count; i += 1) held.push(leak());
+  return JSON.stringify({ id, reading: reading(isCollected) });
+};
+
+if (existsSync(socketPath)) {
+  const socket = connect(socketPath).unref();
+  socket.on('error', () => undefined);
+  socket.write(`${JSON.stringify({ program: basename(program, '.js'), pid: process.pid })}\n`);
+  createInterface({ input: socket }).on('line', (line) => socket.write(`${answer(line)}\n`));
+}

@@ -1,0 +1,21 @@
+/** What a soak and the programs in it say to each other, one line of JSON each. */
+import * as t from 'io-ts';
+
+/** Name of the soak's socket in the folder of the programs. */
+export const SOCKET = 'soak.sock';
+
+/** Said once by each program. */
+export const Hello = t.type({ program: t.string, pid: t.number });
+export type Hello = t.TypeOf<typeof Hello>;
+
+/** `isCollected`: after a full collection, with what is counted then. `plant`: what to hold on to from now on. */
+export const Question = t.intersection([
+  t.type({ id: t.number, isCollected: t.boolean }),
+  t.partial({ plant: t.type({ kind: t.string, count: t.number }) }),
+]);
+export type Question = t.TypeOf<typeof Question>;
+
+/** Named numbers of one process at one moment. */
+export type Reading = Readonly<Record<string, number>>;
+
+export const Answer = t.type({ id: t.number, reading: t.record(t.string, t.number) });
