@@ -19,6 +19,7 @@ import { ensureHelm } from '../charts/helm.js';
 import { type ApiLevel, startApiLevel } from './api-level.js';
 import { apiLevelPrograms, type Binaries, findBinaries, nodeLevelPrograms } from './binaries.js';
 import { ensureCertManager } from './cert-manager/build.js';
+import { startClusterPlane } from './control-plane.js';
 import { ensureGoTool } from './go-tool.js';
 import { type MadeParts, makeParts, whyNoNode } from './node/parts.js';
 
@@ -35,6 +36,7 @@ const USAGE = `Usage: npm run test:cluster -- [--level api|node] [--build-limit 
   --test-limit SECONDS   fail when the tests are not over within this time (default 1500)
   --record               record what kubectl and kube-apiserver say to each other, for test/conformance/session.test.ts
   --grep TEXT            only tests whose name holds this
+  --bench "ARGUMENTS"    no tests: npm run bench with these arguments on the API level, such as "a c --set c.runs=2000"
 `;
 
 const { values: flags } = parseArgs({
@@ -44,6 +46,7 @@ const { values: flags } = parseArgs({
     'test-limit': { type: 'string', default: '1500' },
     record: { type: 'boolean', default: false },
     grep: { type: 'string' },
+    bench: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -122,8 +125,34 @@ const recordSession = async (kubeconfig: string, path: string): Promise<Counts> 
   return { passing: 0, failing: code === 0 ? 0 : 1 };
 };
 
+/** The bench on a control plane of kube-apiserver, operator, process kubelet and Runtime Pods. */
+const benchApiLevel = async (programs: string, args: string): Promise<Counts> => {
+  const plane = await startClusterPlane(programs);
+  const stop = (): void => void plane.stop();
+  interruption.signal.addEventListener('abort', stop);
+  try {
+    const child = spawn(
+      process.execPath,
+      [
+        '--import=tsx/esm',
+        'test/bench/main.ts',
+        '--kubeconfig',
+        plane.kubeconfig,
+        ...args.split(' ').filter(Boolean),
+      ],
+      { cwd: root, stdio: 'inherit' },
+    );
+    const [code] = await once(child, 'close');
+    return { passing: 0, failing: code === 0 ? 0 : 1 };
+  } finally {
+    interruption.signal.removeEventListener('abort', stop);
+    await plane.stop();
+  }
+};
+
 const testApiLevel = async (binaries: Binaries, folder: string): Promise<Counts> => {
   const { programs, path } = gathered(binaries, folder);
+  if (flags.bench !== undefined) return benchApiLevel(programs, flags.bench);
   let level: ApiLevel | undefined;
   try {
     level = await startApiLevel(programs, join(folder, 'conformance'));
