@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +49,11 @@ export { answer, type ControlPlane } from './attach.js';
 
 /** Time a control plane with ready pods may take to start, milliseconds: kube-apiserver on a busy machine is slow. */
 export const START_LIMIT_MS = 120_000;
+
+/** Whether the API server has controllers beside it, which collect garbage and delete namespaces. */
+export const hasControllers =
+  process.env.CLUSTER_BINARIES === undefined ||
+  existsSync(join(process.env.CLUSTER_BINARIES, 'kube-controller-manager'));
 
 /** Starts one, with the bash Runtime of the guide unless told otherwise. */
 export const startControlPlane = async ({
