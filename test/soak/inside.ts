@@ -12,7 +12,7 @@ import { existsSync, openSync, readdirSync } from 'node:fs';
 import { connect, Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { getHeapStatistics, queryObjects, setFlagsFromString } from 'node:v8';
+import { getHeapCodeStatistics, getHeapStatistics, queryObjects, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 import * as E from 'fp-ts/lib/Either.js';
@@ -41,6 +41,12 @@ const Timer = (() => {
   return timer.constructor as new () => NodeJS.Timeout;
 })();
 
+/** The heap without V8's compiled code, which comes and goes with what is run often, also with each collection. */
+const dataBytes = (): number => {
+  const code = getHeapCodeStatistics();
+  return getHeapStatistics().used_heap_size - code.code_and_metadata_size - code.bytecode_and_metadata_size;
+};
+
 const reading = (isCollected: boolean): Readonly<Record<string, number>> => {
   const { rss } = process.memoryUsage();
   const open = {
@@ -52,7 +58,7 @@ const reading = (isCollected: boolean): Readonly<Record<string, number>> => {
   collect();
   return {
     ...open,
-    'heap KiB': getHeapStatistics().used_heap_size / KIB,
+    'heap KiB': dataBytes() / KIB,
     'buffers KiB': process.memoryUsage().external / KIB,
     timers: living(Timer),
     subscriptions: living(Subscriber),

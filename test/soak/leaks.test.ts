@@ -10,7 +10,7 @@ import { type Probe, type ProbedPrograms, probedPrograms } from './probed-progra
 import type { Reading } from './question.js';
 import { isRising, type Sample, type Trend, trendOf } from './trend.js';
 
-const ROUNDS = 10;
+const ROUNDS = 12;
 const PER_ROUND = 6;
 /** Per round. A soak's has 200 Runs, and so much heap has to be found, for what V8 makes of the code comes and goes. */
 const LEAKS = { heap: 200, buffers: 200, timers: 6, subscriptions: 6, descriptors: 6 };

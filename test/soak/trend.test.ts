@@ -20,7 +20,7 @@ describe('trendOf', () => {
   });
 
   it('sees a steady leak in the fewest points it says anything of', () => {
-    expect(isRising(trend((minute) => 100 + minute, 8))).to.equal(true);
+    expect(isRising(trend((minute) => 100 + minute, 12))).to.equal(true);
   });
 
   it('sees one of a few of something, that comes only now and then', () => {
@@ -47,6 +47,6 @@ describe('trendOf', () => {
   });
 
   it('says nothing of a few points', () => {
-    expect(trendOf(Array.from({ length: 7 }, (_, i) => ({ atMs: i, value: i })))).to.equal(undefined);
+    expect(trendOf(Array.from({ length: 11 }, (_, i) => ({ atMs: i, value: i })))).to.equal(undefined);
   });
 });
