@@ -105,6 +105,8 @@ describe('kubectl', function () {
       });
       child.on('error', reject);
       child.on('close', (code) => resolve({ code, out, err }));
+      // Whoever ends without reading it has a reason, which its code tells.
+      child.stdin.on('error', () => undefined);
       child.stdin.end(input);
     });
   const ok = async (args: readonly string[], input = ''): Promise<string> => {

@@ -164,6 +164,8 @@ for (const [line, input = ''] of session) {
     env: { ...process.env, HOME: home, KUBECONFIG: join(home, 'none') },
     stdio: ['pipe', 'inherit', 'inherit'],
   });
+  // Whoever ends without reading it has a reason, which its code tells.
+  child.stdin.on('error', () => undefined);
   child.stdin.end(input);
   await once(child, 'close');
 }

@@ -31,6 +31,8 @@ const run = (program: string, argv: ReadonlyArray<string>, input = ''): Promise<
     });
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, ...said }));
+    // Whoever ends without reading it has a reason, which its code tells.
+    child.stdin.on('error', () => undefined);
     child.stdin.end(input);
   });
 
