@@ -25,6 +25,11 @@ const SCP = new RegExp(`^${USER}@(${HOST}):(?!-|//)${PATH}$`);
 const CONTROL_ESCAPE = /%(?:[01][0-9A-Fa-f]|7[Ff])/;
 const BAD_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
 
+/** An address written the one way that all programs read alike. */
+const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+/** A host that ends like this is read as an address: 127.1, 0x7f.1 and 2130706433 are all 127.0.0.1 to some. */
+const ENDS_AS_ADDRESS = /(?:^|\.)(?:\d+|0[xX][0-9A-Fa-f]*)$/;
+
 const DEFAULT_PORTS = { https: 443, ssh: 22 } as const;
 
 const authority = (scheme: keyof typeof DEFAULT_PORTS, host: string, port: string | undefined): string =>
@@ -54,6 +59,11 @@ export const gitRemote = (url: string): E.Either<string, GitRemote> => {
     const [, host = '', port] = match;
     if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535))
       return E.left(`repoURL has the port ${port}, which does not exist`);
+    const name = host.replace(/\.$/, '');
+    if (ENDS_AS_ADDRESS.test(name) && !IPV4.test(name))
+      return E.left(
+        'repoURL has a host that ends as an IPv4 address does and is none: give four numbers, or a name',
+      );
     return E.right({ scheme, authority: authority(scheme, host, port), url });
   }
   return E.left('repoURL is none of https://host/path, ssh://user@host/path and user@host:path');

@@ -90,6 +90,32 @@ describe('gitRemote', () => {
       expect(isAllowed(url), url).to.equal(false);
   });
 
+  it('takes an IPv4 address as four numbers, and no other way of writing one', () => {
+    for (const host of [
+      '127.0.0.1',
+      '255.255.255.255',
+      '1.2.3.4.',
+      '10.0.0.1.example.com',
+      '0x7f.com',
+      '7'.repeat(3) + 'x',
+    ])
+      expect(isAllowed(`https://${host}/a/b.git`), host).to.equal(true);
+    for (const host of [
+      'A.0',
+      '127.1',
+      '2130706433',
+      '0x7f.1',
+      '0x7f000001',
+      '127.0.0.01',
+      '256.1.1.1',
+      '1.2.3.4.5',
+      '1.2.3',
+      '0x',
+    ])
+      for (const url of [`https://${host}/a/b.git`, `ssh://git@${host}/a`, `git@${host}:a`])
+        expect(isAllowed(url), url).to.equal(false);
+  });
+
   it('refuses credentials without repeating them', () => {
     for (const url of [
       'https://token@h/a',
