@@ -144,8 +144,13 @@ describe('an output flood', () => {
     const ids = await Promise.all(Array.from({ length: 4 }, () => client.script(flood)));
     const quick = client.watch(ids.map((id) => ({ id, stdoutOffset: 1e9, stderrOffset: 0 })));
     await Promise.all(ids.map((id) => quick.exited(id)));
-    collectGarbage();
-    const grown = process.memoryUsage().arrayBuffers - before;
+    // What is no longer held is given back in the turns after a collection.
+    let grown = Number.POSITIVE_INFINITY;
+    for (let turn = 0; turn < 20 && grown >= 12 * mebibyte; turn += 1) {
+      collectGarbage();
+      await new Promise((resolve) => setImmediate(resolve));
+      grown = process.memoryUsage().arrayBuffers - before;
+    }
     expect(grown).to.be.lessThan(12 * mebibyte);
     slow.stream.resume();
     for (const id of ids) {
