@@ -35,7 +35,7 @@ import {
 
 import { type PodSettings, recordedStore, revisionOf } from '../src/decide/pod-template.js';
 import type { Command } from '../src/model/command.js';
-import type { ObjectKey, RunUid } from '../src/model/ids.js';
+import { namespaceOfKey, type ObjectKey, type RunUid } from '../src/model/ids.js';
 import { RUNTIME_KEY } from '../src/model/names.js';
 import type { News } from '../src/model/news.js';
 import type { Outcome } from '../src/model/outcome.js';
@@ -141,7 +141,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       );
     const runs$ = fedOf(runs, CachedRun).pipe(
       tap(({ changes, news }) => {
-        if (news?.kind === 'Rejected') unread.add(namespaceOf(news.key));
+        if (news?.kind === 'Rejected') unread.add(namespaceOfKey(news.key));
         for (const { key, after } of oldestFirst(changes)) take({ kind: 'Run', key, object: after });
       }),
       share(),
@@ -252,8 +252,6 @@ const deposed = (command: Command): Outcome => ({
   command,
   why: 'this process no longer leads',
 });
-
-const namespaceOf = (key: string): string => key.slice(0, key.indexOf('/'));
 
 /** What a write of ours was answered is newer than what the watch has brought. */
 const observe = (outcome: Outcome, take: (input: WorldInput) => void): void => {

@@ -16,7 +16,7 @@
 import { type RecordedStore, storeName, storePlace } from '../model/artifact-store.js';
 import type { Command } from '../model/command.js';
 import type { EffectError } from '../model/effect-error.js';
-import { type ObjectKey, objectKey, type PodUid, type RunUid } from '../model/ids.js';
+import { namespaceOfKey, type ObjectKey, objectKey, type PodUid, type RunUid } from '../model/ids.js';
 import { ABANDON_KEY } from '../model/names.js';
 import type { News } from '../model/news.js';
 import type { Outcome } from '../model/outcome.js';
@@ -383,7 +383,7 @@ export const cleanup = (
     cleanings.delete(key);
     stuck.remove(key);
     const [store] = cleaning.left;
-    const place = store && places.get(placeKey(key.slice(0, key.indexOf('/')), storePlace(store)));
+    const place = store && places.get(placeKey(namespaceOfKey(key), storePlace(store)));
     if (!place) return [];
     const wasThere = place.queue.delete(cleaning.uid) || place.asked.delete(cleaning.uid);
     return wasThere ? turn(place, nowMs) : [];
@@ -475,7 +475,7 @@ export const cleanup = (
       [after, true],
     ] as const) {
       if (!session || session.artifactStore === '') continue;
-      const place = placeOf(session.podKey.slice(0, session.podKey.indexOf('/')), session.artifactStore);
+      const place = placeOf(namespaceOfKey(session.podKey), session.artifactStore);
       if (isThere) {
         place.servers.add(podUid);
         place.podTries = 0;

@@ -8,7 +8,7 @@
  * by one of the pods. A pod that comes and goes does not make it more often than every ten minutes.
  */
 import type { Command } from '../model/command.js';
-import type { PodUid } from '../model/ids.js';
+import { namespaceOfKey, type PodUid } from '../model/ids.js';
 import type { Session } from '../model/session.js';
 import type { World, WorldChange } from '../model/world.js';
 import { MIN_AGE_MS } from './artifacts/log-orphans.js';
@@ -30,8 +30,6 @@ type Place = {
   passes: number;
 };
 
-const namespaceOf = ({ podKey }: Session): string => podKey.slice(0, podKey.indexOf('/'));
-
 /** The machine behind `streams/pipelines/log-sweeps.ts`. */
 export const logSweeps = (world: World): TimedMachine<WorldChange, Command> => {
   const places = new Map<string, Place>();
@@ -43,7 +41,7 @@ export const logSweeps = (world: World): TimedMachine<WorldChange, Command> => {
     session.artifactStore !== '' &&
     world.pods.get(session.podKey)?.uid === session.podUid;
 
-  const keyOf = (session: Session): string => `${namespaceOf(session)} ${session.artifactStore}`;
+  const keyOf = (session: Session): string => `${namespaceOfKey(session.podKey)} ${session.artifactStore}`;
 
   const isOther = (before: Session, after: Session | undefined): boolean =>
     after === undefined || keyOf(before) !== keyOf(after);
@@ -51,7 +49,7 @@ export const logSweeps = (world: World): TimedMachine<WorldChange, Command> => {
   const joins = (session: Session, nowMs: number): void => {
     const key = keyOf(session);
     const place = places.get(key) ?? {
-      namespace: namespaceOf(session),
+      namespace: namespaceOfKey(session.podKey),
       store: session.artifactStore,
       servers: new Set(),
       sweptMs: undefined,

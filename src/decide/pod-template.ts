@@ -2,8 +2,8 @@
  * The Pod of a Runtime: its template with what kruntimes adds, and the hash that says when pods must be replaced.
  *
  * The template's own fields are kept as they are, but for shareProcessNamespace, by which every Run could read
- * runtimed's tokens in /proc; the CRD refuses it, and a Runtime from before does not get it. Added: the runtimed container, the workspace volume in both, the
- * tokens in runtimed alone, labels, annotations and the readiness gate. User entries with our names are replaced.
+ * runtimed's tokens in /proc; the CRD refuses it, and a Runtime from before does not get it. Added: the runtimed
+ * container, the workspace volume in both, the tokens in runtimed alone, labels, annotations and the readiness gate. User entries with our names are replaced.
  */
 import { createHash } from 'node:crypto';
 

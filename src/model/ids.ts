@@ -27,6 +27,9 @@ export type ObjectKey = t.Branded<string, KeyBrand>;
 /** The key of a namespaced object. */
 export const objectKey = (namespace: string, name: string): ObjectKey => `${namespace}/${name}` as ObjectKey;
 
+/** The namespace in such a key. */
+export const namespaceOfKey = (key: ObjectKey): string => key.slice(0, key.indexOf('/'));
+
 /** What the Runtime Server knows an attempt by: the Run's UID for the first, then `UID.N`. */
 export const executionId = (uid: RunUid, attempt: number): string =>
   attempt <= 1 ? uid : `${uid}.${attempt}`;

@@ -9,7 +9,7 @@
  */
 
 import { phaseOf } from '../../src/decide/lifecycle.js';
-import { type ObjectKey, objectKey, type PodUid } from '../../src/model/ids.js';
+import { namespaceOfKey, type ObjectKey, objectKey, type PodUid } from '../../src/model/ids.js';
 import type { PodRecord } from '../../src/model/pod.js';
 import { isTerminal, type Phase } from '../../src/model/run.js';
 import type { RunRecord } from '../../src/model/run-record.js';
@@ -198,7 +198,7 @@ export const worldStore = (): WorldStore => {
       sessions.set(event.podUid, after);
       return { kind: 'Session', key: event.podUid, before, after };
     }
-    const namespace = before.podKey.slice(0, before.podKey.indexOf('/'));
+    const namespace = namespaceOfKey(before.podKey);
     if (event.kind === 'ArtifactsRemoved') return { ...event, namespace };
     const { runName, runUid, attempt } = event.attempt;
     const { reason, message, podUid } = event;

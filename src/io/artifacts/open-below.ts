@@ -9,6 +9,7 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { errorCode } from '../error-code.js';
 import { isPodTrouble } from '../pod-trouble.js';
 import { openedPath } from '../workspace/held-folder.js';
 
@@ -144,7 +145,6 @@ export const asProblem = (label: string, cause: unknown): Error => {
   if (cause instanceof ArtifactProblem) return cause;
   // It says nothing about the artifact.
   if (cause instanceof Error && isPodTrouble(cause)) return cause;
-  const code =
-    cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : String(cause);
+  const code = errorCode(cause);
   return new ArtifactProblem(`${label} ${CODES[code] ?? `cannot be read: ${code}`}`, { cause });
 };

@@ -3,7 +3,7 @@
  * do as calls (docs/performance.md).
  *
  * Guarantees: each request is answered once. When the stream is not there, or breaks, those without an answer are
- * Unanswered: whether they were acted upon is not known.
+ * Broken: whether they were acted upon is not known.
  */
 import { type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
 
