@@ -149,11 +149,10 @@ export const s3Store = ({
     } while (token !== undefined);
   };
 
-  /** Ends uploads of keys of ours, below a prefix of the bucket, that were begun before then and have not ended. */
+  /** Ends the uploads below a prefix of the bucket that have not ended and are to go, by their key and when they began. */
   const abortUploads = async (
     Prefix: string,
-    beforeMs: number,
-    isOurs: (key: string) => boolean = () => true,
+    isToGo: (key: string, begunMs: number | undefined) => boolean,
   ): Promise<void> => {
     let marker: Readonly<{ KeyMarker?: string; UploadIdMarker?: string }> | undefined = {};
     while (marker) {
@@ -162,7 +161,7 @@ export const s3Store = ({
         client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix, ...marker })),
       );
       for (const { Key, UploadId, Initiated } of page.Uploads ?? [])
-        if ((Initiated?.getTime() ?? beforeMs) < beforeMs && isOurs((Key ?? '').slice(base.length)))
+        if (isToGo((Key ?? '').slice(base.length), Initiated?.getTime()))
           await told(
             'an unfinished upload cannot be removed',
             client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId })),
@@ -236,8 +235,11 @@ export const s3Store = ({
           `${key} cannot be removed`,
           client.send(new DeleteObjectCommand({ Bucket: bucket, Key: base + key })),
         );
-      await abortUploads(checked(below), Number.POSITIVE_INFINITY);
+      await abortUploads(checked(below), () => true);
     },
-    sweep: () => abortUploads(base, now() - ABANDONED_MS, isKeyOfRun),
+    sweep: () => {
+      const beforeMs = now() - ABANDONED_MS;
+      return abortUploads(base, (key, begunMs = beforeMs) => begunMs < beforeMs && isKeyOfRun(key));
+    },
   };
 };
