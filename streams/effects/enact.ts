@@ -4,7 +4,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { concat, defer, last, map, type Observable, of, takeWhile, tap } from 'rxjs';
 
-import { cleanupPodOf } from '../../src/decide/cleanup-pod.js';
+import { cleanupPodOf } from '../../src/decide/cleanup/cleanup-pod.js';
 import { type RunEvent, step } from '../../src/decide/lifecycle.js';
 import { type PodSettings, podOf } from '../../src/decide/pod-template.js';
 import type { Command, RunStep } from '../../src/model/command.js';

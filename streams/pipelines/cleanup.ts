@@ -5,7 +5,7 @@
  */
 import { asyncScheduler, type Observable, type SchedulerLike } from 'rxjs';
 
-import { type CleanupOptions, cleanup } from '../../src/decide/cleanup.js';
+import { type CleanupOptions, cleanup } from '../../src/decide/cleanup/cleanup.js';
 import type { Command } from '../../src/model/command.js';
 import type { News } from '../../src/model/news.js';
 import type { World } from '../../src/model/world.js';

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import * as E from 'fp-ts/lib/Either.js';
 import type * as t from 'io-ts';
 
-import { cleanup } from '../../src/decide/cleanup.js';
+import { cleanup } from '../../src/decide/cleanup/cleanup.js';
 import { deliveries } from '../../src/decide/deliveries.js';
 import { expiry } from '../../src/decide/expiry.js';
 import { grants } from '../../src/decide/grants.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { cleanupPodOf } from '../../src/decide/cleanup-pod.js';
+import { cleanupPodOf } from '../../src/decide/cleanup/cleanup-pod.js';
 import type { RecordedStore } from '../../src/model/artifact-store.js';
 
 const settings = {

@@ -7,16 +7,10 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 
-import {
-  ANSWER_MS,
-  cleanup,
-  IDLE_MS,
-  LONGEST_RETRY_MS,
-  ORPHANS_MS,
-  POD_START_MS,
-  SESSION_GRACE_MS,
-  WINDOW,
-} from '../../src/decide/cleanup.js';
+import { ANSWER_MS, cleanup, WINDOW } from '../../src/decide/cleanup/cleanup.js';
+import { ORPHANS_MS } from '../../src/decide/cleanup/orphans.js';
+import { IDLE_MS, POD_START_MS, SESSION_GRACE_MS } from '../../src/decide/cleanup/own-pods.js';
+import { LONGEST_RETRY_MS } from '../../src/decide/cleanup/place.js';
 import type { TimedMachine } from '../../src/decide/timed-machine.js';
 import type { RecordedStore } from '../../src/model/artifact-store.js';
 import { storePlace } from '../../src/model/artifact-store.js';

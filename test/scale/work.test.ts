@@ -7,7 +7,7 @@
 import { expect } from 'chai';
 
 import { cancellations } from '../../src/decide/cancellation.js';
-import { cleanup } from '../../src/decide/cleanup.js';
+import { cleanup } from '../../src/decide/cleanup/cleanup.js';
 import { deliveries } from '../../src/decide/deliveries.js';
 import { expiry } from '../../src/decide/expiry.js';
 import { grants } from '../../src/decide/grants.js';

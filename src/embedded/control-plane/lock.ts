@@ -18,6 +18,8 @@ import { dirname } from 'node:path';
 
 import * as E from 'fp-ts/lib/Either.js';
 
+import { errorCode } from '../../io/error-code.js';
+
 /**
  * When a process started, in the kernel's ticks; '' when there is no such process, or no /proc, or only a zombie is
  * left of it, which keeps its id for as long as nobody reaps it.
@@ -32,15 +34,12 @@ const startOf = (pid: number): string => {
   }
 };
 
-const codeOf = (error: unknown): unknown =>
-  error instanceof Error && 'code' in error ? error.code : undefined;
-
 const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return codeOf(error) === 'EPERM';
+    return errorCode(error) === 'EPERM';
   }
 };
 
@@ -67,7 +66,7 @@ const takeOver = (path: string, mine: string): boolean => {
   try {
     mkdirSync(guard, { mode: 0o700 });
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+    if (errorCode(error) !== 'EEXIST') throw error;
     try {
       if (Date.now() - statSync(guard).mtimeMs > STALE_GUARD_MS) rmdirSync(guard);
     } catch {
@@ -96,7 +95,7 @@ export const takeLock = (path: string): E.Either<number, () => void> => {
     linkSync(mine, path);
     return E.right(release);
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+    if (errorCode(error) !== 'EEXIST') throw error;
   } finally {
     if (lockHolder(path) === process.pid) rmSync(mine, { force: true });
   }

@@ -3,8 +3,8 @@
  * claim or the Secret, is pulled with the Secrets of the pods that stored there, and opens a session; it is no part of
  * any Runtime, has no token for the API and runs nothing of anybody's.
  */
-import { type RecordedStore, storePlace } from '../model/artifact-store.js';
-import { CLEANS_KEY, CLEANUP_MODE, RUNTIME_KEY, RUNTIMED_CONTAINER } from '../model/names.js';
+import { type RecordedStore, storePlace } from '../../model/artifact-store.js';
+import { CLEANS_KEY, CLEANUP_MODE, RUNTIME_KEY, RUNTIMED_CONTAINER } from '../../model/names.js';
 import {
   type PodSettings,
   RESTRICTED,
@@ -12,7 +12,7 @@ import {
   SESSION_TOKEN_VOLUME,
   sessionEnv,
   storeParts,
-} from './pod-template.js';
+} from '../pod-template.js';
 
 /** A Secret that is gone must not keep the pod from saying so. */
 const optionalSecret = <V extends object>(volume: V) =>
