@@ -30,6 +30,12 @@ import { resultOf, wantsArtifacts } from './result.js';
 
 /** A Run that ends within this many ms of its start is never written as Running (design decision 5). */
 export const RUNNING_AFTER_MS = 50;
+/**
+ * In a pod whose ends wait to be written, one that ends within this many ms is not, either: ends go first, and a pod that
+ * is behind with them would write Running of Runs whose own end is only not known yet. Nobody waits longer to see
+ * that a Run runs.
+ */
+export const RUNNING_AT_LATEST_MS = 500;
 /** A stop that is not followed by an end is repeated after this; the server's own grace is 2 s by default. */
 export const STOP_REPEAT_MS = 5_000;
 /** Pause before Execute is sent again to a server that did not answer but is still there. */
@@ -270,28 +276,35 @@ const stopAsked = (attempt: Attempt, cause: StopCause, moment: Moment): Advance 
   }
 };
 
+/** It still runs: that is written now, or, when ends of the pod wait, at the latest moment for it. */
+const stillRuns = (attempt: Attempt, moment: Moment, { unwrittenEnds = 0 }: PodFacts): Advance => {
+  const { stage, startedAt = moment.at, commitSHA } = attempt;
+  if (stage.name !== 'Running' || attempt.writing !== undefined || attempt.status.phase !== 'Scheduled')
+    return only(attempt);
+  const latest = plusMillis(startedAt, RUNNING_AT_LATEST_MS);
+  if (unwrittenEnds > 0 && moment.at < latest)
+    return only(attempt, { kind: 'SetAlarm', id: idOf(attempt.ref), alarm: 'Running', at: latest });
+  const event = {
+    kind: 'Started' as const,
+    at: startedAt,
+    ...(commitSHA === undefined ? {} : { commitSHA }),
+  };
+  return only(
+    { ...attempt, writing: 'Started' },
+    { kind: 'WriteStatus', assignment: assignmentPart(attempt), event },
+  );
+};
+
 const rang = (
   attempt: Attempt,
   alarm: Extract<AttemptInput, { kind: 'Rang' }>['alarm'],
   moment: Moment,
+  pod: PodFacts,
 ): Advance => {
   const { stage } = attempt;
   switch (alarm) {
     case 'Running':
-      return stage.name === 'Running' && attempt.writing === undefined && attempt.status.phase === 'Scheduled'
-        ? only(
-            { ...attempt, writing: 'Started' },
-            {
-              kind: 'WriteStatus',
-              assignment: assignmentPart(attempt),
-              event: {
-                kind: 'Started',
-                at: attempt.startedAt ?? moment.at,
-                ...(attempt.commitSHA === undefined ? {} : { commitSHA: attempt.commitSHA }),
-              },
-            },
-          )
-        : only(attempt);
+      return stillRuns(attempt, moment, pod);
     case 'Timeout':
       return stage.name === 'Running' || stage.name === 'Preparing'
         ? stopAsked(attempt, 'Timeout', moment)
@@ -410,6 +423,8 @@ export type PodFacts = Readonly<{
   serverSynced: boolean;
   /** Its containers were told to end and are not started again. */
   isEnding?: boolean;
+  /** Attempts of the pod that are over and whose end is not written yet. */
+  unwrittenEnds?: number;
 }>;
 
 /** One step. */
@@ -471,7 +486,7 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
     case 'StopAsked':
       return stopAsked(attempt, input.cause, moment);
     case 'Rang':
-      return rang(attempt, input.alarm, moment);
+      return rang(attempt, input.alarm, moment, pod);
     case 'StatusWritten':
     case 'StatusUnwritten':
     case 'StatusFenced':

@@ -121,7 +121,7 @@ export type Attempt = Assignment &
 
 /** The alarms an attempt may set; setting one again moves it. */
 export type AlarmKind =
-  /** Still running 50 ms after its start: record it. */
+  /** Still running a while after its start: record it. */
   | 'Running'
   /** Of the process; before that, of the fetch of its source. */
   | 'Timeout'
