@@ -58,6 +58,12 @@ export type WriteOptions = Readonly<{
   fieldValidation?: 'Strict' | 'Warn' | 'Ignore';
 }>;
 
+export type PatchOptions = WriteOptions &
+  Readonly<{
+    /** That it was done is all that is asked: the object in the answer is not read, and undefined is given back. */
+    isAnswerUnread?: true;
+  }>;
+
 export type DeleteOptions = Readonly<{
   gracePeriodSeconds?: number;
   propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
@@ -88,7 +94,7 @@ export type KubePort = Readonly<{
   ) => Observable<Either<EffectError, WatchFrame>>;
   create: (resource: Resource, namespace: string, body: unknown, options?: WriteOptions) => Effect<unknown>;
   replace: (resource: Resource, ref: ObjectRef, body: unknown, options?: WriteOptions) => Effect<unknown>;
-  patch: (resource: Resource, ref: ObjectRef, patch: Patch, options?: WriteOptions) => Effect<unknown>;
+  patch: (resource: Resource, ref: ObjectRef, patch: Patch, options?: PatchOptions) => Effect<unknown>;
   delete: (resource: Resource, ref: ObjectRef, options?: DeleteOptions) => Effect<unknown>;
 }>;
 

@@ -50,6 +50,9 @@ export type EffectParts = Readonly<{
   now: () => Micros;
 }>;
 
+/** Of what is not waited for. */
+const NEVER_ABORTED = new AbortController().signal;
+
 /** The fields by which an attempt is found in the log. */
 export const logFields = (ref: AttemptRef): Readonly<Record<string, unknown>> => ({
   run: `${ref.namespace}/${ref.name}`,
@@ -99,6 +102,7 @@ export const sidecarEffects = ({
       ),
   };
   const givingBack = new Set<string>();
+  /** Fetches under way. */
   const preparing = new Map<string, AbortController>();
 
   /** An end with the place of its log, however it came about; known before the log is there. */
@@ -141,12 +145,13 @@ export const sidecarEffects = ({
       defer(() => {
         log.info(logFields(assignment.ref), 'attempt admitted');
         logs.open({ ref: assignment.ref, runtime: assignment.runtime });
+        const prepared = (signal: AbortSignal): Observable<AttemptInput> =>
+          from(prepareWorkspace(folders, podUid, assignment, work, { git, files, signal }));
+        if (work.source?.repoURL === undefined) return prepared(NEVER_ABORTED);
         const id = idOf(assignment.ref);
         const controller = new AbortController();
         preparing.set(id, controller);
-        return from(
-          prepareWorkspace(folders, podUid, assignment, work, { git, files, signal: controller.signal }),
-        ).pipe(
+        return prepared(controller.signal).pipe(
           finalize(() => {
             preparing.delete(id);
             controller.abort();

@@ -81,17 +81,25 @@ export const refusalOf = (what: string, answer: RawAnswer): EffectError | undefi
 const refusal = (asked: Asked, { status, headers, body }: RawAnswer): EffectError =>
   statusError(asked, { status, body: parseJson(body), retryAfter: headers['retry-after'] });
 
+const notAnObject = ({ what }: Asked, { status }: RawAnswer): EffectError => ({
+  kind: 'Unavailable',
+  message: `cannot ${what}: the server answered ${status} with something other than an object`,
+  status,
+});
+
 /** The object in an answer of success. */
 const objectIn = (asked: Asked, answer: RawAnswer): E.Either<EffectError, unknown> => {
   if (!isSuccess(answer)) return E.left(refusal(asked, answer));
   const body = parseJson(answer.body);
-  return typeof body === 'object' && body !== null
-    ? E.right(body)
-    : E.left({
-        kind: 'Unavailable',
-        message: `cannot ${asked.what}: the server answered ${answer.status} with something other than an object`,
-        status: answer.status,
-      });
+  return typeof body === 'object' && body !== null ? E.right(body) : E.left(notAnObject(asked, answer));
+};
+
+const BRACE = 0x7b;
+
+/** Whether it was done, by the look of the answer: one that is no object is no API server's. */
+const doneIn = (asked: Asked, answer: RawAnswer): E.Either<EffectError, undefined> => {
+  if (!isSuccess(answer)) return E.left(refusal(asked, answer));
+  return answer.body[0] === BRACE ? E.right(undefined) : E.left(notAnObject(asked, answer));
 };
 
 const pageIn = (asked: Asked, body: unknown): E.Either<EffectError, ListPage> => {
@@ -116,10 +124,10 @@ export const kubeClient = (
 ): KubeClient => {
   const transport = openTransport(cluster, userAgent);
 
-  const ask = (asked: Asked, request: Omit<HttpRequest, 'what'>): Effect<unknown> =>
+  const ask = (asked: Asked, request: Omit<HttpRequest, 'what'>, read = objectIn): Effect<unknown> =>
     transport
       .exchange({ what: asked.what, ...request }, requestTimeoutMs)
-      .pipe(map((answer) => (E.isLeft(answer) ? answer : objectIn(asked, answer.right))));
+      .pipe(map((answer) => (E.isLeft(answer) ? answer : read(asked, answer.right))));
 
   const write = (
     asked: Asked,
@@ -127,8 +135,9 @@ export const kubeClient = (
     path: string,
     body: unknown,
     contentType = 'application/json',
+    read = objectIn,
   ): Effect<unknown> =>
-    ask(asked, { method, path, headers: { 'content-type': contentType }, body: JSON.stringify(body) });
+    ask(asked, { method, path, headers: { 'content-type': contentType }, body: JSON.stringify(body) }, read);
 
   const watch: KubePort['watch'] = (resource, selection, { resourceVersion, timeoutSeconds, idleMs }) =>
     new Observable<E.Either<EffectError, WatchFrame>>((subscriber) => {
@@ -228,7 +237,7 @@ export const kubeClient = (
         paths.withQuery(paths.objectPath(resource, ref, subresource), paths.writeQuery(options)),
         body,
       ),
-    patch: (resource, ref, patch, { subresource, ...options } = {}) =>
+    patch: (resource, ref, patch, { subresource, isAnswerUnread = false, ...options } = {}) =>
       write(
         {
           what: `patch ${paths.describeObject(resource, ref)}`,
@@ -242,6 +251,7 @@ export const kubeClient = (
         }),
         patch.body,
         paths.patchContentType[patch.type],
+        isAnswerUnread ? doneIn : objectIn,
       ),
     delete: (resource, ref, options = {}) => {
       const body = paths.deleteBody(options);

@@ -123,7 +123,8 @@ const tryWrite = (
   const planned = patchOf(assignment, ports.podUid, known, event);
   if (E.isLeft(planned)) return of(E.right(fenced(planned.left)));
   const { after, body } = planned.right;
-  return ports.kube.patch(runs, assignment.ref, { type: 'json', body }, { subresource: 'status' }).pipe(
+  const options = { subresource: 'status', isAnswerUnread: true } as const;
+  return ports.kube.patch(runs, assignment.ref, { type: 'json', body }, options).pipe(
     switchMap((answer): Observable<E.Either<EffectError, Written>> => {
       if (E.isRight(answer))
         return of(E.right<EffectError, Written>({ kind: 'StatusWritten', status: after }));

@@ -5,7 +5,6 @@ import {
   closeSync,
   constants,
   fstatSync,
-  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -13,7 +12,6 @@ import {
   rmdirSync,
   unlinkSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,11 +19,14 @@ import * as E from 'fp-ts/lib/Either.js';
 
 import { type AttemptRef, idOf } from '../../decide/sidecar/attempt.js';
 import { type Folders, OWN_FOLDERS, placesOf } from '../../decide/sidecar/environment.js';
+import { isEmptyFolder } from '../artifacts/empty.js';
 import { errorCode } from '../error-code.js';
 import { HeldFolder } from './held-folder.js';
 import { moveInto } from './move-into.js';
+import { RecordFiles } from './record-files.js';
 import { removeTree } from './remove-tree.js';
-import { type Place, Stock } from './stock.js';
+import { replaceText } from './replace-text.js';
+import { type Place, Stock, type Taken } from './stock.js';
 
 /** Where an inline source goes (contract). */
 export const SCRIPT = 'script';
@@ -34,6 +35,8 @@ const ARTIFACTS = 'artifacts';
 /** Of the state folder: what is being written for workspaces. */
 const INCOMING = 'incoming';
 
+const recordOf = (ref: AttemptRef): string => `${idOf(ref)}.json`;
+
 /** What a file in stock holds, so that it is never cut to nothing. */
 const BLANK = '\n';
 
@@ -41,24 +44,15 @@ const BLANK = '\n';
 const FEW = 16;
 const SMALL_BYTES = 1024 * 1024;
 
+type OwnFile = Readonly<{ fd: number; size: number }>;
+
 /** Opens a file for writing that a Run may have replaced; undefined when it is no file, or has another name, too. */
-const openOwn = (path: string): number | undefined => {
+const openOwn = (path: string): OwnFile | undefined => {
   const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   const facts = fstatSync(fd);
-  if (facts.isFile() && facts.nlink === 1) return fd;
+  if (facts.isFile() && facts.nlink === 1) return { fd, size: facts.size };
   closeSync(fd);
   return undefined;
-};
-
-/**
- * Writes a text over what the file holds, then cuts off the rest. Not the other way round: ext4 sends a file that was
- * cut to nothing to the disk when it is closed, and who cuts it the next time waits until it is there (its option
- * auto_da_alloc; here a millisecond per Run, docs/performance.md).
- */
-const replaceText = (fd: number, text: string): void => {
-  const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at);
-  if (fstatSync(fd).size > bytes.length) ftruncateSync(fd, bytes.length);
 };
 
 /** Runs `use` with a folder open; a link that took its place is not followed. */
@@ -71,6 +65,17 @@ const within = <A>({ folder, name }: Place, use: (inner: HeldFolder) => A): A =>
   }
 };
 
+/** Writes nothing into the file that is kept; false when it is too large for that. */
+const isBlanked = ({ fd, size }: OwnFile): boolean => {
+  try {
+    if (size > SMALL_BYTES) return false;
+    replaceText(fd, BLANK, size);
+    return true;
+  } finally {
+    closeSync(fd);
+  }
+};
+
 /** Removes what is in a folder if that is little; false when there is more. Throws when something resists. */
 const isEmptied = (folder: HeldFolder, keep: string, budget: { left: number }): boolean => {
   const entries = readdirSync(folder.self, { withFileTypes: true });
@@ -80,21 +85,17 @@ const isEmptied = (folder: HeldFolder, keep: string, budget: { left: number }): 
     const { name } = entry;
     const path = folder.at(name);
     if (entry.isDirectory()) {
+      if (name === keep && isEmptyFolder(path)) continue;
       if (!within({ folder, name }, (inner) => isEmptied(inner, '', budget))) return false;
       if (name !== keep) rmdirSync(path);
       continue;
     }
-    if (lstatSync(path).size > SMALL_BYTES) return false;
     // A file that has another name elsewhere must keep there what is in it.
-    const fd = name === keep && entry.isFile() ? openOwn(path) : undefined;
-    if (fd === undefined) unlinkSync(path);
-    else {
-      try {
-        replaceText(fd, BLANK);
-      } finally {
-        closeSync(fd);
-      }
-    }
+    const own = name === keep && entry.isFile() ? openOwn(path) : undefined;
+    if (own !== undefined) {
+      if (!isBlanked(own)) return false;
+    } else if (lstatSync(path).size > SMALL_BYTES) return false;
+    else unlinkSync(path);
   }
   return true;
 };
@@ -121,12 +122,12 @@ const writeAndRemove = (path: string): void => {
 
 /** Writes the text into the file of another attempt. Throws when something else is in its place. */
 const rewrite = (path: string, text: string): void => {
-  const fd = openOwn(path);
-  if (fd === undefined) throw new Error('the file of the attempt was replaced');
+  const own = openOwn(path);
+  if (own === undefined) throw new Error('the file of the attempt was replaced');
   try {
-    replaceText(fd, text);
+    replaceText(own.fd, text, own.size);
   } finally {
-    closeSync(fd);
+    closeSync(own.fd);
   }
 };
 
@@ -141,20 +142,18 @@ const openOwns = (work: HeldFolder): HeldFolder => {
   }
 };
 
-type Held = Readonly<Record<'work' | 'attempts', HeldFolder>>;
-type Stocks = Readonly<Record<'records' | 'workspaces' | 'own', Stock>>;
+type Stocks = Readonly<Record<'workspaces' | 'own', Stock>>;
 
 export class AttemptFiles {
   readonly #folders: Folders;
   readonly #work: HeldFolder;
-  /** Of records: no Run can reach it. */
-  readonly #attempts: HeldFolder;
+  readonly #records: RecordFiles;
   readonly #stocks: Stocks;
 
-  private constructor(folders: Folders, { work, attempts }: Held, stocks: Stocks) {
+  private constructor(folders: Folders, work: HeldFolder, records: RecordFiles, stocks: Stocks) {
     this.#folders = folders;
     this.#work = work;
-    this.#attempts = attempts;
+    this.#records = records;
     this.#stocks = stocks;
   }
 
@@ -170,34 +169,22 @@ export class AttemptFiles {
     for (const name of ['attempts', 'ends', 'logs', INCOMING])
       await mkdir(join(state, name), { recursive: true, mode: 0o700 });
     const work = HeldFolder.open(path);
-    const attempts = HeldFolder.open(join(state, 'attempts'));
-    return new AttemptFiles(
-      folders,
-      { work, attempts },
-      {
-        records: await Stock.open(() => HeldFolder.open(state), 'stock'),
-        workspaces: await Stock.open(() => openOwns(work), `stock-${podUid}-workspaces`, SCRIPT),
-        own: await Stock.open(() => openOwns(work), `stock-${podUid}-own`, ARTIFACTS),
-      },
-    );
+    return new AttemptFiles(folders, work, await RecordFiles.open(state), {
+      workspaces: await Stock.open(() => openOwns(work), `stock-${podUid}-workspaces`, SCRIPT),
+      own: await Stock.open(() => openOwns(work), `stock-${podUid}-own`, ARTIFACTS),
+    });
   }
 
   /** Writes a record, whole or not at all where there was one in stock. */
   writeRecord(ref: AttemptRef, text: string): void {
-    const place = this.#recordOf(ref);
-    if (this.#stocks.records.take(place, (at) => rewrite(at, text))) return;
-    writeFileSync(place.folder.at(place.name), text, { mode: 0o600 });
-    this.#stocks.records.made(place);
+    this.#records.write(recordOf(ref), text);
   }
 
   /** Removes the record of an attempt, and its end, which is kept only while the API is away. */
   removeRecord(ref: AttemptRef): void {
     const { end } = placesOf(this.#folders, ref);
     if (lstatSync(end, { throwIfNoEntry: false }) !== undefined) unlinkSync(end);
-    const place = this.#recordOf(ref);
-    const path = place.folder.at(place.name);
-    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined && !this.#stocks.records.put(place))
-      unlinkSync(path);
+    this.#records.remove(recordOf(ref));
   }
 
   /** An empty folder for what is beside the workspace, with an empty one for artifacts in it. */
@@ -205,13 +192,10 @@ export class AttemptFiles {
     const folder = openOwns(this.#work);
     try {
       const place = { folder, name: idOf(ref) };
-      const isTaken = await this.#fresh(place, this.#stocks.own);
-      within(place, (own) => {
-        const path = own.at(ARTIFACTS);
-        if (!isTaken || lstatSync(path, { throwIfNoEntry: false }) === undefined)
-          mkdirSync(path, { mode: 0o770 });
-      });
-      if (!isTaken) this.#stocks.own.made(place);
+      const taken = await this.#fresh(place, this.#stocks.own);
+      if (taken?.hasChild) return;
+      within(place, (own) => mkdirSync(own.at(ARTIFACTS), { mode: 0o770 }));
+      if (taken === undefined) this.#stocks.own.made(place);
     } finally {
       folder.close();
     }
@@ -220,15 +204,15 @@ export class AttemptFiles {
   /** An empty folder, with the script in it where there is one. */
   async makeWorkspace({ uid }: AttemptRef, script: string | undefined): Promise<void> {
     const place = { folder: this.#work, name: uid };
-    const isTaken = await this.#fresh(place, this.#stocks.workspaces);
+    const taken = await this.#fresh(place, this.#stocks.workspaces);
     within(place, (workspace) => {
       const path = workspace.at(SCRIPT);
-      const isThere = isTaken && lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-      if (isThere && script !== undefined) rewrite(path, script);
-      else if (isThere) unlinkSync(path);
-      else if (script !== undefined) writeFileSync(path, script, { mode: 0o770, flag: 'wx' });
+      if (taken?.hasChild) {
+        if (script === undefined) unlinkSync(path);
+        else rewrite(path, script);
+      } else if (script !== undefined) writeFileSync(path, script, { mode: 0o770, flag: 'wx' });
     });
-    if (!isTaken) this.#stocks.workspaces.made(place);
+    if (taken === undefined) this.#stocks.workspaces.made(place);
   }
 
   /**
@@ -277,13 +261,13 @@ export class AttemptFiles {
    * longer there: only who begins anew makes it again.
    */
   tryOut(): string {
-    if (this.#work.facts().nlink === 0 || this.#attempts.facts().nlink === 0)
+    if (this.#work.facts().nlink === 0 || this.#records.folder.facts().nlink === 0)
       throw new Error(
         'the folder of workspaces or of records was removed; it is made anew at the next start',
       );
     const name = `trial-${randomUUID()}`;
     try {
-      writeAndRemove(this.#attempts.at(name));
+      writeAndRemove(this.#records.folder.at(name));
       const folder = openOwns(this.#work);
       try {
         mkdirSync(folder.at(name), { mode: 0o770 });
@@ -303,22 +287,19 @@ export class AttemptFiles {
 
   /** Removes what is kept for attempts to come. */
   async clear(): Promise<void> {
-    await Promise.all(Object.values(this.#stocks).map((stock) => stock.clear()));
-  }
-
-  #recordOf(ref: AttemptRef): Place {
-    return { folder: this.#attempts, name: `${idOf(ref)}.json` };
+    await Promise.all([this.#records, ...Object.values(this.#stocks)].map((each) => each.clear()));
   }
 
   async #remove(place: Place, keep: string, stock: Stock): Promise<void> {
     if (!putBack(place, keep, stock)) await removeTree(place.folder, place.name);
   }
 
-  /** Makes the folder, or takes one; true when it was taken. What may have been left behind there goes. */
-  async #fresh(place: Place, stock: Stock): Promise<boolean> {
+  /** Makes the folder, or takes one, and says what was taken. What may have been left behind there goes. */
+  async #fresh(place: Place, stock: Stock): Promise<Taken | undefined> {
     const { folder, name } = place;
     try {
-      if (stock.take(place)) return true;
+      const taken = stock.take(place);
+      if (taken !== undefined) return taken;
       // Others of the pod's group may use it: its fsGroup is shared.
       mkdirSync(folder.at(name), { mode: 0o770 });
     } catch (cause) {
@@ -326,6 +307,6 @@ export class AttemptFiles {
       await removeTree(folder, name);
       mkdirSync(folder.at(name), { mode: 0o770 });
     }
-    return false;
+    return undefined;
   }
 }

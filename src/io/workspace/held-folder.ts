@@ -7,7 +7,6 @@
  * on that volume. Where there is no /proc, steps go by path.
  */
 import { closeSync, constants, existsSync, fstatSync, openSync, type Stats } from 'node:fs';
-import { join } from 'node:path';
 
 const hasProc = existsSync('/proc/self/fd');
 
@@ -54,15 +53,13 @@ export class HeldFolder {
   at(name: string): string {
     if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0'))
       throw new Error('a name leads out of its folder');
-    return join(this.self, name);
+    return `${this.self}/${name}`;
   }
 
   /** Opens a folder in it; throws ELOOP or ENOTDIR for a link, also one to a folder. */
   below(name: string): HeldFolder {
-    return new HeldFolder(
-      openSync(this.at(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
-      join(this.#path, name),
-    );
+    const path = this.at(name);
+    return new HeldFolder(openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), `${this.#path}/${name}`);
   }
 
   facts(): Stats {

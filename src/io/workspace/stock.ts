@@ -1,5 +1,5 @@
 /**
- * Folders and files of attempts that are over, for attempts to come: emptied and moved aside instead of removed, moved
+ * Folders of attempts that are over, for attempts to come: emptied and moved aside instead of removed, moved
  * into place instead of made.
  *
  * Making and removing costs a file system more the more of it was done lately: ext4 does not give out the number of
@@ -57,7 +57,10 @@ const isUntouched = (facts: Stats | undefined, touch: Touch, isRenamed: boolean)
 /** What is put in or given out: an entry of a folder that is held open. */
 export type Place = Readonly<{ folder: HeldFolder; name: string }>;
 
-/** Things of one kind: files, or folders with at most one entry, always of the same name. */
+/** What was given out. */
+export type Taken = Readonly<{ hasChild: boolean }>;
+
+/** Folders of one kind, with at most one entry, always of the same name. */
 export class Stock {
   readonly #openParent: () => HeldFolder;
   readonly #name: string;
@@ -107,24 +110,19 @@ export class Stock {
     return true;
   }
 
-  /**
-   * Gives one out, at this place; false when there is none. Throws when something else is there.
-   *
-   * @param prepare what is to be done to it before it is there, given where it is
-   */
-  take({ folder, name }: Place, prepare: (at: string) => void = () => undefined): boolean {
+  /** Gives one out, at this place; undefined when there is none. Throws when something else is there. */
+  take({ folder, name }: Place): Taken | undefined {
     const root = this.#root;
-    if (root === undefined) return false;
+    if (root === undefined) return undefined;
     for (let kept = this.#kept.pop(); kept !== undefined; kept = this.#kept.pop()) {
       if (this.#isAsKept(root, kept)) {
-        prepare(root.at(kept.name));
         renameSync(root.at(kept.name), folder.at(name));
-        return true;
+        return { hasChild: kept.child !== undefined };
       }
       // What cannot be removed now is removed with the stock.
       removeTree(root, kept.name).catch(() => undefined);
     }
-    return false;
+    return undefined;
   }
 
   /** Removes all of it; it can be used again. */

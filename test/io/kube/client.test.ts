@@ -138,6 +138,19 @@ describe('kubeClient', () => {
       ]);
     });
 
+    it('reads no object in an answer of which only the success counts, but knows what is none, and a refusal', async () => {
+      const patch = { type: 'merge', body: {} } as const;
+      const { kube } = await play([
+        { method: 'PATCH', url: RUN, answer: text(200, '{ no json') },
+        { method: 'PATCH', url: RUN, answer: text(200, '<html>') },
+        { method: 'PATCH', url: RUN, answer: json(409, status(409, 'Conflict', 'moved')) },
+      ]);
+      const send = () => kube.patch(runs, hello, patch, { isAnswerUnread: true });
+      expect(await right(send())).to.equal(undefined);
+      expect(await left(send())).to.have.property('kind', 'Unavailable');
+      expect(await left(send())).to.have.property('kind', 'Conflict');
+    });
+
     it('creates, replaces, and deletes with preconditions', async () => {
       const ok = json(200, {});
       const { scenario, kube } = await play([

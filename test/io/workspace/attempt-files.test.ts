@@ -4,7 +4,7 @@
  * Whatever an attempt did to its folders, the next one finds what a first one finds: an empty folder of the same
  * rights with its own script in it, and nothing of another's.
  */
-import {
+import fs, {
   chmodSync,
   existsSync,
   linkSync,
@@ -18,6 +18,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -31,6 +32,28 @@ import type { RunUid } from '../../../src/model/ids.js';
 import { mountSmallDisk } from '../../faults/small-disk.js';
 
 const refOf = (uid: string): AttemptRef => ({ namespace: 'n', name: uid, uid: uid as RunUid, attempt: 1 });
+
+/** How often each call of the file system is made meanwhile. */
+const countCalls = async (act: () => Promise<unknown>): Promise<Readonly<Record<string, number>>> => {
+  const real = { ...fs };
+  const counts: Record<string, number> = {};
+  const names = Object.keys(real).filter((name) => name.endsWith('Sync'));
+  for (const name of names) {
+    const call = Reflect.get(real, name) as (...args: unknown[]) => unknown;
+    Reflect.set(fs, name, (...args: unknown[]) => {
+      counts[name] = (counts[name] ?? 0) + 1;
+      return call(...args);
+    });
+  }
+  syncBuiltinESMExports();
+  try {
+    await act();
+  } finally {
+    for (const name of names) Reflect.set(fs, name, Reflect.get(real, name));
+    syncBuiltinESMExports();
+  }
+  return counts;
+};
 
 describe('AttemptFiles', () => {
   let folder: string;
@@ -79,6 +102,18 @@ describe('AttemptFiles', () => {
       artifacts: [],
       record: '{"uid":"b"}',
     });
+  });
+
+  it('asks little of the file system for an attempt that comes after one like it and leaves nothing', async () => {
+    await begin('a', 'echo one');
+    await end('a');
+    const counts = await countCalls(async () => {
+      await begin('b', 'two');
+      await end('b');
+    });
+    // Each of record, workspace and what is beside it is moved into place, and back.
+    expect(counts).to.deep.include({ renameSync: 6, openSync: 8, readdirSync: 3 });
+    expect(Object.values(counts).reduce((sum, count) => sum + count)).to.be.at.most(42);
   });
 
   const tricks: Readonly<Record<string, (places: ReturnType<typeof placesOf>) => void>> = {
