@@ -28,7 +28,7 @@ const read = (path: string): string => {
 };
 
 /** Of all living threads, milliseconds. */
-const ownMs = (pid: number): number => {
+export const ownMs = (pid: number): number => {
   try {
     return readdirSync(`/proc/${pid}/task`).reduce(
       (sum, thread) => sum + Number(read(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0] ?? 0) / 1e6,
