@@ -7,14 +7,47 @@ import { isObject, sameJson } from '../json.js';
 import type { Schema } from '../schema/schema.js';
 import { memberSchema } from '../schema/schema.js';
 
-/** A set of fields. Never changed once made. */
-export type FieldSet = Readonly<{ isMember: boolean; below: ReadonlyMap<string, FieldSet> }>;
+/** Differences that a set remembers: those of one kind of object have few forms. */
+const REMEMBERED = 32;
+
+/**
+ * A set of fields. Never changed once made; it remembers how it is written, and what was taken from it before, since
+ * the same few sets serve all objects that are written in the same way.
+ */
+export class FieldSet {
+  readonly isMember: boolean;
+  readonly below: ReadonlyMap<string, FieldSet>;
+  #json: JsonObject | undefined;
+  #differences: Map<FieldSet, FieldSet> | undefined;
+
+  constructor(isMember: boolean, below: ReadonlyMap<string, FieldSet>) {
+    this.isMember = isMember;
+    this.below = below;
+  }
+
+  /** FieldsV1, as it was first written. */
+  writtenAs(write: (set: FieldSet) => JsonObject): JsonObject {
+    this.#json ??= write(this);
+    return this.#json;
+  }
+
+  /** `difference`, remembered for as long as this set is: for sets that come again. */
+  without(other: FieldSet): FieldSet {
+    const known = this.#differences?.get(other);
+    if (known !== undefined) return known;
+    const left = difference(this, other);
+    if (this.#differences === undefined || this.#differences.size >= REMEMBERED)
+      this.#differences = new Map();
+    this.#differences.set(other, left);
+    return left;
+  }
+}
 
 const none: ReadonlyMap<string, FieldSet> = new Map();
 /** The set without any field. */
-export const noFields: FieldSet = { isMember: false, below: none };
+export const noFields: FieldSet = new FieldSet(false, none);
 /** The field at the top, with nothing below. */
-export const oneField: FieldSet = { isMember: true, below: none };
+export const oneField: FieldSet = new FieldSet(true, none);
 
 const isEmpty = ({ isMember, below }: FieldSet): boolean => !isMember && below.size === 0;
 /** Whether a set has no field. */
@@ -23,7 +56,7 @@ export const isEmptySet = isEmpty;
 const make = (isMember: boolean, entries: Iterable<readonly [string, FieldSet]>): FieldSet => {
   const below = new Map<string, FieldSet>();
   for (const [key, set] of entries) if (!isEmpty(set)) below.set(key, set);
-  return { isMember, below };
+  return new FieldSet(isMember, below);
 };
 
 const combine = (a: FieldSet, b: FieldSet, member: (a: boolean, b: boolean) => boolean): FieldSet => {
@@ -49,7 +82,7 @@ export const union = (a: FieldSet, b: FieldSet): FieldSet => {
     below.set(key, both);
   }
   const isMember = a.isMember || b.isMember;
-  return below === undefined && isMember === a.isMember ? a : { isMember, below: below ?? a.below };
+  return below === undefined && isMember === a.isMember ? a : new FieldSet(isMember, below ?? a.below);
 };
 /** Fields of the first that are not in the second; the first itself where that is all of them. */
 export const difference = (a: FieldSet, b: FieldSet): FieldSet => {
@@ -65,7 +98,7 @@ export const difference = (a: FieldSet, b: FieldSet): FieldSet => {
     else below.set(key, left);
   }
   const isMember = a.isMember && !b.isMember;
-  return below === undefined && isMember === a.isMember ? a : { isMember, below: below ?? a.below };
+  return below === undefined && isMember === a.isMember ? a : new FieldSet(isMember, below ?? a.below);
 };
 /** Fields of both. */
 export const intersection = (a: FieldSet, b: FieldSet): FieldSet =>
@@ -90,31 +123,34 @@ export const fromFieldsV1 = (json: JsonObject | undefined): FieldSet => {
   const read = (value: JsonObject): FieldSet => {
     const keys = Object.keys(value);
     if (keys.length === 0) return oneField;
-    return {
-      isMember: value['.'] !== undefined,
-      below: new Map(
+    return new FieldSet(
+      value['.'] !== undefined,
+      new Map(
         keys.filter((key) => key !== '.').map((key) => [key, read(isObject(value[key]) ? value[key] : {})]),
       ),
-    };
+    );
   };
   const set = Object.keys(json).length === 0 ? noFields : read(json);
   parsed.set(json, set);
   return set;
 };
 
-const written = new WeakMap<FieldSet, JsonObject>();
-
-/** Writes FieldsV1; of the same set the same, so that a manager whose fields did not change costs nothing. */
-export const toFieldsV1 = (set: FieldSet): JsonObject => {
-  const known = written.get(set);
-  if (known !== undefined) return known;
+const write = (set: FieldSet): JsonObject => {
   const json: JsonObject = {};
   if (set.isMember && set.below.size > 0) json['.'] = {};
-  for (const key of [...set.below.keys()].sort()) json[key] = toFieldsV1(set.below.get(key) ?? noFields);
-  parsed.set(json, set);
-  written.set(set, json);
+  for (const key of [...set.below.keys()].sort())
+    json[key] = (set.below.get(key) ?? noFields).writtenAs(write);
   return json;
 };
+
+const writeWhole = (set: FieldSet): JsonObject => {
+  const json = write(set);
+  parsed.set(json, set);
+  return json;
+};
+
+/** Writes FieldsV1; of the same set the same, so that a manager whose fields did not change costs nothing. */
+export const toFieldsV1 = (set: FieldSet): JsonObject => set.writtenAs(writeWhole);
 
 /** How a value counts: as one, or as its parts. */
 export type Shape = 'leaf' | 'map' | 'keyed' | 'set';
@@ -131,7 +167,11 @@ export const shapeOf = (schema: Schema | undefined, value: Json): Shape => {
 
 /** The edge to an item of a keyed list: its keys, with their defaults. */
 export const itemEdge = (schema: Schema | undefined, item: Json): string => {
-  const keys = [...(schema?.['x-kubernetes-list-map-keys'] ?? [])].sort();
+  const unsorted = schema?.['x-kubernetes-list-map-keys'] ?? [];
+  const [only = ''] = unsorted;
+  const text = unsorted.length === 1 && isObject(item) ? item[only] : undefined;
+  if (typeof text === 'string') return `k:{${JSON.stringify(only)}:${JSON.stringify(text)}}`;
+  const keys = [...unsorted].sort();
   const values = keys
     .map((key): [string, Json | undefined] => [
       key,

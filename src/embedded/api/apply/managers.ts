@@ -4,8 +4,7 @@ import type { KubeObject, ManagedFieldsEntry } from '../object.js';
 import type { ResourceType } from '../resources/resource-type.js';
 import { builtinSchema } from '../schema/builtin-schema.js';
 import type { Schema } from '../schema/schema.js';
-import type { FieldSet } from './field-set.js';
-import { fromFieldsV1, isEmptySet, toFieldsV1, withoutSubtrees } from './field-set.js';
+import { FieldSet, fromFieldsV1, isEmptySet, toFieldsV1, withoutSubtrees } from './field-set.js';
 
 /** One manager's fields. */
 export type Manager = Readonly<{
@@ -94,16 +93,16 @@ export const ownable = (type: ResourceType, subresource: string, set: FieldSet):
   // "metadata" itself is in everybody's change and says nothing.
   const others = [...own.below].filter(([edge]) => edge !== 'f:metadata');
   const kept: FieldSet | undefined =
-    top === undefined || top.below.size === 0 ? undefined : { isMember: false, below: top.below };
-  const plain: FieldSet = {
-    isMember: own.isMember,
-    below: new Map(kept === undefined ? others : [...others, ['f:metadata', kept]]),
-  };
+    top === undefined || top.below.size === 0 ? undefined : new FieldSet(false, top.below);
+  const plain = new FieldSet(
+    own.isMember,
+    new Map(kept === undefined ? others : [...others, ['f:metadata', kept]]),
+  );
   if (!type.hasStatus) return plain;
   if (type.kind === 'Namespace') return withoutSubtrees(withoutSubtrees(plain, statusField), namespaceFields);
   if (subresource !== 'status') return withoutSubtrees(plain, statusField);
   const status = plain.below.get('f:status');
-  return { isMember: false, below: status === undefined ? new Map() : new Map([['f:status', status]]) };
+  return new FieldSet(false, status === undefined ? new Map() : new Map([['f:status', status]]));
 };
 
 const schemas = new WeakMap<Schema, Schema>();

@@ -3,9 +3,10 @@ import type { KubeObject } from '../object.js';
 import { wireTime } from '../object.js';
 import { apiVersionOf } from '../resources/resource-type.js';
 import type { Call } from '../verbs/call.js';
-import { compareFields, difference, isEmptySet, noFields, union } from './field-set.js';
+import { isEmptySet, union } from './field-set.js';
 import type { Manager } from './managers.js';
-import { isSameManager, managersOf, objectSchema, ownable, withManagers } from './managers.js';
+import { isSameManager, managersOf, withManagers } from './managers.js';
+import { touchedBy } from './touched.js';
 
 /** Whether a client reset the managers on purpose, by sending a list with one empty entry. */
 const isReset = (object: KubeObject): boolean => {
@@ -25,13 +26,7 @@ export const trackChange = (call: Call, object: KubeObject, old: KubeObject | un
   const before = managersOf(
     old === undefined || sent !== undefined ? (sent ?? []) : old.metadata.managedFields,
   );
-  const bare = (it: KubeObject): KubeObject => {
-    const { managedFields: _managed, ...metadata } = it.metadata;
-    return { ...it, metadata };
-  };
-  const changes = compareFields(objectSchema(type), old === undefined ? {} : bare(old), bare(object));
-  const gained = ownable(type, subresource, union(changes.added, changes.modified));
-  const lost = union(ownable(type, subresource, changes.modified), changes.removed);
+  const { gained, lost, removed } = touchedBy(type, subresource, old, object);
   if (isEmptySet(gained) && isEmptySet(lost)) return withManagers(object, before);
   const time = wireTime(call.backend.nowMs());
   const mine = {
@@ -42,8 +37,8 @@ export const trackChange = (call: Call, object: KubeObject, old: KubeObject | un
   };
   const others = before
     .filter((manager) => !isSameManager(manager, mine))
-    .map((manager): Manager => ({ ...manager, fields: difference(manager.fields, lost) }));
+    .map((manager): Manager => ({ ...manager, fields: manager.fields.without(lost) }));
   const own = before.find((manager) => isSameManager(manager, mine));
-  const fields = difference(union(own?.fields ?? noFields, gained), changes.removed);
+  const fields = (own === undefined ? gained : union(own.fields, gained)).without(removed);
   return withManagers(object, [...others, { ...mine, time, fields }]);
 };
