@@ -1,14 +1,21 @@
 /** The CEL rules of a schema (x-kubernetes-validations), evaluated on an object and on what it was before. */
-import { Environment } from '@marcbachmann/cel-js';
+import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 
 import type { FieldError } from '../errors.js';
 import type { Json, JsonObject } from '../json.js';
 import { isObject } from '../json.js';
+import type { Input } from './cel-inputs.js';
+import { inputsOf, inputsText } from './cel-inputs.js';
 import type { Rule, Schema } from './schema.js';
 import { memberPath, memberSchema } from './schema.js';
 
-type Program = (context: Record<string, unknown>) => unknown;
+type Program = ((context: Record<string, unknown>) => unknown) & Readonly<{ ast: ASTNode }>;
 type CompiledRule = Readonly<{ rule: Rule; run: Program; message: Program | undefined; usesOld: boolean }>;
+/** The rules that stand on one value and apply to it, what they look at, and with which of it they all held. */
+type RuleSet = Readonly<{ rules: readonly CompiledRule[]; inputs: readonly Input[]; held: Set<string> }>;
+
+/** Texts of inputs that are kept of one rule set; then all are forgotten. */
+const KEPT = 1_024;
 
 const environment = new Environment({
   unlistedVariablesAreDyn: false,
@@ -128,6 +135,62 @@ const correlated = (schema: Schema, old: Json[] | undefined): ((item: Json) => J
   return (item) => byKey.get(identity(item));
 };
 
+const ruleSets = new WeakMap<Schema, Readonly<{ onCreate: RuleSet; onUpdate: RuleSet }>>();
+
+const ruleSetOf = (rules: readonly CompiledRule[]): RuleSet => ({
+  rules,
+  inputs: rules.flatMap(({ run }) => inputsOf(run.ast)),
+  held: new Set(),
+});
+
+/** The rules of a value without a past have those left out that ask for it. */
+const ruleSet = (schema: Schema, hasOld: boolean): RuleSet => {
+  let sets = ruleSets.get(schema);
+  if (sets === undefined) {
+    const rules = (schema['x-kubernetes-validations'] ?? []).map(compileRule);
+    sets = {
+      onCreate: ruleSetOf(rules.filter(({ usesOld }) => !usesOld)),
+      onUpdate: ruleSetOf(rules),
+    };
+    ruleSets.set(schema, sets);
+  }
+  return hasOld ? sets.onUpdate : sets.onCreate;
+};
+
+/** Appends the failed ones of the rules that stand on this very value. */
+const checkRules = (
+  schema: Schema,
+  { rules, inputs, held }: RuleSet,
+  value: Json,
+  old: Json | undefined,
+  path: string,
+  errors: FieldError[],
+): void => {
+  if (rules.length === 0) return;
+  const text = inputsText(inputs, value, old);
+  if (text !== undefined && held.has(text)) return;
+  const before = errors.length;
+  const context: Record<string, unknown> = { self: celValue(schema, value) };
+  if (old !== undefined) context.oldSelf = celValue(schema, old);
+  for (const rule of rules) {
+    try {
+      if (rule.run(context) !== true) errors.push(failure(schema, rule, context, path));
+    } catch (error) {
+      const why = wordsOf(error);
+      const words = rule.rule.message ?? rule.rule.rule.trim();
+      errors.push({
+        type: 'Invalid',
+        field: path,
+        value: typeName(schema),
+        detail: `${why} evaluating rule: ${words}`,
+      });
+    }
+  }
+  if (text === undefined || errors.length > before) return;
+  if (held.size >= KEPT) held.clear();
+  held.add(text);
+};
+
 /** What kube-apiserver's library says where ours fails. */
 const wordsOf = (error: unknown): string => {
   const said = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
@@ -150,31 +213,14 @@ export const validateRules = (
   if (value === null || (value === old && typeof value === 'object')) return;
   if (!holdsSomewhere(schema, 'hasRules', (part) => (part['x-kubernetes-validations'] ?? []).length > 0))
     return;
-  const rules = schema['x-kubernetes-validations'] ?? [];
-  if (rules.length > 0) {
-    const context: Record<string, unknown> = { self: celValue(schema, value) };
-    if (old !== undefined && old !== null) context.oldSelf = celValue(schema, old);
-    for (const rule of rules.map(compileRule)) {
-      if (rule.usesOld && context.oldSelf === undefined) continue;
-      try {
-        if (rule.run(context) !== true) errors.push(failure(schema, rule, context, path));
-      } catch (error) {
-        const why = wordsOf(error);
-        const text = rule.rule.message ?? rule.rule.rule.trim();
-        errors.push({
-          type: 'Invalid',
-          field: path,
-          value: typeName(schema),
-          detail: `${why} evaluating rule: ${text}`,
-        });
-      }
-    }
-  }
+  const past = old === null ? undefined : old;
+  checkRules(schema, ruleSet(schema, past !== undefined), value, past, path, errors);
   if (Array.isArray(value)) {
     const items = schema.items;
     if (items === undefined) return;
-    const past = correlated(schema, Array.isArray(old) ? old : undefined);
-    for (const [i, item] of value.entries()) validateRules(items, item, past(item), `${path}[${i}]`, errors);
+    const pastOf = correlated(schema, Array.isArray(old) ? old : undefined);
+    for (const [i, item] of value.entries())
+      validateRules(items, item, pastOf(item), `${path}[${i}]`, errors);
   } else if (isObject(value)) {
     const before: JsonObject = isObject(old) ? old : {};
     for (const key of Object.keys(value)) {

@@ -43,10 +43,6 @@ export const validate = (
   old?: Json,
 ): void => {
   if (value === old && typeof value === 'object' && value !== null) return;
-  const body = `${path} in body`;
-  const wrong = (detail: string, printed: unknown = value): void => {
-    errors.push({ type: 'Invalid', field: path, value: printed, detail });
-  };
   if (value === null) {
     if (
       schema.nullable === true ||
@@ -57,7 +53,7 @@ export const validate = (
       type: 'TypeInvalid',
       field: path,
       value: 'null',
-      detail: `${body} must be of type ${schema.type ?? 'integer,string'}: "null"`,
+      detail: `${path} in body must be of type ${schema.type ?? 'integer,string'}: "null"`,
     });
     return;
   }
@@ -70,7 +66,7 @@ export const validate = (
       type: 'TypeInvalid',
       field: path,
       value: typeOf(value),
-      detail: `${body} must be of type integer,string: "${typeOf(value)}"`,
+      detail: `${path} in body must be of type integer,string: "${typeOf(value)}"`,
     });
     return;
   }
@@ -79,7 +75,7 @@ export const validate = (
       type: 'TypeInvalid',
       field: path,
       value: typeOf(value),
-      detail: `${body} must be of type ${schema.type}: "${typeOf(value)}"`,
+      detail: `${path} in body must be of type ${schema.type}: "${typeOf(value)}"`,
     });
     return;
   }
@@ -92,30 +88,31 @@ export const validate = (
     });
   }
   if (typeof value === 'string') validateText(schema, value, path, errors);
-  else if (typeof value === 'number') {
-    const { minimum, maximum } = schema;
-    if (minimum !== undefined && (schema.exclusiveMinimum === true ? value <= minimum : value < minimum)) {
-      wrong(
-        `${body} should be greater than ${schema.exclusiveMinimum === true ? '' : 'or equal to '}${minimum}`,
-      );
-    }
-    if (maximum !== undefined && (schema.exclusiveMaximum === true ? value >= maximum : value > maximum)) {
-      wrong(
-        `${body} should be less than ${schema.exclusiveMaximum === true ? '' : 'or equal to '}${maximum}`,
-      );
-    }
-    if (schema.multipleOf !== undefined && value % schema.multipleOf !== 0)
-      wrong(`${body} should be a multiple of ${schema.multipleOf}`);
-    const formatted = formatProblem(schema.format, value);
-    if (formatted !== undefined) wrong(`${body} must be of type ${schema.format ?? ''}: ${formatted}`);
-  } else if (Array.isArray(value))
+  else if (typeof value === 'number') validateNumber(schema, value, path, errors);
+  else if (Array.isArray(value))
     validateList(schema, value, path, errors, Array.isArray(old) ? old : undefined);
   else if (isObject(value)) validateObject(schema, value, path, errors, isObject(old) ? old : undefined);
   validateCombinations(schema, value, path, errors);
 };
 
+const validateNumber = (schema: Schema, value: number, path: string, errors: FieldError[]): void => {
+  const wrong = (detail: string): void => {
+    errors.push({ type: 'Invalid', field: path, value, detail: `${path} in body ${detail}` });
+  };
+  const { minimum, maximum } = schema;
+  if (minimum !== undefined && (schema.exclusiveMinimum === true ? value <= minimum : value < minimum)) {
+    wrong(`should be greater than ${schema.exclusiveMinimum === true ? '' : 'or equal to '}${minimum}`);
+  }
+  if (maximum !== undefined && (schema.exclusiveMaximum === true ? value >= maximum : value > maximum)) {
+    wrong(`should be less than ${schema.exclusiveMaximum === true ? '' : 'or equal to '}${maximum}`);
+  }
+  if (schema.multipleOf !== undefined && value % schema.multipleOf !== 0)
+    wrong(`should be a multiple of ${schema.multipleOf}`);
+  const formatted = formatProblem(schema.format, value);
+  if (formatted !== undefined) wrong(`must be of type ${schema.format ?? ''}: ${formatted}`);
+};
+
 const validateText = (schema: Schema, value: string, path: string, errors: FieldError[]): void => {
-  const body = `${path} in body`;
   if (schema.maxLength !== undefined && value.length > schema.maxLength && length(value) > schema.maxLength) {
     errors.push({
       type: 'TooLong',
@@ -123,16 +120,26 @@ const validateText = (schema: Schema, value: string, path: string, errors: Field
       detail: `may not be more than ${schema.maxLength} byte${schema.maxLength === 1 ? '' : 's'}`,
     });
   }
-  if (schema.minLength !== undefined && length(value) < schema.minLength) {
+  // A character is one or two units.
+  if (
+    schema.minLength !== undefined &&
+    value.length < 2 * schema.minLength &&
+    length(value) < schema.minLength
+  ) {
     errors.push({
       type: 'Invalid',
       field: path,
       value,
-      detail: `${body} should be at least ${schema.minLength} chars long`,
+      detail: `${path} in body should be at least ${schema.minLength} chars long`,
     });
   }
   if (schema.pattern !== undefined && !patternOf(schema.pattern).test(value)) {
-    errors.push({ type: 'Invalid', field: path, value, detail: `${body} should match '${schema.pattern}'` });
+    errors.push({
+      type: 'Invalid',
+      field: path,
+      value,
+      detail: `${path} in body should match '${schema.pattern}'`,
+    });
   }
   const problem = formatProblem(schema.format, value);
   if (problem !== undefined) {
@@ -219,11 +226,14 @@ const validateObject = (
     const member = memberSchema(schema, key);
     const inner = value[key];
     if (member === undefined || inner === undefined) continue;
+    const before = old?.[key];
+    // What did not change is not asked again, as kube-apiserver has it (ratcheting); null means absent in places.
+    if (inner === before && inner !== null) continue;
     const innerPath =
       schema.properties?.[key] === undefined && schema.additionalProperties !== undefined
         ? `${path}.${key}`
         : memberPath(path, key);
-    validate(member, inner, innerPath, errors, old?.[key]);
+    validate(member, inner, innerPath, errors, before);
   }
 };
 
