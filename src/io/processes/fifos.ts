@@ -11,9 +11,9 @@ import { join } from 'node:path';
 /** File descriptors of the two ends. The read end does not block unless asked to; the write end does. */
 export type Pipe = Readonly<{ readFd: number; writeFd: number }>;
 
-/** How many FIFOs one mkfifo makes: three per process, a batch lasts for 21. */
-const batchSize = 64;
-const low = 24;
+/** How many FIFOs one mkfifo makes: three per process, a batch lasts for 170. */
+const batchSize = 512;
+const low = 48;
 
 export class FifoStock {
   readonly #folder: string;
@@ -66,8 +66,6 @@ export class FifoStock {
    */
   open({ readBlocks = false }: Readonly<{ readBlocks?: boolean }> = {}): Pipe {
     const name = this.#take();
-    // Opened for both, a FIFO waits for nobody; with this one open neither do its ends.
-    const both = openSync(name, constants.O_RDWR | constants.O_NONBLOCK);
     const opened: number[] = [];
     const end = (flags: number): number => {
       const fd = openSync(name, flags);
@@ -75,13 +73,16 @@ export class FifoStock {
       return fd;
     };
     try {
-      const readFd = end(constants.O_RDONLY | (readBlocks ? 0 : constants.O_NONBLOCK));
-      return { readFd, writeFd: end(constants.O_WRONLY) };
+      // So opened it waits for no writer, and with it open none of the others waits.
+      const first = end(constants.O_NONBLOCK | (readBlocks ? constants.O_RDWR : constants.O_RDONLY));
+      const readFd = readBlocks ? end(constants.O_RDONLY) : first;
+      const pipe = { readFd, writeFd: end(constants.O_WRONLY) };
+      if (readBlocks) closeSync(first);
+      return pipe;
     } catch (error) {
       for (const fd of opened) closeSync(fd);
       throw error;
     } finally {
-      closeSync(both);
       unlinkSync(name);
     }
   }

@@ -2,7 +2,7 @@
  * What Linux's /proc says about processes. Every function is one or two small reads; a process that went in the
  * meantime, or that belongs to somebody else, is simply not there. Without a /proc (macOS) nothing is found.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
 
 /** Longer than this, and process ids may have been used up once around, milliseconds. */
 export const trustMs = 2_000;
@@ -16,11 +16,31 @@ export type ProcessFact = Readonly<{
   start: number;
 }>;
 
+/** Most of these files are shorter; an environment may be longer, and is then read in more pieces. */
+const buffer = Buffer.allocUnsafeSlow(16_384);
+
+/**
+ * Three system calls for a file shorter than the buffer, where readFileSync makes five: the kernel fills what it is
+ * given as far as it can, so a short answer is the last one.
+ */
+const readAll = (fd: number): Buffer => {
+  const pieces: Buffer[] = [];
+  for (;;) {
+    const count = readSync(fd, buffer);
+    pieces.push(Buffer.from(buffer.subarray(0, count)));
+    if (count < buffer.length) return pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
+  }
+};
+
 const readProc = (path: string): Buffer | undefined => {
+  let fd: number | undefined;
   try {
-    return readFileSync(`/proc/${path}`);
+    fd = openSync(`/proc/${path}`, 'r');
+    return readAll(fd);
   } catch {
     return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 };
 
@@ -30,9 +50,8 @@ export const hasProc = (): boolean => readProc('self/stat') !== undefined;
 /** All process ids; empty without /proc. */
 export const processIds = (): readonly number[] => {
   try {
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number);
+    // Names of other things begin with a letter.
+    return readdirSync('/proc').flatMap((name) => (name < ':' ? Number(name) : []));
   } catch {
     return [];
   }
@@ -49,6 +68,8 @@ export const lastProcessId = (): number | undefined => {
 
 /** A living process; zombies are over and not reported. */
 export const processFact = (pid: number): ProcessFact | undefined => {
+  // Most that are asked for are gone, and an error costs more than the question.
+  if (!existsSync(`/proc/${pid}`)) return undefined;
   // "pid (any name, even with ) in it) S ppid pgrp session ..."
   const stat = readProc(`${pid}/stat`)?.toString('latin1');
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];

@@ -4,8 +4,8 @@
  *
  * A process is read when it is first seen. What it shows then is enough for ever: what makes it a member of a tree
  * (see TreeSigns) is inherited, cannot be taken on later, and is not forgotten here when the process gives it up. So a
- * look costs one listing and three small reads per process that is new, however many trees are looked at; and ending
- * a thousand trees at once costs about as many looks as one.
+ * look costs one listing and three small reads per process that is new, one for those we started ourselves, however many
+ * trees are looked at; and ending a thousand trees at once costs about as many looks as one.
  *
  * A look that was begun before it was asked for proves nothing, since a process may have been forked after it: hence
  * `fresh`. A process id means the same process for `trustMs`; after that it is compared by its start time.
@@ -31,6 +31,9 @@ const ofProc: ProcessReader = {
   entry: environEntry,
   limit: realtimeLimit,
 };
+
+/** Where nobody asks for a look for long, those that were started are not kept for one. */
+const mostStarted = 1_024;
 
 type Known = {
   readonly pid: number;
@@ -71,6 +74,8 @@ export class ProcessTable {
   readonly #byParent = new Index<number>();
   readonly #byEntry = new Index<string>();
   readonly #byLimit = new Index<number>();
+  /** Leaders not looked at yet, and the entries they were started with. */
+  readonly #started = new Map<number, string>();
   #next: Promise<void> | undefined;
 
   /** @param variable name of the environment entry that is a sign of a tree */
@@ -78,6 +83,13 @@ export class ProcessTable {
     this.#variable = variable;
     this.#reader = reader;
     this.#now = now;
+  }
+
+  /** A process that was just started as its own group's leader: what it was started with need not be read. */
+  started(pid: number, entry: string): void {
+    this.#started.set(pid, entry);
+    const [oldest] = this.#started.keys();
+    if (oldest !== undefined && this.#started.size > mostStarted) this.#started.delete(oldest);
   }
 
   /** Resolves after a look that was begun after this call, the same one for all calls of one turn. */
@@ -114,6 +126,7 @@ export class ProcessTable {
     const ids = new Set(this.#reader.ids());
     ids.delete(this.#reader.own);
     for (const [pid, known] of this.#known) if (!ids.has(pid)) this.#drop(known);
+    for (const pid of this.#started.keys()) if (!ids.has(pid)) this.#started.delete(pid);
     for (const pid of ids) this.#see(pid, now);
   }
 
@@ -128,9 +141,10 @@ export class ProcessTable {
       return;
     }
     if (known !== undefined) this.#drop(known);
+    const started = fact && this.#startedAs(fact);
     const parent = fact && this.#known.get(fact.parent);
-    const entry = fact && this.#reader.entry(pid, this.#variable);
-    const limit = fact && this.#reader.limit(pid);
+    const entry = fact && (started ?? this.#reader.entry(pid, this.#variable));
+    const limit = fact && started === undefined ? this.#reader.limit(pid) : undefined;
     // In the middle of its exec a process shows no environment, so it is read again; a kernel thread never has one.
     const isClear = fact === undefined || entry !== undefined || (isSame && isUnclear);
     this.#add({
@@ -140,6 +154,13 @@ export class ProcessTable {
       limit: limit ?? parent?.limit,
       seenAt: isClear ? now : Number.NEGATIVE_INFINITY,
     });
+  }
+
+  /** The entry it was started with, if it is one of those we started and have not seen yet. */
+  #startedAs({ pid, parent, group }: ProcessFact): string | undefined {
+    const entry = this.#started.get(pid);
+    this.#started.delete(pid);
+    return parent === this.#reader.own && group === pid ? entry : undefined;
   }
 
   #add(known: Known): void {

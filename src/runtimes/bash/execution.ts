@@ -3,8 +3,11 @@
  *
  * The order of the end is fixed: the leader exits; every survivor of its tree is killed; what is left in the pipes is
  * read; only then it has exited. An ending that was asked for gives the whole tree, not only the leader, its grace.
+ *
+ * Most are over in a few milliseconds. So in its first ones nobody reads or is told anything: whatever it writes is in
+ * its pipes, and one that ends is told of as a whole, at the price of one message and of no stream.
  */
-import { readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { constants } from 'node:os';
 
@@ -20,6 +23,8 @@ export type ExecutionSettings = Readonly<{
   graceMs: number;
   /** Backstop, milliseconds; 0 for none. */
   timeoutMs: number;
+  /** How long it is left alone at first, milliseconds: what it writes appears that much later, once. */
+  restMs: number;
 }>;
 
 /** Where a thing happened in time: wall clock, microseconds since the epoch. */
@@ -54,11 +59,15 @@ const readInto = (fd: number, kept: KeptOutput, onBytes: () => void): Socket => 
   return socket;
 };
 
-/** Reads what is in the pipe at this moment and closes it. Not left to the event loop: the end must not wait for its turn. */
-const drain = (socket: Socket, fd: number, kept: KeptOutput): void => {
+/**
+ * Reads what is in the pipe at this moment and closes it. Not left to the event loop: the end must not wait for its turn.
+ *
+ * @param socket what has read it so far, if anything
+ */
+const drain = (socket: Socket | undefined, fd: number, kept: KeptOutput): void => {
   try {
     // A socket that has not been destroyed has not closed its descriptor.
-    for (let left = drainBytes; left > 0 && !socket.destroyed; ) {
+    for (let left = drainBytes; left > 0 && socket?.destroyed !== true; ) {
       const count = readSync(fd, readBuffer);
       if (count === 0) break;
       kept.append(readBuffer.subarray(0, count));
@@ -67,7 +76,8 @@ const drain = (socket: Socket, fd: number, kept: KeptOutput): void => {
   } catch {
     // EAGAIN: empty, and held open by something out of reach.
   }
-  socket.destroy();
+  if (socket === undefined) closeSync(fd);
+  else socket.destroy();
 };
 
 export class Execution {
@@ -102,7 +112,7 @@ export class Execution {
     this.ended = launched === undefined ? Promise.resolve() : this.#follow(launched);
   }
 
-  /** Follows a process that has just been started. `onNews` is called after every change, from now on. */
+  /** Follows a process that has just been started. `onNews` is called after every change, some milliseconds from now on. */
   static of(
     id: string,
     launched: Launched,
@@ -149,10 +159,15 @@ export class Execution {
   }
 
   async #follow({ child, tree, stdoutFd, stderrFd }: Launched): Promise<void> {
+    const { restMs, timeoutMs } = this.#settings;
     const news = (): void => this.#onNews(this);
-    const out = readInto(stdoutFd, this.stdout, news);
-    const err = readInto(stderrFd, this.stderr, news);
-    const { timeoutMs } = this.#settings;
+    let out: Socket | undefined;
+    let err: Socket | undefined;
+    const rest = setTimeout(() => {
+      out = readInto(stdoutFd, this.stdout, news);
+      err = readInto(stderrFd, this.stderr, news);
+      news();
+    }, restMs);
     if (timeoutMs > 0)
       this.#timer = setTimeout(
         () => this.end(EndCause.END_CAUSE_TIMEOUT),
@@ -163,10 +178,12 @@ export class Execution {
       child.once('exit', (...how) => resolve(how));
     });
     this.#leaderIsGone = true;
-    const isGone = this.#cause !== undefined && (await treeGone(tree, this.#graceEndsAt - performance.now()));
+    const graceMs = this.#cause === undefined ? 0 : this.#graceEndsAt - performance.now();
+    const isGone = await treeGone(tree, graceMs);
     clearTimeout(this.#timer);
     if (!isGone) await killTree(tree);
 
+    clearTimeout(rest);
     drain(out, stdoutFd, this.stdout);
     drain(err, stderrFd, this.stderr);
     this.stdout.trim();

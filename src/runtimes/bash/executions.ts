@@ -59,8 +59,8 @@ export class Executions {
         ? Execution.of(command.id, started.launched, settings, (changed) => this.#changed(changed))
         : Execution.notStarted(command.id, started.code, started.message, settings);
     this.#byId.set(command.id, execution);
-    this.#changed(execution);
-    if (started.kind === 'Launched') void execution.ended.then(() => this.#onEnd(execution));
+    if (started.kind !== 'Launched') this.#changed(execution);
+    else void execution.ended.then(() => this.#onEnd(execution));
     return execution;
   }
 

@@ -60,6 +60,7 @@ export const startCold = (
       `${bash} could not be started in ${cwd}: out of processes, or arguments and environment too long`,
     );
   }
+  marker.processes.started(child.pid, mark.signs.environEntry);
   return {
     child,
     tree: { signs: { leader: child.pid, ...mark.signs }, since, processes: marker.processes },

@@ -25,6 +25,12 @@ import { WarmPool } from './warm-pool.js';
 /** Largest request, bytes: 256 arguments of 8 KiB and an environment, with room. */
 const largestRequestBytes = 33_554_432;
 
+/**
+ * How long a new execution is left alone, milliseconds. Most are over by then; far below the 50 after which a Run is
+ * said to be running; one that fills a pipe (64 KiB) waits for it once.
+ */
+const restMs = 20;
+
 /** How long ended executions are kept for their reader once the server is about to end, milliseconds. */
 const readerGraceMs = 5_000;
 
@@ -92,7 +98,7 @@ const warmWorks = async (start: Starter, folder: string, options: Options): Prom
   const execution = Execution.of(
     'probe',
     started.launched,
-    { bounds, graceMs: 0, timeoutMs: 10_000 },
+    { bounds, graceMs: 0, timeoutMs: 10_000, restMs },
     () => undefined,
   );
   await execution.ended;
@@ -146,7 +152,7 @@ export const startServer = async (
 
   const executions = new Executions(
     start,
-    { bounds: { headBytes, tailBytes }, graceMs: graceMillis },
+    { bounds: { headBytes, tailBytes }, graceMs: graceMillis, restMs },
     ({ id, started, exited }) => {
       pool.ended();
       if (started === undefined || exited === undefined) return;

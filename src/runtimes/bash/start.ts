@@ -38,13 +38,20 @@ export type StartSettings = Readonly<{
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
+/** Bits of a file's mode that let anybody execute it. */
+const executeBits = 0o111;
+
 /** As a shell: 127 for what is not there, 126 for what can not be run. */
 const notStarted = (code: 126 | 127, message: string): Started => ({ kind: 'NotStarted', code, message });
 
 const lookAt = (path: string): EntrypointFact | 'absent' | 'folder' | 'unreadable' => {
   let fd: number;
+  let mayExecute = false;
   try {
-    if (isFolder(path)) return 'folder';
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return 'absent';
+    if (stats.isDirectory()) return 'folder';
+    mayExecute = (stats.mode & executeBits) !== 0;
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     return ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(errorCode(error))
@@ -53,7 +60,10 @@ const lookAt = (path: string): EntrypointFact | 'absent' | 'folder' | 'unreadabl
   }
   try {
     const bytes = Buffer.alloc(firstBytesWanted);
-    return { isExecutable: isExecutable(path), firstBytes: bytes.subarray(0, readSync(fd, bytes)) };
+    return {
+      isExecutable: mayExecute && isExecutable(path),
+      firstBytes: bytes.subarray(0, readSync(fd, bytes)),
+    };
   } catch {
     return 'unreadable';
   } finally {
@@ -61,6 +71,7 @@ const lookAt = (path: string): EntrypointFact | 'absent' | 'folder' | 'unreadabl
   }
 };
 
+/** Exactly, but at the price of an error when it is not. */
 const isExecutable = (path: string): boolean => {
   try {
     accessSync(path, constants.X_OK);

@@ -75,6 +75,7 @@ export class WarmShell {
       if (this.child.pid === undefined)
         throw new Error(`${bash} could not be started: out of processes or file descriptors`);
       this.#pid = this.child.pid;
+      this.#processes.started(this.#pid, this.mark.signs.environEntry);
       this.#stdoutFd = ourOut;
       this.#stderrFd = ourErr;
       this.#wakeFd = ourWake;

@@ -140,6 +140,36 @@ describe('ProcessTable', () => {
     expect(reads).to.deep.equal({ listings: 2, facts: 3_000, signs: 1_500 });
   });
 
+  it('does not read the signs of a process it was told of, but those of another that came to its id', async () => {
+    const { reads, table, put } = machine();
+    for (const pid of [100, 200, 300]) table.started(pid, `TREE=${pid}`);
+    put({ pid: 100 });
+    put({ pid: 200, parent: 7, group: 7, session: 7 });
+    put({ pid: 300, group: 7, session: 7 });
+    await table.fresh();
+    expect(reads.signs).to.equal(2);
+    expect([100, 200, 300].map((leader) => table.members(signs(leader)).length)).to.deep.equal([1, 0, 0]);
+  });
+
+  it('forgets who it was told of and has gone unseen', async () => {
+    const { reads, table, put } = machine();
+    table.started(100, 'TREE=100');
+    await table.fresh();
+    put({ pid: 100 });
+    await table.fresh();
+    expect(reads.signs).to.equal(1);
+  });
+
+  it('keeps the newest 1,024 of those it was told of', async () => {
+    const { reads, table, put } = machine();
+    for (let pid = 100; pid < 1_200; pid += 1) {
+      table.started(pid, `TREE=${pid}`);
+      put({ pid });
+    }
+    await table.fresh();
+    expect(reads.signs).to.equal(1_100 - 1_024);
+  });
+
   it('a look begins after it was asked for', async () => {
     const { table, put } = machine();
     const asked = table.fresh();
