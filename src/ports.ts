@@ -5,12 +5,15 @@
  * than Promises, because virtual time does not run promises and because cancelling is half of what we do.
  */
 import type { Either } from 'fp-ts/lib/Either.js';
-import type { Observable } from 'rxjs';
+import type { Observable, SchedulerLike } from 'rxjs';
 
 import type { EffectError } from './model/effect-error.js';
 import type { PodUid, RunUid } from './model/ids.js';
 import type { Resource } from './model/resource.js';
 import type { AttemptRef, SessionEvent } from './model/session.js';
+
+/** Timers, the wall clock, which may be set, and one of milliseconds that is not. */
+export type SettableClock = SchedulerLike & Readonly<{ steadyMs: () => number }>;
 
 /** One call: one item, then complete. Never errors; a failure is a Left. */
 export type Effect<A> = Observable<Either<EffectError, A>>;

@@ -24,6 +24,7 @@ import {
   NEVER,
   type Observable,
   of,
+  retry,
   type SchedulerLike,
   Subject,
   share,
@@ -51,6 +52,7 @@ import { type Fed, feedsOf } from './cache/feed.js';
 import { type WorldInput, worldStore } from './cache/world.js';
 import { type EnactOptions, enacting } from './effects/enact.js';
 import { runCommands } from './effects/run-commands.js';
+import { ClockSetBack } from './operators/set-back.js';
 import { planCancellations } from './pipelines/cancellation.js';
 import { planCleanup } from './pipelines/cleanup.js';
 import { planDeliveries } from './pipelines/deliveries.js';
@@ -94,6 +96,8 @@ export type OperatorReport =
     }>
   /** It takes decisions now, or no longer. */
   | Readonly<{ kind: 'Deciding'; isDeciding: boolean; world: World }>
+  /** By so much; everything is decided anew, from what is known. */
+  | Readonly<{ kind: 'ClockSetBack'; byMs: number }>
   /** After `stop$`, whether leading or not: no effect is in flight any more. */
   | Readonly<{ kind: 'Stopped' }>;
 
@@ -114,6 +118,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
     const { world, put, snapshot } = worldStore();
     const changesSubject = new Subject<WorldChange>();
     const outcomesSubject = new Subject<Outcome>();
+    const setBackSubject = new Subject<OperatorReport>();
     const take = (input: WorldInput): void => {
       const change = put(input);
       if (change) changesSubject.next(change);
@@ -207,7 +212,15 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planNotes(changes$, clock),
         tellKnown$,
       );
-    });
+    }).pipe(
+      retry({
+        delay: (defect: unknown) => {
+          if (!(defect instanceof ClockSetBack)) throw defect;
+          setBackSubject.next({ kind: 'ClockSetBack', byMs: defect.byMs });
+          return of(undefined);
+        },
+      }),
+    );
     const latest = (run: RunRecord): RunRecord => {
       const known = world.runs.get(run.key);
       return known?.uid === run.uid ? known : run;
@@ -244,6 +257,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
       newsOf('runtimes', runtimes$),
       newsOf('pods', pods$),
       sessions$.pipe(ignoreElements()),
+      setBackSubject,
     );
   });
 

@@ -208,6 +208,8 @@ const start = async (config: ControllerConfig): Promise<void> => {
       }
       metrics.count(report);
       logReport(componentLog(log, 'operator'), report);
+      // What we know of it may never have been: no mending of a cache is as sure as a new process.
+      if (report.kind === 'Watch' && report.news.kind === 'Rewound') end('API server rewound');
       // The Lease last, when nothing is written any more; its release ends the process.
       if (report.kind === 'Stopped') release$.next();
     },

@@ -78,6 +78,7 @@ export const controllerMetrics = (): ControllerMetrics => {
         case 'Watch':
           if (report.news.kind === 'Disconnected') lost.inc({ resource: report.resource });
           return;
+        case 'ClockSetBack':
         case 'Stopped':
           return;
         case 'Outcome': {

@@ -85,6 +85,11 @@ export const logReport = (log: Log, report: OperatorReport): void => {
         { isDeciding: report.isDeciding },
         report.isDeciding ? 'taking decisions' : 'not taking decisions',
       );
+    case 'ClockSetBack':
+      return log.warn(
+        { byMs: Math.round(report.byMs) },
+        'the clock was set back, everything is decided anew',
+      );
     case 'Stopped':
       return log.info('no effect is in flight any more');
     case 'Watch': {
@@ -99,6 +104,11 @@ export const logReport = (log: Log, report: OperatorReport): void => {
         return log.warn(
           { component, err: news.error, errKind: news.error.kind, retryInMs: news.retryInMs },
           'watch lost',
+        );
+      if (news.kind === 'Rewound')
+        return log.warn(
+          { component, from: news.from, to: news.to },
+          'the API server went back to an earlier version',
         );
       return log.info({ component }, 'watch open');
     }

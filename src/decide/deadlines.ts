@@ -20,6 +20,8 @@ export type Deadlines<K> = Readonly<{
   /** Removes and returns every key due at `nowMs`, earliest first. */
   takeDue: (nowMs: number) => ReadonlyArray<K>;
   size: () => number;
+  /** Brings every deadline forward, by so many milliseconds: the clock was set back. */
+  bringForward: (byMs: number) => void;
 }>;
 
 /** An empty queue. */
@@ -33,15 +35,16 @@ export const deadlines = <K extends string>(): Deadlines<K> => {
     byKey.delete(key);
     byTime.delete(entry);
   };
+  const set = (key: K, dueMs: number): void => {
+    if (byKey.get(key)?.dueMs === dueMs) return;
+    remove(key);
+    ties += 1;
+    const entry = { dueMs, tie: ties, key };
+    byKey.set(key, entry);
+    byTime.set(entry, undefined);
+  };
   return {
-    set: (key, dueMs) => {
-      if (byKey.get(key)?.dueMs === dueMs) return;
-      remove(key);
-      ties += 1;
-      const entry = { dueMs, tie: ties, key };
-      byKey.set(key, entry);
-      byTime.set(entry, undefined);
-    },
+    set,
     remove,
     get: (key) => byKey.get(key)?.dueMs,
     nextMs: () => byTime.minKey()?.dueMs,
@@ -58,5 +61,8 @@ export const deadlines = <K extends string>(): Deadlines<K> => {
       return due;
     },
     size: () => byKey.size,
+    bringForward: (byMs) => {
+      for (const { key, dueMs } of [...byTime.keys()]) set(key, dueMs - byMs);
+    },
   };
 };

@@ -7,12 +7,17 @@
  * - `UNPUSHED_MS` after a Run was seen Scheduled and no push of it has been reported: the answer to our write was lost
  *   and the watch brought what it did, or another operator wrote it, or the Run that came back could not be taken back;
  * - every `REPUSH_MS` while it stays Scheduled.
- * A refusal sends the Run back to the queue. O(log n) per change of a Run.
+ * A refusal sends the Run back to the queue.
+ *
+ * Only its pod takes a Run from Running to anything else, or we do when that pod is lost. A change that looks otherwise is
+ * somebody's edit of the status: the pod that has it no more, and the one that is to have it Running, are told, and make
+ * of it what is true there. O(log n) per change of a Run.
  */
 import type { Command } from '../model/command.js';
 import type { ObjectKey, PodUid } from '../model/ids.js';
 import type { News } from '../model/news.js';
 import type { Outcome } from '../model/outcome.js';
+import { isTerminal } from '../model/run.js';
 import type { RunRecord } from '../model/run-record.js';
 import type { Session } from '../model/session.js';
 import type { World, WorldChange } from '../model/world.js';
@@ -31,6 +36,31 @@ const assignmentOf = (run: RunRecord | undefined): string | undefined =>
     ? `${run.uid} ${run.status.attempt ?? 1} ${run.status.assignedPodUID ?? ''}`
     : undefined;
 
+/** The attempt, and where, that the Run is Running as, if it is. */
+const executionOf = (run: RunRecord | undefined): string | undefined =>
+  run && phaseOf(run.status) === 'Running'
+    ? `${run.uid} ${run.status.attempt ?? 1} ${run.status.assignedPodUID ?? ''}`
+    : undefined;
+
+/** Whether the pod where it was Running did not end this attempt itself, nor was given up. */
+const isTakenAway = (before: RunRecord | undefined, after: RunRecord): boolean => {
+  const { attempt, assignedPodUID } = before?.status ?? {};
+  const past = after.status.attemptHistory?.at(-1);
+  return (
+    executionOf(before) !== undefined &&
+    before?.uid === after.uid &&
+    !isTerminal(after.status.phase) &&
+    executionOf(before) !== executionOf(after) &&
+    !(past?.attempt === attempt && past?.podUID === assignedPodUID)
+  );
+};
+
+/** Whether it is Running as what was never Scheduled, as far as we saw. */
+const isPutThere = (before: RunRecord | undefined, after: RunRecord): boolean =>
+  before?.uid === after.uid &&
+  executionOf(after) !== undefined &&
+  executionOf(after) !== (executionOf(before) ?? assignmentOf(before));
+
 /** The machine behind `streams/pipelines/deliveries.ts`. */
 export const deliveries = (world: World): TimedMachine<News, Command> => {
   const unpushed = deadlines<ObjectKey>();
@@ -40,6 +70,20 @@ export const deliveries = (world: World): TimedMachine<News, Command> => {
     const assignment = assignmentOf(after);
     if (assignment === undefined) unpushed.remove(key);
     else if (assignment !== assignmentOf(before)) unpushed.set(key, nowMs + UNPUSHED_MS);
+  };
+
+  /** Pods that have to hear of an edit. */
+  const edited = ({ before, after }: Extract<WorldChange, { kind: 'Run' }>): ReadonlyArray<Command> => {
+    if (after === undefined) return [];
+    const told = [
+      ...(isTakenAway(before, after) ? [before?.status.assignedPodUID] : []),
+      ...(isPutThere(before, after) ? [after.status.assignedPodUID] : []),
+    ] as ReadonlyArray<PodUid | undefined>;
+    return [...new Set(told)].flatMap((podUid) =>
+      podUid !== undefined && world.sessions.has(podUid)
+        ? [{ kind: 'SignalAssign', run: after, podUid }]
+        : [],
+    );
   };
 
   const push = (run: RunRecord, nowMs: number): ReadonlyArray<Command> => {
@@ -83,7 +127,10 @@ export const deliveries = (world: World): TimedMachine<News, Command> => {
         return [];
       }
       const { change } = news;
-      if (change.kind === 'Run') onRun(change, nowMs);
+      if (change.kind === 'Run') {
+        onRun(change, nowMs);
+        return edited(change);
+      }
       if (change.kind === 'Session' && change.after && !change.before) return opened(change.after, nowMs);
       return change.kind === 'Refused' ? refused(change) : [];
     },

@@ -33,7 +33,7 @@ import {
 } from '../model/run.js';
 import type { AttemptResult, RunEvent } from '../model/run-event.js';
 import { formatDuration, formatMicros, type Micros, plusMillis } from '../model/time.js';
-import { isRetried, retryDelayMs } from './retries.js';
+import { FARTHEST_RETRY_MS, isRetried, retryDelayMs } from './retries.js';
 
 export type { AttemptResult, RunEvent, WaitReason } from '../model/run-event.js';
 
@@ -97,8 +97,12 @@ export const step = (
   }
 };
 
-const isDue = (status: RunStatus, at: Micros): boolean =>
-  status.nextAttemptTime === undefined || status.nextAttemptTime <= at;
+/**
+ * Whether the next attempt may begin. A time that is farther off than any backoff was written by a clock that has been
+ * set back since, or by hand: nobody would wait for it.
+ */
+export const isDue = ({ nextAttemptTime }: Pick<RunStatus, 'nextAttemptTime'>, at: Micros): boolean =>
+  nextAttemptTime === undefined || nextAttemptTime <= at || nextAttemptTime - at > FARTHEST_RETRY_MS * 1000;
 
 const claim = (
   type: string,

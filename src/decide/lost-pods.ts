@@ -4,7 +4,7 @@
  * - A pod that is deleted or has ended as a whole: at once.
  * - A pod with neither session nor readiness for `UNHEALTHY_MS`. Either alone is not enough: runtimed ends Runs without
  *   the operator, and the kubelet can be late.
- * - A Run whose pod was never seen: after `UNSEEN_MS`, because the pods' informer may be behind.
+ * - A Run whose pod was never seen, or that names none: after `UNSEEN_MS`, because the pods' informer may be behind.
  *
  * A Scheduled Run goes back without using up an attempt; a Running one ends its attempt and its policy decides.
  */
@@ -85,15 +85,15 @@ export const lostPods = (world: World): TimedMachine<WorldChange, Command> => {
   const onRun = (run: RunRecord | undefined, key: ObjectKey, nowMs: number): ReadonlyArray<Command> => {
     const phase = run && phaseOf(run.status);
     const uid = run?.status.assignedPodUID as PodUid | undefined;
-    if (!run || uid === undefined || (phase !== 'Scheduled' && phase !== 'Running')) {
+    if (!run || (phase !== 'Scheduled' && phase !== 'Running')) {
       unseen.remove(key);
       return [];
     }
-    const pod = world.podByUid(uid);
+    const pod = uid && world.podByUid(uid);
     if (pod !== undefined) unseen.remove(key);
     else if (unseen.get(key) === undefined) unseen.set(key, nowMs + UNSEEN_MS);
     if (pod?.finished) return [lose(run, 'PodGone')];
-    return unhealthy.has(uid) ? [lose(run, 'PodUnhealthy')] : [];
+    return uid && unhealthy.has(uid) ? [lose(run, 'PodUnhealthy')] : [];
   };
 
   return {
@@ -125,7 +125,7 @@ export const lostPods = (world: World): TimedMachine<WorldChange, Command> => {
       ...unseen.takeDue(nowMs).flatMap((key) => {
         const run = world.runs.get(key);
         const uid = run?.status.assignedPodUID as PodUid | undefined;
-        return run && uid !== undefined && !world.podByUid(uid) ? [lose(run, 'PodGone')] : [];
+        return run && !(uid && world.podByUid(uid)) ? [lose(run, 'PodGone')] : [];
       }),
     ],
   };

@@ -17,8 +17,8 @@
 import type { ObjectKey, PodUid } from '../model/ids.js';
 import { type Amounts, isTerminal } from '../model/run.js';
 import type { RunRecord } from '../model/run-record.js';
-import { type Micros, toMillis } from '../model/time.js';
-import { phaseOf, type WaitReason } from './lifecycle.js';
+import { type Micros, micros } from '../model/time.js';
+import { isDue, phaseOf, type WaitReason } from './lifecycle.js';
 import { type OrderedMap, orderedMap } from './ordered-map.js';
 
 /** A pod as placement sees it; undefined capacity fields count as 0. */
@@ -165,7 +165,7 @@ const isPlaceable = (run: RunRecord, nowMs: number): boolean =>
   phaseOf(run.status) === 'Pending' &&
   !run.cancelRequested &&
   !run.deleting &&
-  (run.status.nextAttemptTime === undefined || toMillis(run.status.nextAttemptTime) <= nowMs);
+  isDue(run.status, micros(nowMs * 1000));
 
 /** An empty index. */
 export const placementIndex = (): PlacementIndex => {

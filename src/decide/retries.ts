@@ -6,6 +6,9 @@ export const MAX_BACKOFF_MS = 60_000;
 /** Share of the delay that chance may add. */
 export const MAX_JITTER = 0.1;
 
+/** No next attempt is farther off than this, milliseconds: the longest delay, and clocks that differ by a minute. */
+export const FARTHEST_RETRY_MS = MAX_BACKOFF_MS * (1 + MAX_JITTER) + 60_000;
+
 const RETRYABLE: ReadonlySet<FailureReason> = new Set<FailureReason>([
   'Timeout',
   'PrepareSource',

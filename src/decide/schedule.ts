@@ -14,7 +14,7 @@ import type { RunRecord } from '../model/run-record.js';
 import { micros, toMillis } from '../model/time.js';
 import type { World, WorldChange } from '../model/world.js';
 import { type Deadlines, deadlines } from './deadlines.js';
-import { phaseOf } from './lifecycle.js';
+import { isDue, phaseOf } from './lifecycle.js';
 import { placementIndex, type Slot } from './placement.js';
 import { earliest, type TimedMachine } from './timed-machine.js';
 
@@ -73,10 +73,14 @@ export const schedule = (world: World): TimedMachine<News, Command> => {
 
   const onRun = (key: ObjectKey, run: RunRecord | undefined, nowMs: number): void => {
     index.setRun(key, run, nowMs);
-    const dueMs =
-      run?.status.nextAttemptTime === undefined ? undefined : toMillis(run.status.nextAttemptTime);
-    if (run && phaseOf(run.status) === 'Pending' && dueMs !== undefined && dueMs > nowMs)
-      returning.set(key, dueMs);
+    const next = run?.status.nextAttemptTime;
+    if (
+      run &&
+      next !== undefined &&
+      phaseOf(run.status) === 'Pending' &&
+      !isDue(run.status, micros(nowMs * 1000))
+    )
+      returning.set(key, toMillis(next));
     else returning.remove(key);
     if (!run || !index.isWaiting(key)) explaining.remove(key);
     else if (writtenReason(run) !== index.poolReason(run.runtime)) inNextBatch(explaining, key, nowMs);

@@ -1,11 +1,13 @@
 /** The schedulers of rxjs, by the wall clock in microseconds. */
-import { asyncScheduler, type SchedulerAction, type SchedulerLike, type Subscription } from 'rxjs';
+import { asyncScheduler, type SchedulerAction, type Subscription } from 'rxjs';
 
+import type { SettableClock } from '../ports.js';
 import { nowMicros } from './wall-clock.js';
 
 /** rxjs's timers with `now()` to the microsecond, so that decisions of one millisecond keep their order. */
-export const preciseClock: SchedulerLike = {
+export const preciseClock: SettableClock = {
   now: () => nowMicros() / 1000,
+  steadyMs: () => performance.now(),
   schedule: asyncScheduler.schedule.bind(asyncScheduler),
 };
 
@@ -13,8 +15,8 @@ export const preciseClock: SchedulerLike = {
  * rxjs's timers, each a turn of the event loop late: what has come in by then is known first. node calls timers before
  * it reads, so without it a busy process would find that something "still runs" whose end lies in the socket.
  */
-export const afterInput: SchedulerLike = {
-  now: preciseClock.now,
+export const afterInput: SettableClock = {
+  ...preciseClock,
   schedule: <T>(
     work: (this: SchedulerAction<T>, state?: T) => void,
     delay?: number,

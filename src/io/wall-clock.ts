@@ -31,3 +31,19 @@ export const nowMicros = wallClock(
   { wallMs: Date.now, steadyMs: () => performance.now() },
   performance.timeOrigin,
 );
+
+/**
+ * The wall's time in milliseconds, but never back: for whoever compares only what he has read from it himself. It goes on
+ * where the wall clock was when that is set back, and follows when it is set forward or the machine was suspended.
+ */
+export const forwardClock = ({ wallMs, steadyMs }: Clocks): (() => number) => {
+  let offsetMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const steady = steadyMs();
+    offsetMs = Math.max(offsetMs, wallMs() - steady);
+    return Math.floor(steady + offsetMs);
+  };
+};
+
+/** Now, and never before what it said last. */
+export const forwardMs = forwardClock({ wallMs: Date.now, steadyMs: () => performance.now() });

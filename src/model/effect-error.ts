@@ -12,7 +12,7 @@ export type EffectErrorKind =
   | 'AlreadyExists'
   /** 404. */
   | 'NotFound'
-  /** 410: the version asked for is no longer kept. */
+  /** 410: the version asked for is no longer kept; 504 of one that is newer than all that the server has. */
   | 'Gone'
   /** 401: no or wrong credentials. */
   | 'Unauthorized'

@@ -1,6 +1,7 @@
 /** What the sidecar's commands do: each effect joins the adapters for one command and logs what became of it. */
 import * as E from 'fp-ts/lib/Either.js';
 import {
+  catchError,
   concat,
   defer,
   EMPTY,
@@ -26,7 +27,7 @@ import type { LogShipper } from '../io/run-logs/ship.js';
 import { type WriterPorts, type Written, writeStatus } from '../io/runs/status-writer.js';
 import type { RuntimeServerClient } from '../io/runtime-server/client.js';
 import type { AttemptFiles } from '../io/workspace/attempt-files.js';
-import { cleanWorkspace } from '../io/workspace/clean.js';
+import { cleanPatiently } from '../io/workspace/clean.js';
 import { prepareWorkspace } from '../io/workspace/prepare.js';
 import { recordEnd } from '../io/workspace/records.js';
 import type { Micros } from '../model/time.js';
@@ -206,11 +207,12 @@ export const sidecarEffects = ({
           executed ? told('forget failed', id, server.forget(id)) : EMPTY,
           written ? EMPTY : from(disown(ref, stored, wrote)).pipe(ignoreElements()),
           prepared
-            ? from(
-                cleanWorkspace(ref, files).catch((err: unknown) => {
+            ? cleanPatiently(ref, files).pipe(
+                catchError((err: unknown) => {
                   log.warn({ ...logFields(ref), err }, 'workspace cannot be removed');
+                  return EMPTY;
                 }),
-              ).pipe(ignoreElements())
+              )
             : EMPTY,
         );
       }),

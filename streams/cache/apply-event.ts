@@ -106,6 +106,7 @@ export const applyEvent = <A>(cache: Cache<A>, event: InformerEvent<A>): Applied
       return swap(cache);
     case 'Connected':
     case 'Disconnected':
+    case 'Rewound':
       return unchanged(cache);
   }
 };

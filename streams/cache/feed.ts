@@ -5,10 +5,12 @@ import type { ObjectKey } from '../../src/model/ids.js';
 import type { InformerEvent } from '../watch/informer-events.js';
 import { applyEvent, type Cache, type Change, emptyCache } from './apply-event.js';
 
+const NEWS = ['Rejected', 'Disconnected', 'Connected', 'Rewound'] as const;
+
 /** One step of a kind's cache. */
 export type Fed<A> = Readonly<{
   /** What the event was, where somebody should hear of it. */
-  news: Extract<InformerEvent<A>, { kind: 'Rejected' | 'Disconnected' | 'Connected' }> | undefined;
+  news: Extract<InformerEvent<A>, { kind: (typeof NEWS)[number] }> | undefined;
   isSynced: boolean;
   changes: ReadonlyArray<Change<A>>;
 }>;
@@ -19,10 +21,11 @@ type Step<A> = Readonly<{
   event: InformerEvent<A> | undefined;
 }>;
 
+const isNews = <A>(event: InformerEvent<A>): event is NonNullable<Fed<A>['news']> =>
+  (NEWS as ReadonlyArray<string>).includes(event.kind);
+
 const newsOf = <A>(event: InformerEvent<A> | undefined): Fed<A>['news'] =>
-  event?.kind === 'Rejected' || event?.kind === 'Disconnected' || event?.kind === 'Connected'
-    ? event
-    : undefined;
+  event !== undefined && isNews(event) ? event : undefined;
 
 /** Events in, changes out; whether the first list is complete with each. */
 export const feedOf = <A extends Readonly<{ key: ObjectKey }>>(

@@ -5,29 +5,23 @@
  * Guarantees: one timer at most, whatever the number of deadlines; none while nothing is due; state is made per
  * subscription. Outputs of one input are emitted before the next input is taken, also when an output leads back to an
  * input (re-entrant emissions queue up instead of growing the stack).
+ * Errors: ClockSetBack, where that clock can be set; the machine's deadlines are then no good any more.
  */
-import {
-  asyncScheduler,
-  Observable,
-  type OperatorFunction,
-  type SchedulerLike,
-  type Subscription,
-} from 'rxjs';
+import { asyncScheduler, Observable, type OperatorFunction, type Subscription } from 'rxjs';
 
 import type { TimedMachine } from '../../src/decide/timed-machine.js';
+import { type AnyClock, ClockSetBack, setBackOf } from './set-back.js';
 
 /** setTimeout fires at once beyond 2^31-1 ms; a longer wait is taken in steps. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** Runs a machine, made anew for each subscription, over the inputs. */
 export const foldInTime =
-  <I, O>(
-    makeMachine: () => TimedMachine<I, O>,
-    clock: SchedulerLike = asyncScheduler,
-  ): OperatorFunction<I, O> =>
+  <I, O>(makeMachine: () => TimedMachine<I, O>, clock: AnyClock = asyncScheduler): OperatorFunction<I, O> =>
   (inputs$) =>
     new Observable<O>((out) => {
       const machine = makeMachine();
+      const setBackMs = setBackOf(clock);
       const queue: I[] = [];
       let isBusy = false;
       let isLast = false;
@@ -56,6 +50,11 @@ export const foldInTime =
 
       /** Runs `first`, then whatever inputs arrived meanwhile, then sets the timer. */
       const turn = (first: () => void): void => {
+        const byMs = setBackMs();
+        if (byMs > 0) {
+          out.error(new ClockSetBack(byMs));
+          return;
+        }
         isBusy = true;
         try {
           first();

@@ -25,7 +25,9 @@ export type Rejected = Readonly<{
 
 /**
  * Between `Init` and `InitDone` comes everything there is: what is not among it is gone. An `Init` before the
- * `InitDone` begins anew. `Disconnected` says that what we know grows old; `Connected` ends that.
+ * `InitDone` begins anew. `Disconnected` says that what we know grows old; `Connected` ends that. `Rewound`, before an
+ * `Init`: the server is at an earlier version than it was (restored from a copy), so that a greater version is not a
+ * newer one any more, and what it said since may never have been.
  */
 export type InformerEvent<A> =
   | Readonly<{ kind: 'Init' }>
@@ -34,7 +36,8 @@ export type InformerEvent<A> =
   | Rejected
   | Readonly<{ kind: 'InitDone'; resourceVersion: string }>
   | Readonly<{ kind: 'Disconnected'; error: EffectError; retryInMs: number }>
-  | Readonly<{ kind: 'Connected' }>;
+  | Readonly<{ kind: 'Connected' }>
+  | Readonly<{ kind: 'Rewound'; from: string; to: string }>;
 
 const Identified = t.type({
   metadata: t.intersection([

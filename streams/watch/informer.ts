@@ -6,7 +6,8 @@
  * is listed again.
  *
  * Guarantees: every object's latest version is seen in the end, however connections fare; between two lists no event
- * is lost or repeated out of order. Versions in between may be missed only across a list.
+ * is lost or repeated out of order. Versions in between may be missed only across a list. A server that went back is
+ * `Rewound`, unless by then it has come past the version that we knew.
  * Assumptions: the port reports silence (`idleMs`) and repeats the version once a watch is accepted.
  * Errors: none on the error channel; a lost server is `Disconnected`, a bad object `Rejected`.
  * Cost: one decoding per event; memory only for rejected objects.
@@ -24,6 +25,7 @@ import {
   map,
   type Observable,
   type SchedulerLike,
+  takeWhile,
   timer,
 } from 'rxjs';
 
@@ -108,6 +110,18 @@ export const informer = <A>(
   defer(() => {
     const rejected = new Map<ObjectKey, string>();
     let isConnected = false;
+    /** The greatest version that this server has told us, of lists, objects and bookmarks. */
+    let newest = '0';
+
+    /** Notes a version; what to say when a list has an earlier one. */
+    const listedAt = (resourceVersion: string): ReadonlyArray<Item<A>> => {
+      const from = newest;
+      newest = resourceVersion;
+      return Number(resourceVersion) < Number(from) ? [{ kind: 'Rewound', from, to: resourceVersion }] : [];
+    };
+    const told = (resourceVersion: string): void => {
+      if (Number(resourceVersion) > Number(newest)) newest = resourceVersion;
+    };
 
     const connected = (): ReadonlyArray<Item<A>> => {
       if (isConnected) return [];
@@ -158,7 +172,8 @@ export const informer = <A>(
           ),
           concatMap((page, index) => {
             if (E.isLeft(page)) return from(failed(page.left));
-            const begin: ReadonlyArray<Item<A>> = index === 0 ? [...connected(), { kind: 'Init' }] : [];
+            const begin: ReadonlyArray<Item<A>> =
+              index === 0 ? [...connected(), ...listedAt(page.right.resourceVersion), { kind: 'Init' }] : [];
             return from([
               ...begin,
               ...page.right.items.flatMap((object) => seen(object, bad)),
@@ -182,6 +197,7 @@ export const informer = <A>(
           const identity = identityOf(object);
           hasNews = true;
           version = identity?.resourceVersion ?? version;
+          told(version);
           if (type !== 'DELETED' || identity === undefined) return seen(object);
           rejected.delete(identity.key);
           return [{ kind: 'Delete', ...identity }];
@@ -193,9 +209,20 @@ export const informer = <A>(
             return [];
           }
           if (frame.right.type !== 'BOOKMARK') return [...connected(), ...changed(frame.right)];
-          hasNews ||= frame.right.resourceVersion !== version;
-          version = frame.right.resourceVersion;
+          const { resourceVersion: marked } = frame.right;
+          hasNews ||= marked !== version;
+          version = marked;
+          told(version);
           return connected();
+        };
+
+        /** Servers that let a watch wait for a version that they do not have yet still say by bookmarks where they are. */
+        const isAhead = (frame: E.Either<EffectError, WatchFrame>): boolean => {
+          if (E.isLeft(frame) || frame.right.type !== 'BOOKMARK') return true;
+          const { resourceVersion: marked } = frame.right;
+          if (Number(marked) >= Number(resourceVersion)) return true;
+          failure = { kind: 'Gone', message: `the server is at ${marked} and was at ${resourceVersion}` };
+          return false;
         };
 
         const ended = (): ReadonlyArray<Item<A>> => {
@@ -207,9 +234,10 @@ export const informer = <A>(
 
         const timeoutSeconds = WATCH_SECONDS.least + Math.floor(random() * (WATCH_SECONDS.spread + 1));
         return concat(
-          kube
-            .watch(resource, selection, { resourceVersion, timeoutSeconds, idleMs })
-            .pipe(concatMap((frame) => from(received(frame)))),
+          kube.watch(resource, selection, { resourceVersion, timeoutSeconds, idleMs }).pipe(
+            takeWhile(isAhead),
+            concatMap((frame) => from(received(frame))),
+          ),
           defer(() => from(ended())),
         );
       });

@@ -109,6 +109,48 @@ describe('deliveries', () => {
     expect(wake(20 + UNPUSHED_MS)).to.deep.equal(['SignalAssign a to uid-p1']);
   });
 
+  describe('of a status that somebody edited', () => {
+    const p2 = aPod('p2');
+    const running = (status = runningOn(p1)) => aRun('a', { status });
+    const edits = {
+      'another attempt': [running(runningOn(p1, { attempt: 5 })), ['SignalAssign a to uid-p1']],
+      'another pod': [running(runningOn(p2)), ['SignalAssign a to uid-p1', 'SignalAssign a to uid-p2']],
+      'back to Pending': [aRun('a', { status: { phase: 'Pending' } }), ['SignalAssign a to uid-p1']],
+      emptied: [aRun('a', { status: {} }), ['SignalAssign a to uid-p1']],
+      'no edit: a retry': [
+        aRun('a', {
+          status: {
+            phase: 'Pending',
+            attempt: 1,
+            attemptHistory: [{ attempt: 1, podUID: p1.uid, reason: 'RuntimeError' }],
+          },
+        }),
+        [],
+      ],
+      'no edit: an end': [running({ ...runningOn(p1), phase: 'Succeeded' }), []],
+      'no edit: a label': [running(), []],
+    } as const;
+    for (const [name, [after, told]] of Object.entries(edits))
+      it(`tells ${told.length === 0 ? 'nobody' : 'the pods'}: ${name}`, () => {
+        const { w, apply } = setUp();
+        for (const pod of [p1, p2]) {
+          w.pod(pod);
+          w.opened(pod);
+        }
+        apply(w.run(aRun('a', { status: scheduledOn(p1) })));
+        expect(apply(w.run(running())), 'what was Scheduled there').to.deep.equal([]);
+        expect(apply(w.run(after))).to.deep.equal(told);
+      });
+
+    it('tells the pod of a Run that was never Scheduled there', () => {
+      const { w, apply } = setUp();
+      w.pod(p1);
+      w.opened(p1);
+      apply(w.run(aRun('a', { status: { phase: 'Pending' } })));
+      expect(apply(w.run(running()))).to.deep.equal(['SignalAssign a to uid-p1']);
+    });
+  });
+
   it('takes back what the pod refuses', () => {
     const { w, apply } = setUp();
     w.pod(p1);

@@ -12,13 +12,14 @@ import fc from 'fast-check';
 import * as E from 'fp-ts/lib/Either.js';
 
 import {
+  isDue,
   type LifecyclePolicy,
   nextAttempt,
   phaseOf,
   type RunEvent,
   step,
 } from '../../src/decide/lifecycle.js';
-import { isRetried, retryDelayMs } from '../../src/decide/retries.js';
+import { FARTHEST_RETRY_MS, isRetried, retryDelayMs } from '../../src/decide/retries.js';
 import { conditionOf } from '../../src/model/conditions.js';
 import { isTerminal, RunStatus } from '../../src/model/run.js';
 import { toMillis } from '../../src/model/time.js';
@@ -81,6 +82,17 @@ describe('step', () => {
     expect(status.outputs).to.deep.equal({ result: 'ok' });
     expect(conditionOf(status.conditions, 'Finished')).to.include({ status: 'True', reason: 'Succeeded' });
     expect(conditionOf(status.conditions, 'Completed')).to.include({ status: 'True' });
+  });
+
+  it('lets the next attempt begin at its time, or when that is farther off than any backoff', () => {
+    const waiting = (nextMs: number) =>
+      ({ phase: 'Pending', attempt: 1, nextAttemptTime: at(nextMs) }) as const;
+    expect(isDue(waiting(1000), at(999))).to.equal(false);
+    expect(isDue(waiting(1000), at(1000))).to.equal(true);
+    expect(isDue(waiting(FARTHEST_RETRY_MS), at(0))).to.equal(false);
+    expect(isDue(waiting(FARTHEST_RETRY_MS + 1), at(0))).to.equal(true);
+    const next = step(policy({ maxAttempts: 3 }), waiting(3_600_000), assigned(1));
+    expect(next).to.have.nested.property('right.phase', 'Scheduled');
   });
 
   it('sends a failed Run with attempts left back to Pending, to start after its backoff, unassigned', () => {

@@ -114,6 +114,13 @@ describe('lostPods', () => {
     expect(wake(500 + UNSEEN_MS), 'seen at last').to.deep.equal([]);
   });
 
+  it('takes back a Run that names no pod though it is Scheduled or Running: somebody edited it', () => {
+    const { w, apply, wake } = setUp();
+    apply(w.run(aRun('s', { status: { phase: 'Scheduled', attempt: 1 } })));
+    apply(w.run(aRun('r', { status: { phase: 'Running', attempt: 1 } })));
+    expect(wake(UNSEEN_MS)).to.deep.equal(lost('PodGone'));
+  });
+
   it('forgets a Run without pod that ends', () => {
     const { w, apply, due } = setUp();
     apply(w.run(aRun('s', { status: runningOn(p1) })));

@@ -182,6 +182,13 @@ describe('schedule', () => {
       expect(wake(5000)).to.deep.equal(['AdvanceRun a: Assigned p1']);
     });
 
+    it('start at once where their time is farther off than any backoff: the clock was set back', () => {
+      const { w, apply } = ready();
+      const hourMs = 3_600_000;
+      const late = { ...retry, status: { ...retry.status, nextAttemptTime: at(hourMs) } };
+      expect(apply(w.run(late), 0)).to.deep.equal(['AdvanceRun a: Assigned p1']);
+    });
+
     it('are forgotten when the Run is cancelled or gone', () => {
       for (const after of ['cancelled', 'gone'] as const) {
         const { w, apply, wake, due } = ready();

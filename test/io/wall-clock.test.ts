@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import { wallClock } from '../../src/io/wall-clock.js';
+import { forwardClock, wallClock } from '../../src/io/wall-clock.js';
 
 /** A machine whose true time is `wallMs`; each look at a clock takes as long as the machine lets others run. */
 class Machine {
@@ -96,5 +96,20 @@ describe('the wall clock', () => {
     });
     const [one = 0, other = 0] = clocks.map((now) => now());
     expect(Math.abs(one - other)).to.be.at.most(1);
+  });
+});
+
+describe('the clock that never goes back', () => {
+  it('goes on when the wall clock is set back, and follows it forwards', () => {
+    let [wall, steady] = [1_000_000, 5];
+    const now = forwardClock({ wallMs: () => wall, steadyMs: () => steady });
+    expect(now()).to.equal(1_000_000);
+    wall -= 3_600_000;
+    expect(now(), 'set back an hour').to.equal(1_000_000);
+    wall += 70;
+    steady += 70;
+    expect(now(), '70 ms later').to.equal(1_000_070);
+    wall += 7_200_000;
+    expect(now(), 'set forward').to.equal(wall);
   });
 });

@@ -42,6 +42,8 @@ export const STOP_REPEAT_MS = 5_000;
 export const EXECUTE_REPEAT_MS = 200;
 /** How long Execute is tried, at a server that is there, before the attempt counts as lost: a busy node is slow. */
 export const EXECUTE_LIMIT_MS = 60_000;
+/** A start that lies so far ahead was told by a clock that has been set back since, milliseconds. */
+const SET_BACK_MS = 1_000;
 /** Pause before a Started write is tried again after the API was away. */
 export const RUNNING_REPEAT_MS = 1_000;
 
@@ -221,15 +223,17 @@ const cancelExecution = (attempt: Attempt, { at }: Moment): ReadonlyArray<Attemp
 const mayRun = ({ stage }: Attempt): boolean =>
   stage.name === 'Running' || (stage.name === 'Executing' && stage.acknowledged);
 
-const started = (attempt: Attempt, at: Moment['at']): Advance => {
+/** Alarms are counted from its start, or from now where the clock has been set back since. */
+const started = (attempt: Attempt, at: Moment['at'], moment: Moment): Advance => {
   const id = idOf(attempt.ref);
   const startedAt = attempt.startedAt ?? attempt.status.startTime ?? at;
+  const from = startedAt > plusMillis(moment.at, SET_BACK_MS) ? moment.at : startedAt;
   const running: Attempt = { ...attempt, stage: { name: 'Running' }, startedAt, confirmed: true };
   const commands: AttemptCommand[] = [];
   if (attempt.status.phase === 'Scheduled')
-    commands.push({ kind: 'SetAlarm', id, alarm: 'Running', at: plusMillis(startedAt, RUNNING_AFTER_MS) });
+    commands.push({ kind: 'SetAlarm', id, alarm: 'Running', at: plusMillis(from, RUNNING_AFTER_MS) });
   if (attempt.timeoutMs !== undefined)
-    commands.push({ kind: 'SetAlarm', id, alarm: 'Timeout', at: plusMillis(startedAt, attempt.timeoutMs) });
+    commands.push({ kind: 'SetAlarm', id, alarm: 'Timeout', at: plusMillis(from, attempt.timeoutMs) });
   return only(running, ...commands);
 };
 
@@ -460,7 +464,7 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
         : only(attempt);
     case 'Started':
       if (stage.name === 'Executing') {
-        const next = started(attempt, input.at);
+        const next = started(attempt, input.at, moment);
         // A stop that came before the answer to Execute; once acknowledged it has been sent already.
         return attempt.stop !== undefined && !stage.acknowledged
           ? only(next.attempt, ...next.commands, ...cancelExecution(attempt, moment))

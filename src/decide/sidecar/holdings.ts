@@ -236,6 +236,11 @@ export class Holdings {
     const id = idOf(ref);
     if (this.#ended.has(assignmentName(id, run.status ?? {}))) return [];
     const held = this.#attempts.get(id);
+    const isEdited = this.#isOurs(run)
+      ? run.status?.phase === 'Running' && held === undefined
+      : this.#byRun.has(ref.uid);
+    // Nobody assigns what is Running, or is on another pod: what was here is to end, what is not here is lost.
+    if (via === 'session' && isEdited) return this.#seen(run, moment);
     if (held !== undefined) {
       // Is the one that is held written after all, it was for this assignment, too.
       if (held.status.scheduledTime !== run.status?.scheduledTime) this.#next.set(id, { run, via });
@@ -274,7 +279,7 @@ export class Holdings {
     }
     if (this.#ended.has(assignmentName(current, run.status ?? {}))) return moved;
     return run.status?.phase === 'Running'
-      ? [...moved, ...this.#keep(current, lost(assignmentOf(run, ref), moment))]
+      ? [...moved, ...this.#lose(run, moment)]
       : [...moved, ...this.#assigned(run, 'watch', moment)];
   }
 
@@ -286,8 +291,27 @@ export class Holdings {
     });
     return [
       ...gone.flatMap((id) => this.#attempt(id, { kind: 'StopAsked', cause: 'Fenced' }, moment)),
-      ...runs.flatMap((run) => this.#seen(run, moment)),
+      ...runs.flatMap((run) => [
+        ...this.#seen(run, moment),
+        ...(this.#isUnwritten(run, heldBefore) ? this.#lose(run, moment) : []),
+      ]),
     ];
+  }
+
+  /** It ended here, and its end was written, before this was asked; and is not: the API went back to an earlier state. */
+  #isUnwritten(run: Run, heldBefore: ReadonlySet<string>): boolean {
+    const ref = refOf(run);
+    if (ref === undefined || !this.#isOurs(run) || isTerminal(run.status?.phase)) return false;
+    const id = idOf(ref);
+    return (
+      !heldBefore.has(id) && !this.#attempts.has(id) && this.#ended.has(assignmentName(id, run.status ?? {}))
+    );
+  }
+
+  /** Nothing is held of what the API has as assigned here, and its result is unknown. */
+  #lose(run: Run, moment: Moment): ReadonlyArray<Command> {
+    const ref = refOf(run);
+    return ref === undefined ? [] : this.#keep(idOf(ref), lost(assignmentOf(run, ref), moment));
   }
 
   #serverDown(moment: Moment): ReadonlyArray<Command> {

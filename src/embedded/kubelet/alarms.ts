@@ -3,6 +3,8 @@
  * earliest is found by looking at all of them.
  */
 
+import { forwardMs } from '../../io/wall-clock.js';
+
 export type Alarms = Readonly<{
   /** Calls `ring` at `atMs` (epoch milliseconds); replaces an earlier alarm of the same key. */
   set: (key: string, atMs: number, ring: () => void) => void;
@@ -14,7 +16,7 @@ export type Alarms = Readonly<{
 /** Longest delay a timer of node can have; later instants are approached in steps. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
-export const alarms = (now: () => number = Date.now): Alarms => {
+export const alarms = (now: () => number = forwardMs): Alarms => {
   const entries = new Map<string, Readonly<{ atMs: number; ring: () => void }>>();
   let timer: NodeJS.Timeout | undefined;
   let timerAtMs = Number.POSITIVE_INFINITY;

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import type Logger from 'bunyan';
 import * as E from 'fp-ts/lib/Either.js';
 
+import { forwardMs } from '../../io/wall-clock.js';
 import { pods } from '../../model/resources.js';
 import type { KubePort } from '../../ports.js';
 import { alarms as makeAlarms } from './alarms.js';
@@ -177,7 +178,7 @@ export const startKubelet = async (options: KubeletOptions): Promise<Kubelet> =>
       if (written?.status === 'False' && written.message === message) return;
       const verdict = { status: 'False', reason, message } as const;
       const conditions = [
-        conditionOf('PodScheduled', verdict, before, Date.now()),
+        conditionOf('PodScheduled', verdict, before, forwardMs()),
         ...before.filter(({ type }) => type !== 'PodScheduled'),
       ];
       const body = { metadata: { resourceVersion, uid }, status: { phase: 'Pending', conditions } };
@@ -194,7 +195,7 @@ export const startKubelet = async (options: KubeletOptions): Promise<Kubelet> =>
     const { uid, name, namespace } = pod.metadata;
     if (errKind === 'NotFound') return;
     if (errKind !== 'Conflict') log.warn({ pod: podKey(pod), errKind, reason }, 'pod not placed');
-    alarms.set(`place ${uid}`, Date.now() + (errKind === 'Conflict' ? 20 : 1000), () => {
+    alarms.set(`place ${uid}`, forwardMs() + (errKind === 'Conflict' ? 20 : 1000), () => {
       void ask(kube.get(pods, { namespace, name })).then((fresh) => {
         const decoded = E.isRight(fresh) ? Pod.decode(fresh.right) : fresh;
         if (E.isRight(decoded)) onPod(decoded.right);

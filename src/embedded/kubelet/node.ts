@@ -6,6 +6,7 @@ import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
 import type Logger from 'bunyan';
 import * as E from 'fp-ts/lib/Either.js';
 
+import { forwardMs } from '../../io/wall-clock.js';
 import type { EffectError } from '../../model/effect-error.js';
 import { leases, namespaces, nodes } from '../../model/resources.js';
 import type { KubePort } from '../../ports.js';
@@ -151,7 +152,7 @@ export const keepNode = async (options: NodeOptions): Promise<void> => {
     if (E.isLeft(renewed))
       log.warn({ errKind: renewed.left.kind, reason: renewed.left.message }, 'node lease not renewed');
     const isWell = isRegistered && E.isRight(renewed);
-    alarms.set('node lease', Date.now() + (isWell ? RENEW_MS : RETRY_MS), () => void beat());
+    alarms.set('node lease', forwardMs() + (isWell ? RENEW_MS : RETRY_MS), () => void beat());
   };
   await beat();
 };

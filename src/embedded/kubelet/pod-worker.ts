@@ -9,6 +9,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import type Logger from 'bunyan';
 import * as E from 'fp-ts/lib/Either.js';
 
+import { forwardMs } from '../../io/wall-clock.js';
 import { pods } from '../../model/resources.js';
 import type { Alarms } from './alarms.js';
 import { askProbe, type ProbeTarget, runHook } from './ask-probe.js';
@@ -128,7 +129,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
     wanted: () =>
       isDone || ending !== undefined
         ? undefined
-        : { pod, status: podStatus(world(), host.machine.ip, Date.now()) },
+        : { pod, status: podStatus(world(), host.machine.ip, forwardMs()) },
     onPod: (newer) => update(newer),
     onGone: () => abandon(),
     onError: (err) => log.warn({ errKind: err.kind, reason: err.message }, 'pod status not written'),
@@ -148,7 +149,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
     const next = await writeToken(volumeContext, pod, renewal.volume, renewal.source);
     if (isDone) return;
     if (E.isLeft(next)) log.warn({ volume: renewal.volume, reason: next.left }, 'token not renewed');
-    scheduleRenewal(E.isRight(next) ? next.right : { ...renewal, renewAtMs: Date.now() + 10 * RETRY_MS });
+    scheduleRenewal(E.isRight(next) ? next.right : { ...renewal, renewAtMs: forwardMs() + 10 * RETRY_MS });
   };
 
   // --- actions --------------------------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
       prepared.right.renewals.forEach(scheduleRenewal);
       return;
     }
-    foldersState = { failed: prepared.left, retryAtMs: Date.now() + RETRY_MS };
+    foldersState = { failed: prepared.left, retryAtMs: forwardMs() + RETRY_MS };
     events.record(pod, 'Warning', 'FailedMount', prepared.left);
     for (const { name } of allContainers)
       change(name, (record) =>
@@ -180,7 +181,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
     const { name } = container;
     const life = records.get(name)?.restarts ?? 0;
     const outcome = await startContainer(host, folders, pod, container, volumes, life);
-    const nowMs = Date.now();
+    const nowMs = forwardMs();
     if (E.isLeft(outcome)) {
       const { reason, message } = outcome.left;
       events.record(pod, 'Warning', 'Failed', message, name);
@@ -206,7 +207,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
     events.record(pod, 'Normal', 'Started', `Started container ${name}`, name);
     log.info({ container: name, processId: process.pid, restarts: life }, 'container started');
     void process.end.then(({ exitCode, signal }) => {
-      const finishedAtMs = Date.now();
+      const finishedAtMs = forwardMs();
       if (running.get(name) === outcome.right) running.delete(name);
       const end = {
         exitCode,
@@ -238,7 +239,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
 
   const stopContainer = (container: Container, graceMs: number, why: string): void => {
     const one = running.get(container.name);
-    const nowMs = Date.now();
+    const nowMs = forwardMs();
     const before = records.get(container.name)?.state;
     const wasStopping = before?.kind === 'Running' && before.stopping !== undefined;
     change(container.name, (record) => stopping(record, why, nowMs + graceMs, false));
@@ -261,7 +262,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
     change(container.name, (record) => asking(record, kind));
     const answer = await askProbe(probe, target(container, one));
     change(container.name, (record) =>
-      answered(record, container, kind, state.containerID, answer, Date.now()),
+      answered(record, container, kind, state.containerID, answer, forwardMs()),
     );
     const after = records.get(container.name)?.probes[kind];
     if (!answer.ok && after !== undefined && after.failures > 0 && running.get(container.name) === one) {
@@ -296,8 +297,8 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
       return;
     }
     log.warn({ errKind: answer.left.kind, reason: answer.left.message }, 'pod not removed from the api');
-    alarms.set(alarmKey('delete'), Date.now() + RETRY_MS, look);
-    deletionRetryMs = Date.now() + RETRY_MS;
+    alarms.set(alarmKey('delete'), forwardMs() + RETRY_MS, look);
+    deletionRetryMs = forwardMs() + RETRY_MS;
   };
   let deletionRetryMs = 0;
 
@@ -306,11 +307,11 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
       case 'PrepareFolders':
         return prepareFolders();
       case 'CleanUp':
-        return deletionRetryMs > Date.now() ? undefined : cleanUp();
+        return deletionRetryMs > forwardMs() ? undefined : cleanUp();
       case 'KillContainer':
         change(action.name, (record) =>
           record.state.kind === 'Running'
-            ? stopping(record, record.state.stopping?.why ?? '', Date.now(), true)
+            ? stopping(record, record.state.stopping?.why ?? '', forwardMs(), true)
             : record,
         );
         return running.get(action.name)?.process.kill();
@@ -326,7 +327,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
   };
 
   const lookOnce = async (): Promise<void> => {
-    const plan = planPod(world(), Date.now());
+    const plan = planPod(world(), forwardMs());
     for (const action of plan.actions) {
       await enact(action);
       if (isDone) return;
@@ -334,7 +335,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
     // A change made here may make more possible at once; a mere wait does not.
     if (plan.actions.some(({ kind }) => kind === 'PrepareFolders' || kind === 'StartContainer'))
       lookAgain = true;
-    const wakeMs = planPod(world(), Date.now()).wakeMs;
+    const wakeMs = planPod(world(), forwardMs()).wakeMs;
     if (wakeMs === undefined) alarms.clear(alarmKey('wake'));
     else alarms.set(alarmKey('wake'), wakeMs, look);
     void writer.look();
@@ -353,7 +354,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
         }
       } catch (err) {
         log.error({ err }, 'pod could not be handled');
-        alarms.set(alarmKey('wake'), Date.now() + RETRY_MS, look);
+        alarms.set(alarmKey('wake'), forwardMs() + RETRY_MS, look);
       } finally {
         isLooking = false;
       }
@@ -396,7 +397,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
     return E.right({ path: logPath(folders, name, life), ...(live === undefined ? {} : { live }) });
   };
 
-  const nowMs = Date.now();
+  const nowMs = forwardMs();
   const written = [
     ...(first.status?.initContainerStatuses ?? []),
     ...(first.status?.containerStatuses ?? []),

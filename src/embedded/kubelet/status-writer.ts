@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import * as E from 'fp-ts/lib/Either.js';
 
+import { forwardMs } from '../../io/wall-clock.js';
 import type { EffectError } from '../../model/effect-error.js';
 import { isRetryable } from '../../model/effect-error.js';
 import { pods } from '../../model/resources.js';
@@ -116,7 +117,7 @@ export const statusWriter = (options: StatusWriterOptions): StatusWriter => {
     }
     if (!isRetryable(answer.left) && answer.left.kind !== 'Conflict') return;
     pauseMs = Math.min(Math.max(pauseMs * 2, 50), LONGEST_PAUSE_MS);
-    alarms.set(`status ${podKey(next.pod)} ${uid}`, Date.now() + pauseMs, () => void look());
+    alarms.set(`status ${podKey(next.pod)} ${uid}`, forwardMs() + pauseMs, () => void look());
   };
 
   const drain = async (): Promise<void> => {

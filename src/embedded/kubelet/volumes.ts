@@ -9,6 +9,7 @@ import { isAbsolute, join, normalize } from 'node:path';
 
 import * as E from 'fp-ts/lib/Either.js';
 
+import { forwardMs } from '../../io/wall-clock.js';
 import type { KubePort } from '../../ports.js';
 import { bindClaim, type Content, readConfigMap, readSecret, requestToken } from './cluster.js';
 import { fieldValue, type Machine, resourceValue } from './downward.js';
@@ -152,10 +153,11 @@ export const writeToken = async (
     [{ path: wanted.path, content: token }],
     undefined,
   );
-  const nowMs = Date.now();
+  // By the API server's clock and by ours for what is left; by the one that is never set back for when that is over.
+  const leftMs = expiresAtMs - Date.now();
   return E.isLeft(written)
     ? written
-    : E.right({ volume, source, renewAtMs: nowMs + Math.max((expiresAtMs - nowMs) * 0.8, 1000) });
+    : E.right({ volume, source, renewAtMs: forwardMs() + Math.max(leftMs * 0.8, 1000) });
 };
 
 const fillProjected = async (

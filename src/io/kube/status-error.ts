@@ -55,7 +55,12 @@ const BY_STATUS: Readonly<Record<number, EffectErrorKind>> = {
 const blamesNoField = (status: Status | undefined): boolean =>
   (status?.details?.causes ?? []).every(({ field, reason }) => !field && !reason);
 
+/** A version that does not exist yet: the server was restored from a copy that is older than what we know. */
+const isFromTheFuture = (status: Status | undefined): boolean =>
+  (status?.details?.causes ?? []).some(({ reason }) => reason === 'ResourceVersionTooLarge');
+
 const kindOf = (code: number, status: Status | undefined, jsonPatch: boolean): EffectErrorKind => {
+  if (isFromTheFuture(status)) return 'Gone';
   if (code === 409 && status?.reason === 'AlreadyExists') return 'AlreadyExists';
   if (code === 422 && jsonPatch && blamesNoField(status)) return 'Conflict';
   return BY_STATUS[code] ?? (code >= 500 ? 'Unavailable' : 'Invalid');

@@ -35,7 +35,8 @@ const serial = (): string =>
     .replace(/^./, '1');
 
 const validity = (days: number) => ({
-  notBefore: new Date(Date.now() - 5 * 60_000),
+  // A day ago: a clock that is set back, or another machine's that is behind, is not to refuse it.
+  notBefore: new Date(Date.now() - DAY_MS),
   notAfter: new Date(Date.now() + days * DAY_MS),
 });
 

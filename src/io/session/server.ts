@@ -85,6 +85,7 @@ const shownCertificate = (
 };
 
 type Call = ServerDuplexStream<FromRuntimed, FromOperator>;
+/** `heardMs` by the steady clock, which nobody sets. */
 type Open = { readonly call: Call; readonly identity: PodIdentity; heardMs: number };
 
 const beat = { healthy: false, healthMessage: '', draining: false };
@@ -149,7 +150,7 @@ export const serveSessions = async ({
       refuse(older.call, status.ABORTED, 'a newer session of this pod has opened');
     }
     knocking.delete(call);
-    open.set(podUid, { call, identity, heardMs: Date.now() });
+    open.set(podUid, { call, identity, heardMs: performance.now() });
     call.write({ message: { $case: 'welcome', value: { beatIntervalMillis: beatIntervalMs } } });
     events.next({
       kind: 'Opened',
@@ -181,7 +182,7 @@ export const serveSessions = async ({
     }
     if (session?.call !== call)
       return refuse(call, status.FAILED_PRECONDITION, 'the first message must be Hello');
-    session.heardMs = Date.now();
+    session.heardMs = performance.now();
     if (message?.$case === 'beat') {
       const { healthy, healthMessage, draining } = message.value;
       events.next({ kind: 'Changed', podUid, healthy, healthMessage, draining });
@@ -201,7 +202,7 @@ export const serveSessions = async ({
     if (!isAccepting()) return refuse(call, status.UNAVAILABLE, 'this operator does not lead; dial again');
     const token = bearer(call.metadata);
     if (token === undefined) return refuse(call, status.UNAUTHENTICATED, 'the call carries no bearer token');
-    const knock = { sinceMs: Date.now(), hasSpoken: false };
+    const knock = { sinceMs: performance.now(), hasSpoken: false };
     knocking.set(call, knock);
     const early: FromRuntimed[] = [];
     let identity: PodIdentity | undefined;
@@ -260,7 +261,7 @@ export const serveSessions = async ({
 
   // One timer for all sessions: a beat to each, and an end to those that are silent.
   const beats = setInterval(() => {
-    const oldest = Date.now() - 3 * beatIntervalMs;
+    const oldest = performance.now() - 3 * beatIntervalMs;
     for (const [podUid, { call, heardMs }] of open) {
       if (heardMs >= oldest) call.write(BEAT);
       else {

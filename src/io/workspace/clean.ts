@@ -2,6 +2,17 @@
  * Removes what an attempt had on disk, all but its log: its workspace, outputs and artifacts, then the records; as long
  * as those are there, a restarted runtimed tries again.
  */
+import {
+  asyncScheduler,
+  defer,
+  from,
+  ignoreElements,
+  type Observable,
+  retry,
+  type SchedulerLike,
+  timer,
+} from 'rxjs';
+
 import type { AttemptRef } from '../../decide/sidecar/attempt.js';
 import type { AttemptFiles } from './attempt-files.js';
 
@@ -11,3 +22,25 @@ export const cleanWorkspace = async (ref: AttemptRef, files: AttemptFiles): Prom
   await files.removeOwn(ref);
   files.removeRecord(ref);
 };
+
+/** Pauses between tries: 200 ms, doubled up to 5 s; 21 s in all. */
+const FIRST_PAUSE_MS = 200;
+const LAST_PAUSE_MS = 5_000;
+const TRIES_AGAIN = 8;
+
+/**
+ * The same, tried again for a while: descriptors are short, or a file system is read-only, for a moment, and nobody else
+ * would remove it before the next runtimed. Completes when nothing is left; errors when something stays.
+ */
+export const cleanPatiently = (
+  ref: AttemptRef,
+  files: AttemptFiles,
+  clock: SchedulerLike = asyncScheduler,
+): Observable<never> =>
+  defer(() => from(cleanWorkspace(ref, files))).pipe(
+    retry({
+      count: TRIES_AGAIN,
+      delay: (_, count) => timer(Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (count - 1)), clock),
+    }),
+    ignoreElements(),
+  );

@@ -475,6 +475,71 @@ describe('Holdings', function () {
     expect(commands[0]).to.have.nested.property('event.result.reason', 'ExecutionLost');
   });
 
+  it('fails what a list has as assigned though its end was written before: the API went back to an earlier state', () => {
+    for (const phase of ['Scheduled', 'Running'] as const) {
+      const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
+      const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
+      const run = aRun('a', {}, { scheduledTime: micros(1000) });
+      const feed = (given: Input): ReadonlyArray<Command> => holdings.reduce(given, at(0));
+      const attempt = (input: AttemptInput): Input => ({ kind: 'Attempt', id: 'a', input });
+      feed({ kind: 'ServerOpened' });
+      feed({ kind: 'Assigned', run, via: 'session' });
+      feed(attempt({ kind: 'Prepared', execution }));
+      feed(attempt({ kind: 'Started', at: micros(0) }));
+      feed(attempt({ kind: 'Exited', exit: anExit(1, 'Exited') }));
+      feed(attempt({ kind: 'Collected', collected: { kind: 'Outputs', outputs: {} } }));
+      const heldBefore = new Set(['a']);
+      feed(attempt({ kind: 'StatusWritten', status: { phase: 'Succeeded' } }));
+      feed({ kind: 'Cleaned', id: 'a' });
+      const listed: Run = { ...run, status: { ...run.status, phase } };
+      expect(kinds(feed({ kind: 'Listed', runs: [listed], heldBefore })), 'asked before').to.deep.equal([]);
+      const commands = feed({ kind: 'Listed', runs: [listed], heldBefore: new Set() });
+      expect(kinds(commands), phase).to.deep.equal(['WriteStatus']);
+      expect(commands[0]).to.have.nested.property('event.result.reason', 'ExecutionLost');
+    }
+  });
+
+  it('makes true what is true of a status that somebody edited, when the operator tells', () => {
+    const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
+    const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
+    const tell = (run: Run): ReadonlyArray<Command> =>
+      holdings.reduce({ kind: 'Assigned', run, via: 'session' }, at(0));
+    holdings.reduce({ kind: 'ServerOpened' }, at(0));
+    tell(aRun('a'));
+    holdings.reduce({ kind: 'Attempt', id: 'a', input: { kind: 'Prepared', execution } }, at(0));
+    holdings.reduce({ kind: 'Attempt', id: 'a', input: { kind: 'Started', at: micros(0) } }, at(0));
+    const isLost = tell(aRun('a', {}, { phase: 'Running', attempt: 5 }));
+    expect(kinds(isLost), 'attempt 5 is not, attempt 1 is to end').to.deep.equal([
+      'CancelExecution',
+      'SetAlarm',
+      'WriteStatus',
+    ]);
+    tell(aRun('b'));
+    tell(aRun('b', {}, { assignedPodUID: 'pod-2', phase: 'Running' }));
+    expect(holdings.get('b')?.stop, 'it is on another pod').to.equal('Fenced');
+  });
+
+  it('gives a process its time from now where its start lies ahead: the clock was set back since', () => {
+    for (const [startedMs, dueMs] of [
+      [3_600_000, 7_000],
+      [4_000, 6_000],
+    ] as const) {
+      const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
+      const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
+      const feed = (given: Input): ReadonlyArray<Command> => holdings.reduce(given, at(5000));
+      feed({ kind: 'ServerOpened' });
+      feed({ kind: 'Assigned', run: aRun('a', { timeout: 2000 }), via: 'session' });
+      feed({ kind: 'Attempt', id: 'a', input: { kind: 'Prepared', execution } });
+      const started: AttemptInput = { kind: 'Started', at: micros(startedMs * 1000) };
+      expect(feed({ kind: 'Attempt', id: 'a', input: started })).to.deep.include({
+        kind: 'SetAlarm',
+        id: 'a',
+        alarm: 'Timeout',
+        at: micros(dueMs * 1000),
+      });
+    }
+  });
+
   it('gives up an Execute that had no answer when the server was away before it could be sent again', () => {
     const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
     const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };

@@ -221,6 +221,12 @@ describe('kubeClient', () => {
         expect(error.message).to.match(/^cannot get Run default\/hello: .*because/);
       });
 
+    it('calls a version that the server does not have yet Gone: it was restored from a copy', async () => {
+      const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }];
+      const error = await refused(504, status(504, 'Timeout', 'Too large resource version: 9', { causes }));
+      expect(error).to.include({ kind: 'Gone', status: 504 });
+    });
+
     it('keeps a message that names the object as it is', async () => {
       const message = 'runs.kruntimes.io "hello" not found';
       expect(await refused(404, status(404, 'NotFound', message))).to.have.property('message', message);

@@ -301,6 +301,42 @@ describe('informer', () => {
       ]);
     }));
 
+  it('says that the server went back when a list is at an earlier version than was seen', () =>
+    marbles(({ cold, expectObservable }, clock) => {
+      const list = cold<Page>('(p|)', { p: page('7', [object('a', '3')]) });
+      const first = cold<Frame>('50ms m 49ms (g|)', {
+        m: frame('MODIFIED', object('a', '90', 1)),
+        g: failure('Gone'),
+      });
+      const restored = cold<Page>('10ms (p|)', { p: page('40', [object('a', '3')]) });
+      const kube = port([list, restored], [first, cold<Frame>('-')]);
+      expectObservable(start(kube, clock)).toBe('(ciad) 44ms m 59ms (riae)', {
+        c: connected,
+        i: init,
+        a: apply('a', '3'),
+        d: initDone('7'),
+        m: apply('a', '90', 1),
+        r: { kind: 'Rewound', from: '90', to: '40' },
+        e: initDone('40'),
+      });
+    }));
+
+  it('lists again when a bookmark says that the server is behind where the watch began', () =>
+    marbles(({ cold, expectObservable, expectSubscriptions }, clock) => {
+      const list = cold<Page>('(p|)', { p: page('70', []) });
+      const waiting = cold<Frame>('50ms b', { b: bookmark('40') });
+      const restored = cold<Page>('10ms (p|)', { p: page('41', []) });
+      const kube = port([list, restored], [waiting, cold<Frame>('-')]);
+      expectObservable(start(kube, clock)).toBe('(cid) 55ms (rie)', {
+        c: connected,
+        i: init,
+        d: initDone('70'),
+        r: { kind: 'Rewound', from: '70', to: '41' },
+        e: initDone('41'),
+      });
+      expectSubscriptions(waiting.subscriptions).toBe('^ 49ms !');
+    }));
+
   it('waits between lists when every watch is told that its version is gone', () =>
     marbles(({ cold, expectObservable }, clock) => {
       const list = cold<Page>('(p|)', { p: page('7', []) });

@@ -15,7 +15,7 @@ const pemOfKey = async (key: webcrypto.CryptoKey): Promise<string> => {
 
 const validity = (): { notBefore: Date; notAfter: Date } => {
   const now = Date.now();
-  return { notBefore: new Date(now - 3_600_000), notAfter: new Date(now + validYears * 365 * 86_400_000) };
+  return { notBefore: new Date(now - 86_400_000), notAfter: new Date(now + validYears * 365 * 86_400_000) };
 };
 
 const serial = (): string =>

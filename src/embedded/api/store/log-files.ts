@@ -8,7 +8,7 @@ import { join } from 'node:path';
 
 import type { Entry } from './entry.js';
 import type { LogRecord } from './record.js';
-import { decodeRecords, encodeRecord } from './record.js';
+import { decodeRecords, encodeRecord, syncedBehind } from './record.js';
 import { syncFolder } from './sync-folder.js';
 
 const numbersOf = (folder: string, prefix: string): number[] =>
@@ -29,11 +29,25 @@ export type Recovered = Readonly<{
 /** Room that was made for records and not needed (see LogWriter). */
 const isUnused = (bytes: Buffer): boolean => bytes.every((byte) => byte === 0);
 
-/** Reads a store's folder; creates it when absent. Cuts a torn tail off the newest log. Throws on damage elsewhere. */
+/** What a person can do about a damaged log. */
+const damagedLog = (path: string, at: number): Error =>
+  new Error(
+    `${path} is damaged at byte ${at}, and more was written after it; restore the folder from a copy, or go on without what follows: truncate -s ${at} ${path}`,
+  );
+
+/**
+ * Reads a store's folder; creates it when absent. Cuts a torn tail off the newest log: what was being written and was
+ * never acknowledged. Throws on damage elsewhere, and where a log is missing.
+ */
 export const recoverFiles = (folder: string): Recovered => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const base = numbersOf(folder, 'snapshot-').at(-1) ?? 0;
   const logs = numbersOf(folder, 'log-').filter((n) => n >= base);
+  // From the snapshot's own on, each is there: a log is made before the snapshot that it follows.
+  const first = Math.max(base, 1);
+  if (base > 0 || logs.length > 0)
+    for (let n = first; n <= (logs.at(-1) ?? first); n += 1)
+      if (!logs.includes(n)) throw new Error(`${join(folder, `log-${n}`)} is missing; restore the folder`);
   let snapshot: LogRecord[] = [];
   if (base > 0) {
     const file = readFileSync(join(folder, `snapshot-${base}`));
@@ -47,16 +61,23 @@ export const recoverFiles = (folder: string): Recovered => {
   }
   const changes: LogRecord[] = [];
   let logBytes = 0;
+  let revision = snapshot.find(({ resource }) => resource === '')?.revision ?? 0;
   for (const n of logs) {
     const path = join(folder, `log-${n}`);
     const file = readFileSync(path);
     const read = decodeRecords(file);
     if (read.validBytes !== file.length) {
       if (n !== logs.at(-1) && !isUnused(file.subarray(read.validBytes)))
-        throw new Error(`${path} is damaged at byte ${read.validBytes}; restore the folder`);
+        throw damagedLog(path, read.validBytes);
+      const last = read.records.findLast(({ kind }) => kind !== 'S')?.revision ?? revision;
+      if (syncedBehind(file, read.validBytes) > last) throw damagedLog(path, read.validBytes);
       truncateSync(path, read.validBytes);
     }
-    for (const record of read.records) changes.push(record);
+    for (const record of read.records) {
+      if (record.kind === 'S') continue;
+      changes.push(record);
+      revision = record.revision;
+    }
     logBytes = read.validBytes;
   }
   return { snapshot, changes, logNumber: logs.at(-1) ?? Math.max(base, 1), logBytes };

@@ -20,7 +20,7 @@ import { lockFolder } from './lock.js';
 import { recoverFiles, writeSnapshot } from './log-files.js';
 import { LogWriter, SyncFailed } from './log-writer.js';
 import type { LogRecord } from './record.js';
-import { encodeRecord } from './record.js';
+import { encodeRecord, encodeSynced } from './record.js';
 
 /** Options of a store. */
 export type StoreOptions = Readonly<{
@@ -306,7 +306,7 @@ export class Store {
       const waiters = this.#waiters;
       this.#queue = [];
       this.#waiters = [];
-      const buffers = batch.flatMap(({ parts }) => parts);
+      const buffers = [encodeSynced(this.#durableRevision), ...batch.flatMap(({ parts }) => parts)];
       try {
         await this.#append(buffers);
       } catch (error) {
