@@ -93,7 +93,14 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
       const known = versions.get(name) ?? [];
       versions.set(name, known);
       gone.delete(name);
-      if (known.some(({ metadata }) => metadata.resourceVersion === resourceVersion)) return;
+      // A version may come again; and an API server that was restored from a copy may say another thing of it.
+      const text = JSON.stringify(event.object);
+      if (
+        known.some(
+          (each) => each.metadata.resourceVersion === resourceVersion && JSON.stringify(each) === text,
+        )
+      )
+        return;
       known.push(event.object);
       seen.next(event.object);
     },

@@ -1,12 +1,15 @@
 /** One cell of the fault matrix: Runs brought into a situation, a fault, and what came of it. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
-import { pods } from '../../src/model/resources.js';
+import type { Resource } from '../../src/model/resource.js';
+import { pods, runs } from '../../src/model/resources.js';
 import { isTerminal, type Run } from '../../src/model/run.js';
 import { formatMicros, type Micros } from '../../src/model/time.js';
+import type { Selection } from '../../src/ports.js';
 import { answer } from '../e2e/attach.js';
+import { pidsWith } from '../e2e/pids.js';
 import type { Fault } from './faults.js';
 import { brokenPromises, parseLines, scriptOf } from './history.js';
 import type { FaultyPlane } from './plane.js';
@@ -52,7 +55,53 @@ const isIn = (situation: Situation, { status }: Run): boolean => {
   }
 };
 
+/** What a history cannot keep that is cut off and goes on otherwise. */
+const REWOUND = [
+  'a phase steps where it may not',
+  'an end changes',
+  'the attempt decreases',
+  'the attempt grows by more than one',
+  'executed twice unnoticed',
+  'two attempts live at one time',
+  'executed, but not in the status',
+];
+
+/** Longest time from the last end until nothing of the Runs is left in the pods, milliseconds. */
+const CLEAN_MS = 25_000;
+
+/** Processes and folders of Runs that have ended. */
+const leftovers = async (
+  plane: FaultyPlane,
+  names: ReadonlyArray<string>,
+): Promise<ReadonlyArray<string>> => {
+  const ended = names.flatMap((name) => {
+    const last = plane.history(name).at(-1);
+    return last !== undefined && isTerminal(last.status?.phase) ? [last.metadata] : [];
+  });
+  const left = (): ReadonlyArray<string> => {
+    const folders = (() => {
+      try {
+        return readdirSync(join(plane.dataDir, 'pods'), { recursive: true, encoding: 'utf8' });
+      } catch {
+        return [];
+      }
+    })();
+    return ended.flatMap(({ name, uid }) => [
+      ...pidsWith(`KRUNTIME_RUN_UID=${uid}`, '').map((pid) => `a process is left of ${name}: ${pid}`),
+      ...folders
+        // Logs stay, within their bound.
+        .filter((path) => basename(path).startsWith(uid) && basename(dirname(path)) !== 'logs')
+        .map((path) => `a file is left of ${name}: ${path}`),
+    ]);
+  };
+  for (const untilMs = Date.now() + CLEAN_MS; Date.now() < untilMs; await sleep(200))
+    if (left().length === 0) return [];
+  return left();
+};
+
 let rounds = 0;
+
+const OF_RUNTIMES = { namespace: 'default', labelSelector: 'kruntimes.io/runtime' };
 
 type PodObject = Readonly<{
   metadata: { name: string; deletionTimestamp?: string };
@@ -62,14 +111,35 @@ type PodObject = Readonly<{
   };
 }>;
 
+/** As it is now, nothing where the API server does not answer. */
+const listed = async <A>(
+  plane: FaultyPlane,
+  what: Resource,
+  selection: Selection,
+): Promise<ReadonlyArray<A>> =>
+  answer(plane.kube.list(what, selection)).then(
+    ({ items }) => items as ReadonlyArray<A>,
+    () => [],
+  );
+
+/** Waits until the API says, and our watch has heard, that all have ended; no longer than they may take. */
+const haveEnded = async (plane: FaultyPlane, names: ReadonlyArray<string>): Promise<void> => {
+  for (const untilMs = Date.now() + STUCK_AFTER_MS; Date.now() < untilMs; await sleep(100)) {
+    const all = await listed<Run>(plane, runs, { namespace: 'default' });
+    const isOver = (name: string): boolean => {
+      const run = all.find(({ metadata }) => metadata.name === name);
+      const known = plane.history(name).at(-1)?.metadata.resourceVersion;
+      return isTerminal(run?.status?.phase) && known === run?.metadata.resourceVersion;
+    };
+    if (names.every(isOver)) return;
+  }
+};
+
 /** Whether there are just the pods that are wanted, ready, and none of those that are to go. */
 const isSettled = async (plane: FaultyPlane, retired: ReadonlyArray<string>): Promise<boolean> => {
   const untilMs = Date.now() + STUCK_AFTER_MS;
   while (Date.now() < untilMs) {
-    const { items } = await answer(
-      plane.kube.list(pods, { namespace: 'default', labelSelector: 'kruntimes.io/runtime' }),
-    );
-    const all = items as ReadonlyArray<PodObject>;
+    const all = await listed<PodObject>(plane, pods, OF_RUNTIMES);
     const isReady = ({ metadata, status }: PodObject): boolean =>
       metadata.deletionTimestamp === undefined &&
       !retired.includes(metadata.name) &&
@@ -113,15 +183,13 @@ const brokenArtifacts = (plane: FaultyPlane, { metadata, status }: Run): Readonl
 };
 
 const storyOf = async (plane: FaultyPlane, name: string): Promise<ReadonlyArray<string>> => {
-  const { items } = await answer(
-    plane.kube.list(pods, { namespace: 'default', labelSelector: 'kruntimes.io/runtime' }),
-  );
+  const items = await listed<PodObject>(plane, pods, OF_RUNTIMES);
   return [
     ...plane.history(name).map(({ status: s }) => {
       const past = (s?.attemptHistory ?? []).map(({ attempt, reason }) => `${attempt} ${reason}`).join(', ');
       return `${name} ${s?.phase ?? 'Pending'} ${s?.attempt ?? 0} ${s?.assignedPod ?? ''} ${formatOf(s?.scheduledTime)} ${formatOf(s?.completionTime)} [${past}] ${s?.message ?? ''}`;
     }),
-    ...(items as ReadonlyArray<PodObject>).map(
+    ...items.map(
       ({ metadata, status }) =>
         `${metadata.name} restarted ${(status?.containerStatuses ?? []).map((c) => `${c.name} ${c.restartCount}`).join(', ')}`,
     ),
@@ -168,7 +236,9 @@ export const playCell = async (
     const hitsBefore = plane.api.hits();
     await fault.apply(plane);
     const overMs = Date.now();
-    await Promise.all(names.map((name) => plane.end(name, STUCK_AFTER_MS).catch(() => undefined)));
+    // An end that was seen may have been forgotten since.
+    if (fault.rewinds) await haveEnded(plane, names);
+    else await Promise.all(names.map((name) => plane.end(name, STUCK_AFTER_MS).catch(() => undefined)));
     const endedMs = Date.now();
     const lagMs = lag();
     const lines = (() => {
@@ -179,6 +249,8 @@ export const playCell = async (
       }
     })();
     const versions = new Map(names.map((name) => [name, plane.history(name)]));
+    await fault.after?.(plane);
+    const excused = [...(fault.rewinds ? REWOUND : []), ...(fault.excuses ?? [])];
     const broken = [
       ...brokenPromises({
         versions,
@@ -190,7 +262,8 @@ export const playCell = async (
         const { phase, message } = plane.history(name).at(-1)?.status ?? {};
         return phase === 'Succeeded' || !isTerminal(phase) ? [] : [`${name} ended as ${phase}: ${message}`];
       }),
-    ];
+    ].filter((what) => !excused.some((words) => what.includes(words)));
+    broken.push(...(await leftovers(plane, names)));
     if (fault.withArtifact)
       for (const name of names) {
         const last = plane.history(name).at(-1);

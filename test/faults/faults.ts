@@ -16,11 +16,18 @@ export type Fault = Readonly<{
   withArtifact?: boolean;
   /** Why it cannot be played on this plane. */
   lacks?: (plane: FaultyPlane) => string | undefined;
+  /** The API forgets what it had said: only what happens in the end can be asked. */
+  rewinds?: boolean;
+  /** Promises, by their first words, that the fault itself breaks. */
+  excuses?: ReadonlyArray<string>;
+  /** When all Runs have ended. */
+  after?: (plane: FaultyPlane) => Promise<void>;
 }>;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-const signal = (pid: number | undefined, name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void => {
+/** Tells a process, if it is there. */
+export const signal = (pid: number | undefined, name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void => {
   try {
     if (pid !== undefined) process.kill(pid, name);
   } catch {
@@ -28,7 +35,8 @@ const signal = (pid: number | undefined, name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'
   }
 };
 
-const PARTS: Readonly<Record<string, string>> = {
+/** The parts, and the programs that they are. */
+export const PARTS: Readonly<Record<string, string>> = {
   operator: 'controller.js',
   runtimed: 'runtimed.js',
   'Runtime Server': 'bash-runtime.js',

@@ -13,9 +13,19 @@ import * as E from 'fp-ts/lib/Either.js';
 
 import { apiLevelPrograms, findBinaries } from '../cluster/binaries.js';
 import { seeded } from '../model-check/explore.js';
-import { CAPACITY, type Cell, playCell, REPLICAS, SITUATIONS } from './cell.js';
+import { CAPACITY, type Cell, playCell, REPLICAS, SITUATIONS, type Situation } from './cell.js';
+import { CLOCK_FAULTS } from './clock-faults.js';
+import { EDIT_FAULTS, LEASE_FAULTS } from './edit-faults.js';
 import { FAULTS, type Fault, LONG_FAULTS, ON_CLUSTERS, STANDBY_FAULTS, STORAGE_FAULTS } from './faults.js';
-import { type FaultyPlaneOptions, startFaultyClusterPlane, startFaultyPlane } from './plane.js';
+import { MACHINE_FAULTS } from './machine-faults.js';
+import { MESSAGE_FAULTS } from './message-faults.js';
+import {
+  type FaultyPlane,
+  type FaultyPlaneOptions,
+  startFaultyClusterPlane,
+  startFaultyPlane,
+} from './plane.js';
+import { STORE_FAULTS } from './store-faults.js';
 
 const { values } = parseArgs({
   options: {
@@ -41,8 +51,10 @@ const asked = (all: ReadonlyArray<Fault>): ReadonlyArray<Fault> =>
     isReal && values.only === '' ? ON_CLUSTERS.includes(name) : name.includes(values.only),
   );
 const onePlane = asked([...FAULTS, ...STORAGE_FAULTS, ...(values.long ? LONG_FAULTS : [])]);
-const withStandby = asked(STANDBY_FAULTS);
-const faults = [...onePlane, ...withStandby];
+const further = asked([...MESSAGE_FAULTS, ...EDIT_FAULTS, ...STORE_FAULTS, ...MACHINE_FAULTS]);
+const clocked = asked(CLOCK_FAULTS);
+const withStandby = asked([...STANDBY_FAULTS, ...LEASE_FAULTS]);
+const faults = [...onePlane, ...further, ...clocked, ...withStandby];
 const situations = SITUATIONS.filter((name) => name.startsWith(values.situation));
 say(`seed ${values.seed}, ${faults.length} faults, ${situations.length} situations`);
 
@@ -60,12 +72,21 @@ const linksToPrograms = async (): Promise<string> => {
 const clusterPrograms = isReal ? await linksToPrograms() : undefined;
 
 const cells: Cell[] = [];
+/** A cell that could not be played to its end is broken, too. */
+const played = async (plane: FaultyPlane, fault: Fault, situation: Situation): Promise<Cell> => {
+  try {
+    return await playCell(plane, fault, situation, random);
+  } catch (cause) {
+    return { fault: fault.name, situation, broken: [String(cause)], afterMs: 0, attempts: 0, slowest: [] };
+  }
+};
 const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Promise<void> => {
   if (some.length === 0) return;
-  const plane =
+  const start = (): Promise<FaultyPlane> =>
     clusterPrograms === undefined
-      ? await startFaultyPlane(REPLICAS, CAPACITY, options)
-      : await startFaultyClusterPlane(clusterPrograms, REPLICAS, CAPACITY, options.operators);
+      ? startFaultyPlane(REPLICAS, CAPACITY, options)
+      : startFaultyClusterPlane(clusterPrograms, REPLICAS, CAPACITY, options.operators);
+  let plane = await start();
   try {
     for (const fault of some) {
       const lacks = fault.lacks?.(plane);
@@ -75,7 +96,7 @@ const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Pr
       }
       for (const situation of situations) {
         if (fault.name.endsWith('paused 60 s') && situation !== 'Running') continue;
-        const cell = await playCell(plane, fault, situation, random);
+        const cell = await played(plane, fault, situation);
         cells.push(cell);
         say(
           `${fault.name.padEnd(45)} ${situation.padEnd(11)} ${cell.broken.length === 0 ? 'ok' : 'BROKEN'} ${cell.afterMs} ms, ${cell.attempts} attempts`,
@@ -83,6 +104,10 @@ const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Pr
         for (const what of cell.broken) say(`    ${what}`);
         if (cell.broken.length > 0 || cell.afterMs > SLOW_MS)
           for (const line of cell.slowest) say(`      ${line}`);
+        if (cell.broken.length === 0) continue;
+        // What is stuck would spoil the cells that follow.
+        await plane.stop();
+        plane = await start();
       }
     }
   } finally {
@@ -90,6 +115,8 @@ const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Pr
   }
 };
 await play(onePlane, { withDisks: onePlane.some(({ lacks }) => lacks !== undefined) });
+await play(further, {});
+await play(clocked, { withClocks: true });
 await play(withStandby, { operators: 2 });
 if (clusterPrograms !== undefined) rmSync(clusterPrograms, { recursive: true });
 

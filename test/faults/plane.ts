@@ -28,6 +28,7 @@ import { answer, attach, type ControlPlane } from '../e2e/attach.js';
 import { START_LIMIT_MS } from '../e2e/control-plane.js';
 import { pidsWith } from '../e2e/pids.js';
 import { type ApiProxy, startApiProxy } from './api-proxy.js';
+import { type ClockedPrograms, clockedPrograms } from './clocked-programs.js';
 import type { Deletion } from './redispatch.js';
 import { type SessionProxy, startSessionProxy } from './session-proxy.js';
 import { mountSmallDisk, type SmallDisk } from './small-disk.js';
@@ -49,6 +50,8 @@ export type FaultyPlane = ControlPlane &
     artifacts: string;
     /** Runtime Pods that are gone since this moment, epoch milliseconds. */
     deletionsSince: (ms: number) => ReadonlyArray<Deletion>;
+    /** Its clocks, where its programs have some of their own. */
+    clocks?: ClockedPrograms | undefined;
     /** Pid of the operator that leads. */
     leader: () => Promise<number | undefined>;
   }>;
@@ -85,15 +88,21 @@ export type FaultyPlaneOptions = Readonly<{
   withDisks?: boolean;
   /** The folder of the bundles; default: dist. */
   programs?: string;
+  /** Whether the wall clocks of its programs can be set. */
+  withClocks?: boolean;
 }>;
 
 /** Starts one with the Runtime `bash`: so many pods for so many Runs each. */
 export const startFaultyPlane = async (
   replicas: number,
   capacity: number,
-  { operators = 1, withDisks = false, programs = dist }: FaultyPlaneOptions = {},
+  { operators = 1, withDisks = false, withClocks = false, ...options }: FaultyPlaneOptions = {},
 ): Promise<FaultyPlane> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'krt-faults-'));
+  const clocks = withClocks
+    ? await clockedPrograms(await mkdtemp(join(tmpdir(), 'krt-clocked-')))
+    : undefined;
+  const programs = options.programs ?? clocks?.folder ?? dist;
   const disks = withDisks ? mountAll(dataDir) : 'not asked for';
   const log = openLog({ name: 'faults', streams: [] });
   const folder = folderOf(dataDir);
@@ -161,12 +170,14 @@ export const startFaultyPlane = async (
       sessions.close();
       if (typeof disks !== 'string') for (const disk of Object.values(disks)) disk.unmount();
       await rm(dataDir, { recursive: true, force: true });
+      clocks?.remove();
     },
   });
   return faulty(plane, replicas, capacity, {
     api,
     sessions,
     disks,
+    clocks,
     leader: async () =>
       operators === 1
         ? pidsOf('controller.js')[0]
@@ -222,7 +233,7 @@ const faulty = async (
   plane: ControlPlane,
   replicas: number,
   capacity: number,
-  parts: Pick<FaultyPlane, 'api' | 'sessions' | 'disks' | 'leader'>,
+  parts: Pick<FaultyPlane, 'api' | 'sessions' | 'disks' | 'clocks' | 'leader'>,
 ): Promise<FaultyPlane> => {
   const deletions: Deletion[] = [];
   const known = new Map<string, string>();

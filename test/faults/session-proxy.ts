@@ -11,6 +11,10 @@ export type SlowLink = Readonly<{ delayMs: number; bytesPerSecond: number }>;
 
 export type SessionProxy = Readonly<{
   port: number;
+  /** Ports that it is before. */
+  targets: ReadonlyArray<number>;
+  /** New calls go to this port instead; undefined: as before. */
+  divert: (port: number | undefined) => void;
   /** Breaks off every session. */
   cut: () => void;
   /** While true nothing passes and nobody is told. */
@@ -44,6 +48,7 @@ const slowly = (link: () => SlowLink | undefined): Transform => {
 export const startSessionProxy = async (targets: ReadonlyArray<number>): Promise<SessionProxy> => {
   const sockets = new Set<Socket>();
   let [isFrozen, isRefused] = [false, false];
+  let diverted: number | undefined;
   let link: SlowLink | undefined;
   let calls = 0;
   const server = createServer((near) => {
@@ -51,7 +56,7 @@ export const startSessionProxy = async (targets: ReadonlyArray<number>): Promise
       near.destroy();
       return;
     }
-    const far = connect(targets[calls % targets.length] ?? 0, '127.0.0.1');
+    const far = connect(diverted ?? targets[calls % targets.length] ?? 0, '127.0.0.1');
     calls += 1;
     for (const [socket, other] of [
       [near, far],
@@ -71,6 +76,10 @@ export const startSessionProxy = async (targets: ReadonlyArray<number>): Promise
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
+    targets,
+    divert: (port) => {
+      diverted = port;
+    },
     cut: () => {
       for (const socket of sockets) socket.destroy();
     },

@@ -1,0 +1,106 @@
+/** What may befall processes and files of one machine from below. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { type Fault, PARTS, signal } from './faults.js';
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const limitDescriptors = (pid: number, most: number | string): void =>
+  void spawnSync('prlimit', ['--pid', String(pid), `--nofile=${most}:`]);
+
+/** For 5 s it can open nothing: no connection, no file, no process. */
+const withoutDescriptors = ([part, program]: readonly [string, string]): Fault => ({
+  name: `descriptors exhausted 5 s: ${part}`,
+  lacks: () =>
+    spawnSync('prlimit', ['--version']).status === 0
+      ? undefined
+      : 'prlimit is missing: apt-get install util-linux',
+  apply: async ({ pidsOf }) => {
+    const [pid] = pidsOf(program);
+    if (pid === undefined) throw new Error(`there is no ${part}`);
+    const before = /Max open files +([0-9]+)/.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))?.[1];
+    limitDescriptors(pid, readdirSync(`/proc/${pid}/fd`).length);
+    await sleep(5000);
+    limitDescriptors(pid, before ?? 1024);
+  },
+});
+
+/** One after the other stopped, and let go on in the other order. */
+const bothPaused = (a: string, b: string): Fault => ({
+  name: `${a}, ${b} paused, the second goes on first`,
+  apply: async ({ pidsOf }) => {
+    const [[first], [second]] = [a, b].map((part) => pidsOf(PARTS[part] ?? '')) as [number[], number[]];
+    signal(first, 'SIGSTOP');
+    await sleep(300);
+    signal(second, 'SIGSTOP');
+    await sleep(7000);
+    signal(second, 'SIGCONT');
+    await sleep(1500);
+    signal(first, 'SIGCONT');
+  },
+});
+
+const childrenOf = (pid: number | undefined): ReadonlyArray<number> =>
+  pid === undefined
+    ? []
+    : readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+
+/** Paths of all there is below a folder. */
+const below = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path));
+
+const removed = (folder: string, matches: RegExp): void => {
+  for (const path of below(folder)) if (matches.test(path)) rmSync(path, { recursive: true, force: true });
+};
+
+export const MACHINE_FAULTS: ReadonlyArray<Fault> = [
+  ...Object.entries(PARTS).map(withoutDescriptors),
+  bothPaused('operator', 'runtimed'),
+  bothPaused('API server', 'runtimed'),
+  bothPaused('runtimed', 'Runtime Server'),
+  bothPaused('API server', 'operator'),
+  {
+    name: 'children of a Runtime Server killed',
+    // What runs, the shells that wait, and the guardian. A killed script has failed.
+    excuses: ['ended as Failed'],
+    apply: async ({ pidsOf }) => {
+      for (const pid of childrenOf(pidsOf('bash-runtime.js')[0])) signal(pid, 'SIGKILL');
+    },
+  },
+  {
+    name: 'children of a Runtime Server stopped 5 s',
+    apply: async ({ pidsOf }) => {
+      const pids = childrenOf(pidsOf('bash-runtime.js')[0]);
+      for (const pid of pids) signal(pid, 'SIGSTOP');
+      await sleep(5000);
+      for (const pid of pids) signal(pid, 'SIGCONT');
+    },
+  },
+  {
+    name: 'runtimed killed eight times',
+    apply: async ({ pidsOf }) => {
+      for (let i = 0; i < 8; i += 1) {
+        signal(pidsOf('runtimed.js')[0], 'SIGKILL');
+        await sleep(700);
+      }
+    },
+  },
+  {
+    name: 'state of runtimed removed',
+    apply: async ({ dataDir }) => removed(join(dataDir, 'pods'), /\/(attempts|ends|logs)\/[^/]+$/),
+  },
+  {
+    name: 'workspaces removed',
+    // A script cannot leave its outputs any more.
+    excuses: ['ended as Failed', 'a result that did not happen'],
+    apply: async ({ dataDir }) => removed(join(dataDir, 'pods'), /\/workspace\/[0-9a-f-]{36}$/),
+  },
+  {
+    name: 'log spools cut to nothing',
+    apply: async ({ dataDir }) => {
+      for (const path of below(join(dataDir, 'pods'))) if (/\/logs\/[^/]+$/.test(path)) truncateSync(path, 0);
+    },
+  },
+];

@@ -1,0 +1,63 @@
+/** What may befall the files of the embedded API server: restored from a copy, torn, or damaged. */
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { Fault } from './faults.js';
+import type { FaultyPlane } from './plane.js';
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const filesOf = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder).filter((name) => /^(log|snapshot)-[0-9]+$/.test(name));
+
+/** While it is stopped its files are changed; then it is killed, and started again on what is there. */
+const changed = async ({ pidsOf, dataDir }: FaultyPlane, change: (folder: string) => void): Promise<void> => {
+  const [pid] = pidsOf('apiserver.js');
+  if (pid === undefined) throw new Error('there is no API server');
+  process.kill(pid, 'SIGSTOP');
+  change(join(dataDir, 'store'));
+  process.kill(pid, 'SIGKILL');
+};
+
+/** All that was written after the copy never happened, for the API; everybody else remembers it. */
+const restored = (afterMs: number): Fault => ({
+  name: `store restored from a copy of ${afterMs} ms before`,
+  rewinds: true,
+  apply: async (plane) => {
+    const copy = new Map<string, Buffer>();
+    const store = join(plane.dataDir, 'store');
+    for (const name of filesOf(store)) copy.set(name, readFileSync(join(store, name)));
+    await sleep(afterMs);
+    await changed(plane, (folder) => {
+      for (const name of filesOf(folder)) rmSync(join(folder, name));
+      for (const [name, bytes] of copy) writeFileSync(join(folder, name), bytes, { mode: 0o600 });
+    });
+  },
+});
+
+/** The newest log and the end of its records: room that was made for more is zeros. */
+const newestLog = (folder: string): Readonly<{ path: string; end: number }> => {
+  const [name = ''] = filesOf(folder)
+    .filter((each) => each.startsWith('log-'))
+    .sort((a, b) => Number(b.slice(4)) - Number(a.slice(4)));
+  const path = join(folder, name);
+  const bytes = readFileSync(path);
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end -= 1;
+  return { path, end };
+};
+
+export const STORE_FAULTS: ReadonlyArray<Fault> = [
+  restored(300),
+  restored(2000),
+  {
+    name: 'store torn: the last record half written',
+    // It may have been answered: on a disk that keeps what it has synced this cannot be.
+    rewinds: true,
+    apply: (plane) =>
+      changed(plane, (folder) => {
+        const { path, end } = newestLog(folder);
+        truncateSync(path, end - 20);
+      }),
+  },
+];
