@@ -24,7 +24,6 @@ import {
   NEVER,
   type Observable,
   of,
-  retry,
   type SchedulerLike,
   Subject,
   share,
@@ -52,7 +51,7 @@ import { type Fed, feedsOf } from './cache/feed.js';
 import { type WorldInput, worldStore } from './cache/world.js';
 import { type EnactOptions, enacting } from './effects/enact.js';
 import { runCommands } from './effects/run-commands.js';
-import { ClockSetBack } from './operators/set-back.js';
+import { anewWhenSetBack } from './operators/set-back.js';
 import { planCancellations } from './pipelines/cancellation.js';
 import { planCleanup } from './pipelines/cleanup.js';
 import { planDeliveries } from './pipelines/deliveries.js';
@@ -212,15 +211,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planNotes(changes$, clock),
         tellKnown$,
       );
-    }).pipe(
-      retry({
-        delay: (defect: unknown) => {
-          if (!(defect instanceof ClockSetBack)) throw defect;
-          setBackSubject.next({ kind: 'ClockSetBack', byMs: defect.byMs });
-          return of(undefined);
-        },
-      }),
-    );
+    }).pipe(anewWhenSetBack((byMs) => setBackSubject.next({ kind: 'ClockSetBack', byMs })));
     const latest = (run: RunRecord): RunRecord => {
       const known = world.runs.get(run.key);
       return known?.uid === run.uid ? known : run;

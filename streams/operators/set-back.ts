@@ -4,7 +4,7 @@
  * Asked whenever somebody is awake anyhow, never for its own sake: a timer runs by the steady clock, so whoever waits for
  * a time is awake when it was to come, and finds that it has not. A clock set forward needs nobody: all comes early.
  */
-import type { SchedulerLike } from 'rxjs';
+import { type MonoTypeOperatorFunction, of, retry, type SchedulerLike } from 'rxjs';
 
 import type { SettableClock } from '../../src/ports.js';
 
@@ -36,3 +36,13 @@ export const setBackOf = ({ now, steadyMs }: AnyClock): (() => number) => {
     return 0;
   };
 };
+
+/** Begins anew whenever the clock was set back, and tells by how much. Other errors are left as they are. */
+export const anewWhenSetBack = <A>(onSetBack: (byMs: number) => void): MonoTypeOperatorFunction<A> =>
+  retry({
+    delay: (cause: unknown) => {
+      if (!(cause instanceof ClockSetBack)) throw cause;
+      onSetBack(cause.byMs);
+      return of(undefined);
+    },
+  });

@@ -1,7 +1,7 @@
 /**
- * npm run test:faults -- [--seed S] [--only TEXT] [--situation NAME] [--long]: every fault in every situation of a Run,
- * on a control plane of real processes; those of a leader with a standby on one of their own. A table at the end; the
- * exit code is 1 where a promise was broken. `--long`: also pauses of 20 s and 60 s, the latter with Runs Running.
+ * npm run test:faults -- [--seed S] [--group NAME,NAME] [--only TEXT] [--situation NAME] [--long]: every fault in every
+ * situation of a Run, on control planes of real processes, one for each group of faults. A table at the end; the exit code
+ * is 1 where a promise was broken. `--long`: also pauses of 20 s and 60 s, the latter with Runs Running.
  * `--api real`: on kube-apiserver, where npm run test:cluster has its programs; without --only a selection of the faults.
  */
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -31,6 +31,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
+    group: { type: 'string', default: '' },
     situation: { type: 'string', default: '' },
     long: { type: 'boolean', default: false },
     api: { type: 'string', default: 'embedded' },
@@ -50,11 +51,24 @@ const asked = (all: ReadonlyArray<Fault>): ReadonlyArray<Fault> =>
   all.filter(({ name }) =>
     isReal && values.only === '' ? ON_CLUSTERS.includes(name) : name.includes(values.only),
   );
-const onePlane = asked([...FAULTS, ...STORAGE_FAULTS, ...(values.long ? LONG_FAULTS : [])]);
-const further = asked([...MESSAGE_FAULTS, ...EDIT_FAULTS, ...STORE_FAULTS, ...MACHINE_FAULTS]);
-const clocked = asked(CLOCK_FAULTS);
-const withStandby = asked([...STANDBY_FAULTS, ...LEASE_FAULTS]);
-const faults = [...onePlane, ...further, ...clocked, ...withStandby];
+/** Faults that share a control plane, and what it has to have. */
+const GROUPS: Readonly<Record<string, Readonly<{ faults: ReadonlyArray<Fault>; on: FaultyPlaneOptions }>>> = {
+  parts: { faults: FAULTS, on: {} },
+  storage: { faults: STORAGE_FAULTS, on: { withDisks: true } },
+  messages: { faults: MESSAGE_FAULTS, on: {} },
+  edits: { faults: EDIT_FAULTS, on: {} },
+  store: { faults: STORE_FAULTS, on: {} },
+  machine: { faults: MACHINE_FAULTS, on: {} },
+  clocks: { faults: CLOCK_FAULTS, on: { withClocks: true } },
+  standby: { faults: [...STANDBY_FAULTS, ...LEASE_FAULTS], on: { operators: 2 } },
+  ...(values.long ? { pauses: { faults: LONG_FAULTS, on: {} } } : {}),
+};
+const wantedGroups = values.group === '' ? Object.keys(GROUPS) : values.group.split(',');
+const strange = wantedGroups.filter((name) => GROUPS[name] === undefined);
+if (strange.length > 0)
+  throw new Error(`--group is of ${Object.keys(GROUPS).join(', ')}, and not ${strange.join(', ')}`);
+const groups = wantedGroups.flatMap((name) => GROUPS[name] ?? []);
+const faults = groups.flatMap((group) => asked(group.faults));
 const situations = SITUATIONS.filter((name) => name.startsWith(values.situation));
 say(`seed ${values.seed}, ${faults.length} faults, ${situations.length} situations`);
 
@@ -114,10 +128,7 @@ const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Pr
     await plane.stop();
   }
 };
-await play(onePlane, { withDisks: onePlane.some(({ lacks }) => lacks !== undefined) });
-await play(further, {});
-await play(clocked, { withClocks: true });
-await play(withStandby, { operators: 2 });
+for (const group of groups) await play(asked(group.faults), group.on);
 if (clusterPrograms !== undefined) rmSync(clusterPrograms, { recursive: true });
 
 say(

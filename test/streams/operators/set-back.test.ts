@@ -1,11 +1,16 @@
 /** A wall clock that is set back: what waits for a time does not wait for that time to come again. */
 import { expect } from 'chai';
-import { Subject, type Subscription } from 'rxjs';
+import { defer, Subject, type Subscription, throwError } from 'rxjs';
 
 import { deadlines } from '../../../src/decide/deadlines.js';
 import { micros } from '../../../src/model/time.js';
 import { foldInTime } from '../../../streams/operators/fold-in-time.js';
-import { type AnyClock, ClockSetBack, setBackOf } from '../../../streams/operators/set-back.js';
+import {
+  type AnyClock,
+  anewWhenSetBack,
+  ClockSetBack,
+  setBackOf,
+} from '../../../streams/operators/set-back.js';
 import { type AlarmSetting, ringAlarms } from '../../../streams/sidecar/alarms.js';
 
 const HOUR_MS = 3_600_000;
@@ -70,6 +75,18 @@ describe('setBackOf', () => {
   it('is never told by a clock that nobody sets', () => {
     const byMs = setBackOf({ now: () => -HOUR_MS, schedule: () => expect.fail() });
     expect(byMs()).to.equal(0);
+  });
+});
+
+describe('anewWhenSetBack', () => {
+  it('subscribes anew each time the clock was set back, and leaves other errors as they are', () => {
+    const defect = new Error('a defect');
+    const errors = [new ClockSetBack(5000), new ClockSetBack(7000), defect];
+    const said: unknown[] = [];
+    defer(() => throwError(() => errors.shift()))
+      .pipe(anewWhenSetBack((byMs) => said.push(byMs)))
+      .subscribe({ error: (cause: unknown) => said.push(cause) });
+    expect(said).to.deep.equal([5000, 7000, defect]);
   });
 });
 
