@@ -35,7 +35,7 @@ export const RUNNING_AFTER_MS = 50;
  * is behind with them would write Running of Runs whose own end is only not known yet. Nobody waits longer to see
  * that a Run runs.
  */
-export const RUNNING_AT_LATEST_MS = 500;
+export const RUNNING_AT_LATEST_MS = 1_000;
 /** A stop that is not followed by an end is repeated after this; the server's own grace is 2 s by default. */
 export const STOP_REPEAT_MS = 5_000;
 /** Pause before Execute is sent again to a server that did not answer but is still there. */

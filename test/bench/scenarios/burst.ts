@@ -1,5 +1,8 @@
 /** The two loads with the parameters the peer publishes: many creators at once, few Runs, two pods. */
+import { setTimeout as pause } from 'node:timers/promises';
+
 import { closedLoop } from '../load.js';
+import { timeBetween } from '../processor-time.js';
 import { openRuns, type Sample } from '../runs.js';
 import type { Bench, Figures, Scenario } from '../scenario.js';
 import { stageFaults, stagesOf } from '../stages.js';
@@ -10,7 +13,14 @@ import { failures, noOp, WARM, warmUp } from './one-run.js';
 const bursts = async (
   bench: Bench,
   parameters: Readonly<{ runs: number; creators: number; slots: number; script: string; rounds: number }>,
-): Promise<Readonly<{ rounds: ReadonlyArray<ReadonlyArray<Sample>>; all: ReadonlyArray<Sample> }>> => {
+): Promise<
+  Readonly<{
+    rounds: ReadonlyArray<ReadonlyArray<Sample>>;
+    all: ReadonlyArray<Sample>;
+    /** Processor time of all programs from the first create request to the last end, per Run of a round. */
+    usedMs: ReadonlyArray<number>;
+  }>
+> => {
   const plane = await bench.plane();
   const { slots, creators, script } = parameters;
   const runtime = await plane.runtime({ pods: 2, slots });
@@ -18,7 +28,12 @@ const bursts = async (
   await warmUp(runs, noOp(runtime), bench.parameter('warm-up', WARM), creators);
   const spec = { ...noOp(runtime), source: { inline: script } };
   const rounds: Sample[][] = [];
+  const usedMs: number[] = [];
+  const pauseMs = bench.parameter('pause', 0);
   for (let round = 0; round < parameters.rounds; round += 1) {
+    // What the round before has left to be done is done in the pause, or is a part of this one.
+    if (pauseMs > 0) await pause(pauseMs);
+    const before = bench.stopwatch();
     const ending: Array<Promise<Sample>> = [];
     await closedLoop(parameters.runs, creators, async () => {
       const { answered, ended } = runs.start(runs.name(), spec);
@@ -26,9 +41,11 @@ const bursts = async (
       await answered;
     });
     rounds.push(await Promise.all(ending));
+    const used = Object.values(timeBetween(before, bench.stopwatch()));
+    usedMs.push(used.reduce((sum, ms) => sum + ms, 0) / parameters.runs);
   }
   runs.close();
-  return { rounds, all: rounds.flat() };
+  return { rounds, all: rounds.flat(), usedMs };
 };
 
 const measureBurst = async (bench: Bench): Promise<Figures> => {
@@ -39,7 +56,7 @@ const measureBurst = async (bench: Bench): Promise<Figures> => {
     rounds: bench.parameter('rounds', 10),
     script: 'echo hello',
   };
-  const { rounds, all } = await bursts(bench, parameters);
+  const { rounds, all, usedMs } = await bursts(bench, parameters);
   const whole = all.map((run) => run.seen - run.began);
   const median = (q: number): number =>
     quantile(
@@ -61,6 +78,7 @@ const measureBurst = async (bench: Bench): Promise<Figures> => {
         unit: 'ms',
         values: summary(all.map((run) => (run.seenMicros - run.scheduledMicros) / 1000)),
       },
+      { label: 'processor time to the last end, per Run', unit: 'ms', values: summary(usedMs) },
       { label: 'median round: p50', unit: 'ms', values: median(0.5) },
       { label: 'median round: p95', unit: 'ms', values: median(0.95) },
       {
