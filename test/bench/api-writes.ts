@@ -128,7 +128,6 @@ const startServer = async (dist: string, isProfiled: boolean): Promise<Server> =
     process.execPath,
     [
       ...(isProfiled ? ['--cpu-prof', '--cpu-prof-interval', '250'] : []),
-      ...(process.env.API_NODE_OPTIONS ?? '').split(' ').filter((option) => option !== ''),
       join(resolve(dist), 'apiserver.js'),
       '--data-dir',
       dataDir,
@@ -250,6 +249,7 @@ for (const [index, took] of perRun.entries())
   process.stdout.write(
     `${positionals[index]}: ${median(took).toFixed(3)} ms per Run (${quantile(took, 0.1).toFixed(3)} to ${quantile(took, 0.9).toFixed(3)})\n`,
   );
+for (const took of perRun) process.stdout.write(`${took.map((ms) => ms.toFixed(2)).join(' ')}\n`);
 const [first = [], second] = perRun;
 if (second !== undefined)
   process.stdout.write(

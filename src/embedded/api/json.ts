@@ -42,6 +42,17 @@ export const sameJson = (a: Json | undefined, b: Json | undefined): boolean => {
   return keysOfA.length === keysOfB.length && keysOfA.every((key) => sameJson(a[key], b[key]));
 };
 
+/** Whether two objects are the same in all members but the named ones. */
+export const sameBut = (a: JsonObject, b: JsonObject, ...names: readonly string[]): boolean => {
+  for (const key in a)
+    if (a[key] !== undefined && !names.includes(key) && !sameJson(a[key], b[key])) return false;
+  for (const key in b)
+    // One may be named `constructor`, which every object has.
+    if (b[key] !== undefined && (!Object.hasOwn(a, key) || a[key] === undefined) && !names.includes(key))
+      return false;
+  return true;
+};
+
 /** A deep copy. */
 export const copyJson = <T extends Json | undefined>(value: T): T => {
   if (typeof value !== 'object' || value === null) return value;

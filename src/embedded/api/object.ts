@@ -56,4 +56,11 @@ export const isKubeObject = (value: unknown): value is KubeObject =>
   isObject(value.metadata);
 
 /** A time as metav1.Time has it on the wire: RFC 3339 with whole seconds. */
-export const wireTime = (ms: number): string => new Date(ms).toISOString().slice(0, 19) + 'Z';
+export const wireTime = (ms: number): string => {
+  const second = Math.floor(ms / 1000);
+  if (second !== last.second) last = { second, text: `${new Date(ms).toISOString().slice(0, 19)}Z` };
+  return last.text;
+};
+
+/** Most times that are written are of the second that is now. */
+let last = { second: Number.NaN, text: '' };

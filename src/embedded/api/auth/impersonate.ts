@@ -13,10 +13,16 @@ export type ImpersonationTarget = Readonly<{
   namespace: string;
 }>;
 
+const isAsked = (headers: IncomingHttpHeaders): boolean => {
+  for (const header in headers) if (header.startsWith('impersonate-')) return true;
+  return false;
+};
+
 /** Whom the headers ask to act as; undefined when they do not. Throws 400 for groups without a user. */
 export const impersonationOf = (
   headers: IncomingHttpHeaders,
 ): { user: User; targets: ImpersonationTarget[] } | undefined => {
+  if (!isAsked(headers)) return undefined;
   const name = String(headers['impersonate-user'] ?? '');
   const groupHeader = headers['impersonate-group'];
   const groups = (Array.isArray(groupHeader) ? groupHeader : (groupHeader ?? '').split(','))

@@ -69,6 +69,7 @@ export const requestInfo = (method: string, path: string, query: URLSearchParams
 };
 
 const decode = (part: string): string => {
+  if (!part.includes('%')) return part;
   try {
     return decodeURIComponent(part);
   } catch {

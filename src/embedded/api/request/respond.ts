@@ -16,15 +16,19 @@ const warningHeader = (text: string): string =>
     .replace(/[\r\n]+/g, ' ')
     .replace(/[^\x20-\x7e]/g, '?')}"`;
 
-const setHeaders = (
-  response: ServerResponse,
+/** Name and value in turn, all at once: node writes such a list as it is. */
+const headerList = (
   warnings: readonly string[],
   headers: Readonly<Record<string, string>>,
-): void => {
-  if (warnings.length > 0) response.setHeader('warning', warnings.map(warningHeader));
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  response.setHeader('content-type', headers['content-type'] ?? 'application/json');
-  response.setHeader('cache-control', 'no-cache, private');
+  bytes: number,
+): string[] => {
+  const list = ['content-type', headers['content-type'] ?? 'application/json'];
+  list.push('cache-control', 'no-cache, private');
+  for (const name of Object.keys(headers))
+    if (name !== 'content-type') list.push(name, headers[name] ?? '');
+  for (const text of warnings) list.push('warning', warningHeader(text));
+  list.push('content-length', String(bytes));
+  return list;
 };
 
 const wantsGzip = (request: IncomingMessage, bytes: number): boolean =>
@@ -45,8 +49,7 @@ export const sendParts = (
     sendJson(request, response, 200, Buffer.concat(parts), warnings);
     return;
   }
-  setHeaders(response, warnings, {});
-  response.writeHead(200, { 'content-length': bytes });
+  response.writeHead(200, headerList(warnings, {}, bytes));
   const all = function* (): Generator<Buffer> {
     yield* parts;
     response.end();
@@ -63,9 +66,8 @@ export const sendJson = (
   warnings: readonly string[] = [],
   headers: Readonly<Record<string, string>> = {},
 ): void => {
-  setHeaders(response, warnings, headers);
   if (!wantsGzip(request, body.length)) {
-    response.writeHead(code, { 'content-length': body.length });
+    response.writeHead(code, headerList(warnings, headers, body.length));
     response.end(request.method === 'HEAD' ? undefined : body);
     return;
   }
@@ -74,11 +76,8 @@ export const sendJson = (
       response.destroy(error);
       return;
     }
-    response.writeHead(code, {
-      'content-encoding': 'gzip',
-      vary: 'Accept-Encoding',
-      'content-length': compressed.length,
-    });
+    const compressing = { ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
+    response.writeHead(code, headerList(warnings, compressing, compressed.length));
     response.end(compressed);
   });
 };

@@ -7,6 +7,8 @@
  */
 import type { KubeObject } from '../object.js';
 import { isKubeObject } from '../object.js';
+import type { Encoded, SpecRange } from './encode.js';
+import { encodeObject } from './encode.js';
 
 /** Versions whose objects are held. Enough for all that is written within a second or two. */
 const WARM = 1_024;
@@ -31,6 +33,8 @@ export type Entry = Readonly<{
   /** Whether it is held. */
   isWarm: boolean;
   bytes: Buffer;
+  /** Where in `bytes` a long spec is; unknown of those that were read from the log. */
+  spec: SpecRange | undefined;
 }> & {
   /** Kept by whoever selects, see verbs/selection.ts. */
   facets: Facets | undefined;
@@ -63,12 +67,14 @@ class Version implements Entry {
   readonly resource: string;
   readonly key: string;
   readonly revision: number;
+  readonly spec: SpecRange | undefined;
   facets: Facets | undefined;
   #bytes: Buffer;
   #object: KubeObject | undefined;
 
-  constructor(resource: string, key: string, revision: number, bytes: Buffer, object: KubeObject) {
+  constructor(resource: string, key: string, revision: number, { bytes, spec }: Encoded, object: KubeObject) {
     this.resource = resource;
+    this.spec = spec;
     this.key = key;
     this.revision = revision;
     this.facets = undefined;
@@ -110,21 +116,27 @@ class Version implements Entry {
   }
 }
 
-/** Makes an entry: sets the resource version and serialises. */
-export const makeEntry = (resource: string, object: KubeObject, revision: number): Entry => {
+const keyOf = ({ metadata: { namespace, name = '' } }: KubeObject): string => entryKey(namespace, name);
+
+/** Makes an entry: sets the resource version and serialises. `before` is the version that it follows. */
+export const makeEntry = (
+  resource: string,
+  object: KubeObject,
+  revision: number,
+  before: Entry | undefined,
+): Entry => {
   const versioned: KubeObject = {
     ...object,
     metadata: { ...object.metadata, resourceVersion: String(revision) },
   };
-  return entryOf(resource, versioned, revision, Buffer.from(JSON.stringify(versioned)));
+  const encoded = encodeObject(versioned, hasSameSpec(object, before) ? before : undefined);
+  return new Version(resource, keyOf(object), revision, encoded, versioned);
 };
+
+/** Whether the spec is the very one of the version before. One that is not held is not parsed for it. */
+export const hasSameSpec = (object: KubeObject, before: Entry | undefined): boolean =>
+  object.spec !== undefined && before?.isWarm === true && before.object.spec === object.spec;
 
 /** An entry from what is already serialised. */
 export const entryOf = (resource: string, object: KubeObject, revision: number, bytes: Buffer): Entry =>
-  new Version(
-    resource,
-    entryKey(object.metadata.namespace, object.metadata.name ?? ''),
-    revision,
-    bytes,
-    object,
-  );
+  new Version(resource, keyOf(object), revision, { bytes, spec: undefined }, object);

@@ -27,17 +27,25 @@ export type LogRecord = Readonly<{
 const frameBytes = 8;
 const headBytes = 11;
 
-/** Frames one entry; the object's text is not copied. `text` is what stands for the object. */
-export const encodeRecord = (kind: RecordKind, entry: Entry, text: Buffer = entry.bytes): Buffer[] => {
+/** Frames one entry; the object's text is not copied. `texts` are, one after the other, what stands for the object. */
+export const encodeRecord = (
+  kind: RecordKind,
+  entry: Entry,
+  texts: readonly Buffer[] = [entry.bytes],
+): Buffer[] => {
   const name = Buffer.from(entry.resource);
+  const length = texts.reduce((sum, text) => sum + text.length, 0);
   const head = Buffer.allocUnsafe(frameBytes + headBytes + name.length);
-  head.writeUInt32LE(headBytes + name.length + text.length, 0);
+  head.writeUInt32LE(headBytes + name.length + length, 0);
   head.write(kind, frameBytes, 'latin1');
   head.writeBigUInt64LE(BigInt(entry.revision), frameBytes + 1);
   head.writeUInt16LE(name.length, frameBytes + 9);
   name.copy(head, frameBytes + headBytes);
-  head.writeUInt32LE(crc32(text, crc32(head.subarray(frameBytes))), 4);
-  return [head, text];
+  head.writeUInt32LE(
+    texts.reduce((sum, text) => crc32(text, sum), crc32(head.subarray(frameBytes))),
+    4,
+  );
+  return [head, ...texts];
 };
 
 /** Says, at the begin of what is written at a time, up to which revision all was synced before. */

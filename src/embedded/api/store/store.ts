@@ -14,7 +14,7 @@ import sortedBTree from 'sorted-btree';
 import type { KubeObject } from '../object.js';
 import { isKubeObject } from '../object.js';
 import type { Entry, StoreEvent } from './entry.js';
-import { entryKey, entryOf, makeEntry } from './entry.js';
+import { entryKey, entryOf, hasSameSpec, makeEntry } from './entry.js';
 import { History } from './history.js';
 import { lockFolder } from './lock.js';
 import { recoverFiles, writeSnapshot } from './log-files.js';
@@ -57,15 +57,16 @@ const objectOfRecord = (record: LogRecord): KubeObject => {
   return object;
 };
 
-/** Objects of fewer bytes are logged whole, spec and all. */
-const WHOLE_BYTES = 2_048;
+const noSpec = Buffer.from('null');
 
-/** The record of a change: without the spec where that is as before, so that a status costs what a status weighs. */
+/**
+ * The record of a change: without a long spec that is as before, so that a status costs what a status weighs.
+ */
 const recordOf = (kind: 'P' | 'D', entry: Entry, before: Entry | undefined): Buffer[] => {
-  const { spec } = entry.object;
-  return entry.bytes.length < WHOLE_BYTES || spec === undefined || before?.object.spec !== spec
+  const { bytes, spec } = entry;
+  return spec === undefined || kind === 'D' || !hasSameSpec(entry.object, before)
     ? encodeRecord(kind, entry)
-    : encodeRecord('U', entry, Buffer.from(JSON.stringify({ ...entry.object, spec: null })));
+    : encodeRecord('U', entry, [bytes.subarray(0, spec.from), noSpec, bytes.subarray(spec.to)]);
 };
 
 /** See the head of the file. */
@@ -164,16 +165,18 @@ export class Store {
   /** Writes an object's new version; await `durable()` before telling anybody. */
   put(resource: string, object: KubeObject): Entry {
     this.#headRevision += 1;
-    const entry = makeEntry(resource, object, this.#headRevision);
-    this.#enqueue('P', entry);
+    const { namespace, name = '' } = object.metadata;
+    const before = this.head(resource, namespace, name);
+    const entry = makeEntry(resource, object, this.#headRevision, before);
+    this.#enqueue('P', entry, before);
     return entry;
   }
 
   /** Removes an object, given its last state; await `durable()` before telling anybody. */
   remove(resource: string, object: KubeObject): Entry {
     this.#headRevision += 1;
-    const entry = makeEntry(resource, object, this.#headRevision);
-    this.#enqueue('D', entry);
+    const entry = makeEntry(resource, object, this.#headRevision, undefined);
+    this.#enqueue('D', entry, undefined);
     return entry;
   }
 
@@ -289,10 +292,8 @@ export class Store {
     for (const listener of this.#allListeners) listener(event);
   }
 
-  #enqueue(kind: 'P' | 'D', entry: Entry): void {
+  #enqueue(kind: 'P' | 'D', entry: Entry, before: Entry | undefined): void {
     if (this.#closed) throw new Error('the store is closed');
-    const { namespace, name = '' } = entry.object.metadata;
-    const before = kind === 'P' ? this.head(entry.resource, namespace, name) : undefined;
     this.#table(entry.resource).pending.set(entry.key, { kind, entry });
     this.#queue.push({ kind, entry, parts: recordOf(kind, entry, before) });
     this.#flushing ??= this.#flush();

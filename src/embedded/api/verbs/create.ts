@@ -19,18 +19,21 @@ const generateTries = 8;
 
 const newMetadata = (call: Call, metadata: ObjectMeta, name: string): ObjectMeta => {
   const { type, info, backend } = call;
-  const made: ObjectMeta = {
-    ...metadata,
-    name,
-    ...(type.isNamespaced ? { namespace: info.namespace } : {}),
-    uid: randomUUID(),
-    creationTimestamp: wireTime(backend.nowMs()),
-    ...(type.hasGeneration ? { generation: 1 } : {}),
-  };
-  if (!type.isNamespaced) delete made.namespace;
-  for (const field of ['resourceVersion', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink'])
-    delete made[field];
-  if (!type.hasGeneration) delete made.generation;
+  const {
+    resourceVersion: _version,
+    deletionTimestamp: _deleted,
+    deletionGracePeriodSeconds: _grace,
+    selfLink: _link,
+    namespace: _namespace,
+    generation: _generation,
+    ...kept
+  } = metadata;
+  const made: ObjectMeta = kept;
+  made.name = name;
+  if (type.isNamespaced) made.namespace = info.namespace;
+  made.uid = randomUUID();
+  made.creationTimestamp = wireTime(backend.nowMs());
+  if (type.hasGeneration) made.generation = 1;
   return made;
 };
 

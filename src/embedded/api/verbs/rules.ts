@@ -1,7 +1,7 @@
 /** Every rule of an object's kind, in order: defaults, schema, CEL, the kind's own. */
 import type { FieldError } from '../errors.js';
 import { invalid } from '../errors.js';
-import { sameJson } from '../json.js';
+import { sameBut, sameJson } from '../json.js';
 import type { KubeObject } from '../object.js';
 import { isKubeObject } from '../object.js';
 import type { ResourceType } from '../resources/resource-type.js';
@@ -75,11 +75,7 @@ export const checkObject = (type: ResourceType, object: KubeObject, old: KubeObj
 /** Whether what is wanted of the object changed, which is what its generation counts. */
 export const wantsOther = (type: ResourceType, object: KubeObject, old: KubeObject): boolean => {
   if (!type.isCustom) return !sameJson(object.spec, old.spec);
-  const wanted = (it: KubeObject): KubeObject => {
-    const { status: _status, metadata: _metadata, ...rest } = it;
-    return { ...rest, apiVersion: it.apiVersion, kind: it.kind, metadata: {} };
-  };
   return type.hasStatus
-    ? !sameJson(wanted(object), wanted(old))
-    : !sameJson({ ...object, metadata: {} }, { ...old, metadata: {} });
+    ? !sameBut(object, old, 'metadata', 'status')
+    : !sameBut(object, old, 'metadata');
 };

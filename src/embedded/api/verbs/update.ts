@@ -3,7 +3,7 @@ import { checkRunStatusWrite } from '../admission/run-status.js';
 import { trackChange } from '../apply/track.js';
 import { conflict, invalid, notFound } from '../errors.js';
 import type { Json } from '../json.js';
-import { sameJson } from '../json.js';
+import { sameBut, sameJson } from '../json.js';
 import type { KubeObject, ObjectMeta } from '../object.js';
 import type { ResourceType } from '../resources/resource-type.js';
 import { refOf } from '../resources/resource-type.js';
@@ -53,15 +53,17 @@ const checkVersion = (call: Call, incoming: ObjectMeta, current: KubeObject): vo
 /** What of a status write is taken over: the status, and of a custom resource nothing else. */
 const statusUpdate = (type: ResourceType, incoming: KubeObject, current: KubeObject): KubeObject => {
   const metadata = type.isCustom
-    ? { ...current.metadata, ...managed(incoming.metadata) }
+    ? withManaged(current.metadata, incoming.metadata.managedFields)
     : keepServerFields(incoming.metadata, current.metadata);
   const { status: _old, ...rest } = current;
   const base: KubeObject = { ...rest, apiVersion: current.apiVersion, kind: current.kind, metadata };
   return incoming.status === undefined ? base : { ...base, status: incoming.status };
 };
 
-const managed = ({ managedFields }: ObjectMeta): ObjectMeta =>
-  managedFields === undefined ? {} : { managedFields };
+const withManaged = (metadata: ObjectMeta, managedFields: ObjectMeta['managedFields']): ObjectMeta =>
+  managedFields === undefined || managedFields === metadata.managedFields
+    ? metadata
+    : { ...metadata, managedFields };
 
 const mainUpdate = (type: ResourceType, incoming: KubeObject, current: KubeObject): KubeObject => {
   const { status: _status, ...rest } = incoming;
@@ -73,14 +75,13 @@ const mainUpdate = (type: ResourceType, incoming: KubeObject, current: KubeObjec
 
 /** Whether two versions differ in nothing but what the server itself notes down. */
 const isSame = (a: KubeObject, b: KubeObject): boolean => {
-  const bare = ({ metadata, ...rest }: KubeObject): Json => {
-    const { resourceVersion: _version, managedFields, ...kept } = metadata;
-    return {
-      ...rest,
-      metadata: { ...kept, managedFields: (managedFields ?? []).map(({ time: _time, ...entry }) => entry) },
-    };
-  };
-  return sameJson(bare(a), bare(b));
+  const untimed = ({ managedFields }: ObjectMeta): Json =>
+    (managedFields ?? []).map(({ time: _time, ...entry }) => entry);
+  return (
+    sameBut(a, b, 'metadata') &&
+    sameBut(a.metadata, b.metadata, 'resourceVersion', 'managedFields') &&
+    sameJson(untimed(a.metadata), untimed(b.metadata))
+  );
 };
 
 /**
@@ -101,8 +102,8 @@ export const updateObject = (
   if (!isStatus && type.prepareUpdate !== undefined) object = type.prepareUpdate(object, current);
   object = withKindDefaults(type, object);
   if (
-    sameJson(object.metadata.labels, current.metadata.labels) &&
-    sameJson({ ...object.metadata, resourceVersion: '' }, { ...current.metadata, resourceVersion: '' })
+    object.metadata !== current.metadata &&
+    sameBut(object.metadata, current.metadata, 'resourceVersion')
   ) {
     object = { ...object, metadata: current.metadata };
   }
