@@ -46,8 +46,8 @@ export const sameJson = (a: Json | undefined, b: Json | undefined): boolean => {
 export const sameBut = (a: JsonObject, b: JsonObject, ...names: readonly string[]): boolean => {
   for (const key in a)
     if (a[key] !== undefined && !names.includes(key) && !sameJson(a[key], b[key])) return false;
+  // One may be named `constructor`, which every object has.
   for (const key in b)
-    // One may be named `constructor`, which every object has.
     if (b[key] !== undefined && (!Object.hasOwn(a, key) || a[key] === undefined) && !names.includes(key))
       return false;
   return true;

@@ -24,8 +24,7 @@ const headerList = (
 ): string[] => {
   const list = ['content-type', headers['content-type'] ?? 'application/json'];
   list.push('cache-control', 'no-cache, private');
-  for (const name of Object.keys(headers))
-    if (name !== 'content-type') list.push(name, headers[name] ?? '');
+  for (const name of Object.keys(headers)) if (name !== 'content-type') list.push(name, headers[name] ?? '');
   for (const text of warnings) list.push('warning', warningHeader(text));
   list.push('content-length', String(bytes));
   return list;

@@ -75,7 +75,5 @@ export const checkObject = (type: ResourceType, object: KubeObject, old: KubeObj
 /** Whether what is wanted of the object changed, which is what its generation counts. */
 export const wantsOther = (type: ResourceType, object: KubeObject, old: KubeObject): boolean => {
   if (!type.isCustom) return !sameJson(object.spec, old.spec);
-  return type.hasStatus
-    ? !sameBut(object, old, 'metadata', 'status')
-    : !sameBut(object, old, 'metadata');
+  return type.hasStatus ? !sameBut(object, old, 'metadata', 'status') : !sameBut(object, old, 'metadata');
 };

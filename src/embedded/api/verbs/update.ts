@@ -101,10 +101,7 @@ export const updateObject = (
   let object = isStatus ? statusUpdate(type, incoming, current) : mainUpdate(type, incoming, current);
   if (!isStatus && type.prepareUpdate !== undefined) object = type.prepareUpdate(object, current);
   object = withKindDefaults(type, object);
-  if (
-    object.metadata !== current.metadata &&
-    sameBut(object.metadata, current.metadata, 'resourceVersion')
-  ) {
+  if (object.metadata !== current.metadata && sameBut(object.metadata, current.metadata, 'resourceVersion')) {
     object = { ...object, metadata: current.metadata };
   }
   checkObject(type, object, current);
