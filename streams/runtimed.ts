@@ -66,6 +66,7 @@ import { fitness } from './sidecar/fitness.js';
 import { answerRemovals, type Removal } from './sidecar/removals.js';
 import { type Dial, keepSession, type SessionEvent } from './sidecar/session.js';
 import { doSweeps, type Sweep } from './sidecar/sweeps.js';
+import { turns } from './sidecar/turns.js';
 import type { InformerEvent } from './watch/informer-events.js';
 
 /** Where things come from. */
@@ -119,6 +120,13 @@ export type SidecarOptions = Readonly<{
   /** Told of each change: whether a session is open, and the pod's own state. For probes and metrics. */
   onState?: (state: Readonly<{ isOpen: boolean; beat: Beat }>) => void;
 }>;
+
+/**
+ * When many Runs are cancelled at once, their ends are reported one after the other: what that takes of runtimed and of
+ * the API would come before cancellations that are still on their way. Nobody waits longer than the bound, so a report
+ * that the API does not take holds up none for ever.
+ */
+const CANCELLED_REPORTS = { most: 1, longestMs: 3_000 };
 
 const ofAttempt =
   (id: string) =>
@@ -184,6 +192,9 @@ export const runtimed = (
   });
   const openSubject = new BehaviorSubject(false);
   let isTerminating = false;
+  const reports = turns(CANCELLED_REPORTS, clock);
+  const reportTurn = (id: string): Observable<undefined> =>
+    holdings.get(id)?.stop === 'Cancelled' ? reports.take(id) : of(undefined);
 
   const session$ = keepSession(sources.dial, {
     hello: () => ({ ...identity, ...beatSubject.value, held: holdings.held().map(wireRef) }),
@@ -284,15 +295,19 @@ export const runtimed = (
         return effects.execute(command.ref, command.execution).pipe(map(ofAttempt(idOf(command.ref))));
       case 'CancelExecution':
         return effects.cancelExecution(idOf(command.ref));
-      case 'Collect':
-        return effects
-          .collect(command.ref, command.artifacts)
-          .pipe(map((collected) => ofAttempt(idOf(command.ref))({ kind: 'Collected', collected })));
+      case 'Collect': {
+        const id = idOf(command.ref);
+        return reportTurn(id).pipe(
+          mergeMap(() => effects.collect(command.ref, command.artifacts)),
+          map((collected) => ofAttempt(id)({ kind: 'Collected', collected })),
+        );
+      }
       case 'WriteStatus':
         return effects
           .writeStatus(command.assignment, command.event)
           .pipe(map(ofAttempt(idOf(command.assignment.ref))));
       case 'Clean':
+        reports.end(idOf(command.ref));
         return concat(effects.clean(command), of<Input>({ kind: 'Cleaned', id: idOf(command.ref) }));
       case 'Refuse':
         if (command.via === 'watch') return effects.giveBack(command.assignment, command.refusal);

@@ -5,7 +5,7 @@ import { EMPTY, ignoreElements, map, merge, NEVER, type Observable, of, Subject,
 import type { TestScheduler } from 'rxjs/testing';
 
 import { step } from '../../src/decide/lifecycle.js';
-import type { Collected, Exit } from '../../src/decide/sidecar/attempt.js';
+import { type Collected, type Exit, idOf } from '../../src/decide/sidecar/attempt.js';
 import { Holdings } from '../../src/decide/sidecar/holdings.js';
 import type { ServerNews } from '../../src/decide/sidecar/server-event.js';
 import type { Run } from '../../src/model/run.js';
@@ -35,8 +35,14 @@ const anExit = (atMs: number, cause: Exit['cause'], code: number): Exit => ({
 
 const ref = { runName: 'r', runUid: 'r', attempt: 1 };
 const welcome: FromOperator = { message: { $case: 'welcome', value: { beatIntervalMillis: 1_000_000 } } };
-const assign: FromOperator = { message: { $case: 'assign', value: { attempt: ref, run: Buffer.alloc(0) } } };
-const cancel: FromOperator = { message: { $case: 'cancel', value: { attempt: ref, reason: 'Cancelled' } } };
+const assigning = (attempt: typeof ref): FromOperator => ({
+  message: { $case: 'assign', value: { attempt, run: Buffer.alloc(0) } },
+});
+const cancelling = (attempt: typeof ref): FromOperator => ({
+  message: { $case: 'cancel', value: { attempt, reason: 'Cancelled' } },
+});
+const assign = assigning(ref);
+const cancel = cancelling(ref);
 
 type Story = Readonly<{
   run?: Run;
@@ -50,11 +56,13 @@ type Story = Readonly<{
   writeMs?: number;
   /** The Run of an assignment can be read the first time only. */
   isReadOnce?: true;
+  /** Runs at once. */
+  slots?: number;
 }>;
 
 /** Plays a story and gives back what was done when: `12 Write AttemptEnded Succeeded`. */
 const play = (
-  { run = aRun(), runsMs, graceMs = 0, says = [[0, assign]], writeMs = 1, isReadOnce }: Story,
+  { run = aRun(), runsMs, graceMs = 0, says = [[0, assign]], writeMs = 1, isReadOnce, slots = 1 }: Story,
   clock: TestScheduler,
 ): ReadonlyArray<string> => {
   const log: string[] = [];
@@ -70,16 +78,17 @@ const play = (
     prepare: () => of({ kind: 'Prepared', execution }),
     abortPrepare: () => EMPTY,
     tryWorkspace: () => of(''),
-    execute: () => {
+    execute: (attempt) => {
+      const id = idOf(attempt);
       say('Execute');
-      later(0, () => ({ kind: 'Started', id: 'r', at: micros(clock.now() * 1000) }));
+      later(0, () => ({ kind: 'Started', id, at: micros(clock.now() * 1000) }));
       if (runsMs !== undefined)
-        later(runsMs, () => ({ kind: 'Exited', id: 'r', exit: anExit(clock.now(), 'Exited', 0) }));
+        later(runsMs, () => ({ kind: 'Exited', id, exit: anExit(clock.now(), 'Exited', 0) }));
       return of({ kind: 'Executed' });
     },
-    cancelExecution: () => {
+    cancelExecution: (id) => {
       say('Cancel');
-      later(graceMs, () => ({ kind: 'Exited', id: 'r', exit: anExit(clock.now(), 'Stopped', 143) }));
+      later(graceMs, () => ({ kind: 'Exited', id, exit: anExit(clock.now(), 'Stopped', 143) }));
       return EMPTY;
     },
     collect: () => of(outputs),
@@ -111,9 +120,10 @@ const play = (
         ),
         NEVER,
       ),
-    readRun: () => {
+    readRun: ({ runName: name, runUid: uid }) => {
       reads += 1;
-      return of(isReadOnce && reads > 1 ? E.left('the API is away') : E.right(run));
+      const read = { ...run, metadata: { ...run.metadata, name, uid } };
+      return of(isReadOnce && reads > 1 ? E.left('the API is away') : E.right(read));
     },
     list$: of([]),
     watch$: NEVER,
@@ -122,7 +132,7 @@ const play = (
   };
   const steps$: Observable<unknown> = runtimed(sources, effects, {
     identity: { podName: 'p', podUid: POD, runtime: 'bash', version: '1', artifactStore: '' },
-    holdings: new Holdings({ uid: POD, capacity: { runs: 1 } }),
+    holdings: new Holdings({ uid: POD, capacity: { runs: slots } }),
     now: () => micros(clock.now() * 1000),
     clock,
     chance: () => 0,
@@ -197,6 +207,19 @@ describe('runtimed', () => {
       '30 Write AttemptEnded Succeeded',
       '31 Clean',
     ]);
+  });
+
+  it('reports the ends of Runs that were cancelled together one after the other, none later than 3 s', () => {
+    const refs = Array.from({ length: 10 }, (_, at) => ({ runName: `r${at}`, runUid: `r${at}`, attempt: 1 }));
+    const says: Story['says'] = refs.flatMap((attempt) => [
+      [0, assigning(attempt)],
+      [20, cancelling(attempt)],
+    ]);
+    const writes = (writeMs: number): ReadonlyArray<string> =>
+      told({ says, slots: 10, writeMs }).filter((line) => line.includes('Write'));
+    const at = (ms: number): string => `${ms} Write AttemptEnded Cancelled`;
+    expect(writes(10)).to.deep.equal([20, 30, 40, 50, 60, 70, 80, 90, 100, 110].map(at));
+    expect(writes(30_000)).to.deep.equal([20, ...Array(9).fill(3_020)].map(at));
   });
 
   it('ends as Cancelled what a cancellation stopped, and by its own result what it came too late for', () => {
