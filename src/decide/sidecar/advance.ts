@@ -31,9 +31,9 @@ import { resultOf, wantsArtifacts } from './result.js';
 /** A Run that ends within this many ms of its start is never written as Running (design decision 5). */
 export const RUNNING_AFTER_MS = 50;
 /**
- * In a pod whose ends wait to be written, one that ends within this many ms is not, either: ends go first, and a pod that
- * is behind with them would write Running of Runs whose own end is only not known yet. Nobody waits longer to see
- * that a Run runs.
+ * In a pod where others wait to begin, or for their end to be written, one that ends within this many ms is not, either:
+ * those go first, and a pod that is behind would write Running of Runs whose own end is only not known yet. Nobody
+ * waits longer to see that a Run runs.
  */
 export const RUNNING_AT_LATEST_MS = 1_000;
 /** A stop that is not followed by an end is repeated after this; the server's own grace is 2 s by default. */
@@ -280,13 +280,13 @@ const stopAsked = (attempt: Attempt, cause: StopCause, moment: Moment): Advance 
   }
 };
 
-/** It still runs: that is written now, or, when ends of the pod wait, at the latest moment for it. */
-const stillRuns = (attempt: Attempt, moment: Moment, { unwrittenEnds = 0 }: PodFacts): Advance => {
+/** It still runs: that is written now, or, when others wait, at the latest moment for it. */
+const stillRuns = (attempt: Attempt, moment: Moment, { isWaitedFor = false }: PodFacts): Advance => {
   const { stage, startedAt = moment.at, commitSHA } = attempt;
   if (stage.name !== 'Running' || attempt.writing !== undefined || attempt.status.phase !== 'Scheduled')
     return only(attempt);
   const latest = plusMillis(startedAt, RUNNING_AT_LATEST_MS);
-  if (unwrittenEnds > 0 && moment.at < latest)
+  if (isWaitedFor && moment.at < latest)
     return only(attempt, { kind: 'SetAlarm', id: idOf(attempt.ref), alarm: 'Running', at: latest });
   const event = {
     kind: 'Started' as const,
@@ -427,8 +427,8 @@ export type PodFacts = Readonly<{
   serverSynced: boolean;
   /** Its containers were told to end and are not started again. */
   isEnding?: boolean;
-  /** Attempts of the pod that are over and whose end is not written yet. */
-  unwrittenEnds?: number;
+  /** Whether attempts of the pod wait to begin, or for their end to be written. */
+  isWaitedFor?: boolean;
 }>;
 
 /** One step. */

@@ -70,9 +70,9 @@ export type Pod = Readonly<{ uid: string; capacity: Amounts }>;
 /** Whether the attempt takes room: its processes may live. */
 const takesRoom = (stage: Stage): boolean => stage.name !== 'Ending' && stage.name !== 'Cleaning';
 
-/** Whether it is over, and that is not written yet. */
-const isUnwrittenEnd = (stage: Stage | undefined): boolean =>
-  stage?.name === 'Collecting' || stage?.name === 'Ending';
+/** Whether somebody waits for this pod to begin it, or to say how it ended. */
+const isWaitedFor = (stage: Stage | undefined): boolean =>
+  stage !== undefined && ['Preparing', 'Executing', 'Collecting', 'Ending'].includes(stage.name);
 
 /**
  * An attempt's number may be assigned again, also to this pod: a Run that was Scheduled on a pod that was lost goes back
@@ -99,7 +99,7 @@ export class Holdings {
   /** By id: an assignment that came while an earlier one of that number is still held. */
   readonly #next = new Map<string, Readonly<{ run: Run; via: Via }>>();
   #used: Amounts = {};
-  #unwrittenEnds = 0;
+  #waitedFor = 0;
   #draining = false;
   #ending = false;
   #serverUp = false;
@@ -190,7 +190,7 @@ export class Holdings {
         serverUp: this.#serverUp,
         serverSynced: this.#serverSynced,
         isEnding: this.#ending,
-        unwrittenEnds: this.#unwrittenEnds,
+        isWaitedFor: this.#waitedFor > 0,
       }),
     );
   }
@@ -200,7 +200,7 @@ export class Holdings {
     const had = before !== undefined && takesRoom(before.stage);
     const has = takesRoom(attempt.stage);
     if (has !== had) this.#used = withAmounts(this.#used, attempt.requests, has ? 1 : -1);
-    this.#unwrittenEnds += Number(isUnwrittenEnd(attempt.stage)) - Number(isUnwrittenEnd(before?.stage));
+    this.#waitedFor += Number(isWaitedFor(attempt.stage)) - Number(isWaitedFor(before?.stage));
     if (before === undefined)
       this.#byRun.set(attempt.ref.uid, [...(this.#byRun.get(attempt.ref.uid) ?? []), id]);
     // By the status before: a retry takes the time of the assignment out of it.

@@ -1,4 +1,4 @@
-/** When is Running written? Soon after the start; later, but not much, where ends of the pod wait; with the start's own time. */
+/** When is Running written? Soon after the start; later, but not much, where others wait; with the start's own time. */
 import { expect } from 'chai';
 
 import { RUNNING_AFTER_MS, RUNNING_AT_LATEST_MS } from '../../../src/decide/sidecar/advance.js';
@@ -27,22 +27,27 @@ const endWritten: AttemptInput = { kind: 'StatusWritten', status: { phase: 'Succ
 
 /** A pod that runs `slow` from its start at 0 and, where `other` says so, holds another Run that far. */
 const aPod = (...other: ReadonlyArray<AttemptInput>) => {
-  const holdings = new Holdings({ uid: 'p', capacity: { runs: 2 } });
+  const holdings = new Holdings({ uid: 'p', capacity: { runs: 3 } });
   holdings.reduce({ kind: 'ServerOpened' }, { at: micros(0), chance: 0 });
   const told = (id: string, input: AttemptInput, ms = 0): ReadonlyArray<Command> =>
     holdings.reduce({ kind: 'Attempt', id, input }, { at: micros(ms * 1_000), chance: 0 });
-  const start = (id: string, ms: number): ReadonlyArray<Command> => {
-    holdings.reduce(
-      { kind: 'Assigned', run: aRun(id), via: 'session' },
-      { at: micros(ms * 1_000), chance: 0 },
-    );
-    told(id, { kind: 'Prepared', execution }, ms);
-    return told(id, { kind: 'Started', at: micros(ms * 1_000) }, ms);
+  const assign = (id: string): void => {
+    holdings.reduce({ kind: 'Assigned', run: aRun(id), via: 'session' }, { at: micros(0), chance: 0 });
   };
-  const started = start('slow', 0);
-  start('other', 0);
+  const start = (id: string): ReadonlyArray<Command> => {
+    assign(id);
+    told(id, { kind: 'Prepared', execution });
+    return told(id, { kind: 'Started', at: micros(0) });
+  };
+  const started = start('slow');
+  start('other');
   for (const input of other) told('other', input);
-  return { told, started, ring: (ms: number) => told('slow', { kind: 'Rang', alarm: 'Running' }, ms) };
+  return {
+    told,
+    started,
+    assign,
+    ring: (ms: number) => told('slow', { kind: 'Rang', alarm: 'Running' }, ms),
+  };
 };
 
 const alarm = (ms: number) => ({ kind: 'SetAlarm', id: 'slow', alarm: 'Running', at: micros(ms * 1_000) });
@@ -70,6 +75,12 @@ describe('writing Running', () => {
       if (isWritten) expect(commands.map(({ kind }) => kind)).to.deep.equal(['WriteStatus']);
       else expect(commands).to.deep.equal([alarm(RUNNING_AT_LATEST_MS)]);
     });
+
+  it('waits when another one is about to begin', () => {
+    const { ring, assign } = aPod();
+    assign('third');
+    expect(ring(RUNNING_AFTER_MS)).to.deep.equal([alarm(RUNNING_AT_LATEST_MS)]);
+  });
 
   it('happens at the latest moment whatever waits, with the time of the start, and once', () => {
     const { ring, told } = aPod({ kind: 'Exited', exit });
