@@ -6,6 +6,7 @@ import { type Meddling, startMessageProxy } from './message-proxy.js';
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** For 5 s, or while sessions are cut every 2.5 s: long enough for one to open and be told something. */
 const meddled = (what: string, meddling: Meddling, cuts = 1): Fault => ({
   name: `messages of sessions ${what}`,
   apply: async ({ kube, sessions }) => {
@@ -16,7 +17,7 @@ const meddled = (what: string, meddling: Meddling, cuts = 1): Fault => ({
     sessions.divert(proxy.port);
     for (let i = 0; i < cuts; i += 1) {
       sessions.cut();
-      await sleep(5000 / cuts);
+      await sleep(cuts === 1 ? 5000 : 2500);
     }
     sessions.divert(undefined);
     proxy.close();
@@ -32,5 +33,5 @@ export const MESSAGE_FAULTS: ReadonlyArray<Fault> = [
     passes: () => [1 + Math.random() * 500, 1 + Math.random() * 2000],
   }),
   meddled('lost, every other one', { passes: () => (Math.random() < 0.5 ? [] : [0]) }),
-  meddled('of earlier sessions again', { passes: () => [0], replays: true }, 5),
+  meddled('of earlier sessions again', { passes: () => [0], replays: true }, 4),
 ];
