@@ -29,6 +29,7 @@ import { servePortForward } from './kubelet/port-forward.js';
 import type { Accepted } from './request/accept.js';
 import { acceptedForm } from './request/accept.js';
 import { parseBody, readBody } from './request/body.js';
+import { listTexts } from './request/list-texts.js';
 import { protobufType } from './request/protobuf.js';
 import type { RequestInfo } from './request/request-info.js';
 import { requestInfo } from './request/request-info.js';
@@ -75,8 +76,6 @@ const checkLocal = (request: IncomingMessage): void => {
   if (request.headers.origin !== undefined)
     throw new ApiError(403, 'Forbidden', 'requests from web pages (with an Origin header) are refused');
 };
-
-const comma = Buffer.from(',');
 
 /** Handles all requests but upgrades. */
 export class Router {
@@ -425,54 +424,7 @@ export class Router {
     page: Page,
     accepted: Accepted,
   ): void {
-    const { type } = call;
-    const metadata: JsonObject = {
-      resourceVersion: String(page.revision),
-      ...(page.next === undefined ? {} : { continue: page.next }),
-      ...(page.remaining === undefined ? {} : { remainingItemCount: page.remaining }),
-    };
-    // Not for an answer of stored texts, which need not be parsed.
-    const served = () => page.entries.map(({ object }) => type.toServed?.(object) ?? object);
-    if (accepted.kind === 'table') {
-      const objects = page.entries.map(({ object }) => object);
-      sendObject(
-        request,
-        response,
-        200,
-        tableOf(type, objects, metadata, accepted.include, call.backend.nowMs()),
-        call.warnings,
-      );
-      return;
-    }
-    if (accepted.kind === 'metadata') {
-      const items = served().map(metadataOnly);
-      sendObject(
-        request,
-        response,
-        200,
-        { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items },
-        call.warnings,
-      );
-      return;
-    }
-    if (type.toServed !== undefined) {
-      sendObject(
-        request,
-        response,
-        200,
-        { kind: type.listKind, apiVersion: apiVersionOf(type), metadata, items: served() },
-        call.warnings,
-      );
-      return;
-    }
-    const head = `{"kind":${JSON.stringify(type.listKind)},"apiVersion":${JSON.stringify(apiVersionOf(type))},"metadata":${JSON.stringify(metadata)},"items":[`;
-    const parts: Buffer[] = [Buffer.from(head)];
-    page.entries.forEach(({ bytes }, i) => {
-      if (i > 0) parts.push(comma);
-      parts.push(bytes);
-    });
-    parts.push(Buffer.from(']}'));
-    sendParts(request, response, parts, call.warnings);
+    sendParts(request, response, listTexts(call, page, accepted), call.warnings);
   }
 
   async #subresource(request: IncomingMessage, response: ServerResponse, call: Call): Promise<void> {

@@ -4,7 +4,7 @@
  *
  * Caveat: the texts are made when they are due, so their source must bear being asked later.
  */
-import type { ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 
 /** Bytes that may wait for the reader. */
 const AHEAD_BYTES = 256 * 1024;
@@ -13,7 +13,7 @@ const STALLED_MS = 30_000;
 
 /** Begins to write. Returns how to stop. */
 export const writePaced = (
-  response: ServerResponse,
+  sink: Writable,
   texts: Iterator<Buffer | string>,
   stalledMs = STALLED_MS,
 ): (() => void) => {
@@ -21,21 +21,21 @@ export const writePaced = (
   let isStopped = false;
   const write = (): void => {
     clearTimeout(stalled);
-    while (!isStopped && !response.destroyed && !response.writableEnded) {
-      if (response.writableLength > AHEAD_BYTES) {
-        response.once('drain', write);
-        stalled = setTimeout(() => response.destroy(), stalledMs);
+    while (!isStopped && !sink.destroyed && !sink.writableEnded) {
+      if (sink.writableLength > AHEAD_BYTES) {
+        sink.once('drain', write);
+        stalled = setTimeout(() => sink.destroy(), stalledMs);
         return;
       }
       const { done, value } = texts.next();
       if (done) return;
-      response.write(value);
+      sink.write(value);
     }
   };
   write();
   return () => {
     isStopped = true;
     clearTimeout(stalled);
-    response.off('drain', write);
+    sink.off('drain', write);
   };
 };

@@ -35,6 +35,17 @@ export const metadataOnly = (object: KubeObject): JsonObject => ({
 const rowObject = (object: KubeObject, include: IncludeObject): JsonObject | null =>
   include === 'None' ? null : include === 'Object' ? object : metadataOnly(object);
 
+/** One object's row. */
+export const rowOf = (
+  type: ResourceType,
+  object: KubeObject,
+  include: IncludeObject,
+  nowMs: number,
+): JsonObject => ({
+  cells: columnsOf(type).map(({ cell }) => cell(object, nowMs)),
+  object: rowObject(object, include),
+});
+
 /** A table of objects. `withColumns` is false for the events of a watch after the first. */
 export const tableOf = (
   type: ResourceType,
@@ -59,9 +70,6 @@ export const tableOf = (
     apiVersion: 'meta.k8s.io/v1',
     metadata,
     columnDefinitions: withColumns ? columnDefinitions : null,
-    rows: objects.map((object) => ({
-      cells: columns.map(({ cell }) => cell(object, nowMs)),
-      object: rowObject(object, include),
-    })),
+    rows: objects.map((object) => rowOf(type, object, include, nowMs)),
   };
 };
