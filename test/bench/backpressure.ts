@@ -1,5 +1,5 @@
 /**
- * What piles up, and where: many Runs that wait, many watchers, one that never reads. On a control plane of real
+ * What piles up, and where: many Runs that wait, many watchers, clients that never read. On a control plane of real
  * processes: node --import tsx test/bench/backpressure.ts [--runs 100000] [--watchers 1000]
  */
 import { once } from 'node:events';
@@ -21,6 +21,10 @@ const { values } = parseArgs({
 const RUNS = Number(values.runs);
 const WATCHERS = Number(values.watchers);
 const EVENTS = 50;
+/** Clients that ask for all Runs at once and never read the answer. */
+const DEAF = 20;
+/** Longer than the API server waits for a client that takes nothing. */
+const CUT_OFF_MS = 60_000;
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
@@ -93,8 +97,8 @@ try {
   );
   await plane.patchRuntime('bash', { spec: { replicas: 0 } });
 
-  /** A watch of one Run, as bytes. */
-  const watch = async (query: string): Promise<TLSSocket> => {
+  /** The Runs, asked for on a connection of its own; the answer is what comes on it, as bytes. */
+  const ask = async (query: string, headers = ''): Promise<TLSSocket> => {
     const socket = connect({
       host: hostname,
       port: Number(port),
@@ -104,10 +108,63 @@ try {
     await once(socket, 'secureConnect');
     socket.on('error', () => undefined);
     socket.write(
-      `GET /apis/kruntimes.io/v1alpha1/namespaces/default/runs?watch=true&${query} HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+      `GET /apis/kruntimes.io/v1alpha1/namespaces/default/runs?${query} HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${token}\r\n${headers}\r\n`,
     );
     return socket;
   };
+  const watch = (query: string): Promise<TLSSocket> => ask(`watch=true&${query}`);
+  /** The most that the API server takes until `until` resolves, MB. */
+  const peakUntil = async (until: Promise<unknown>): Promise<number> => {
+    let peak = 0;
+    const sampling = setInterval(() => {
+      peak = Math.max(peak, rss('apiserver.js'));
+    }, 50);
+    await until;
+    clearInterval(sampling);
+    return peak;
+  };
+  /** What this answer has in all, MB, and whether it was broken off, once somebody reads it. */
+  const restOf = async (socket: TLSSocket): Promise<number> => {
+    let bytes = 0;
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    socket.resume();
+    await once(socket, 'close');
+    return bytes / 1e6;
+  };
+  const GZIP = 'Accept-Encoding: gzip\r\n';
+  const forms: ReadonlyArray<readonly [string, string, string]> = [
+    ['watches that begin with all Runs', 'watch=true', ''],
+    ['lists of all Runs', '', ''],
+    ['compressed lists of all Runs', '', GZIP],
+    ['lists of all Runs as tables', '', 'Accept: application/json;as=Table;g=meta.k8s.io;v=v1\r\n'],
+  ];
+  for (const [what, query, headers] of forms) {
+    const before = rss('apiserver.js');
+    const deafMs = performance.now();
+    const sockets = await Promise.all(
+      Array.from({ length: DEAF }, async () => (await ask(query, headers)).pause()),
+    );
+    const peak = await peakUntil(new Promise((resolve) => setTimeout(resolve, CUT_OFF_MS)));
+    const got = await Promise.all(sockets.map(restOf));
+    const most = Math.max(...got).toFixed(1);
+    say(
+      `${DEAF} ${what}, never read: API server ${before} MB before, ${peak} MB at most; all cut off ${Math.round((performance.now() - deafMs) / 1000)} s after they asked, with ${most} MB sent at most`,
+    );
+  }
+  for (const [what, query, headers] of forms.slice(1)) {
+    const readMs = performance.now();
+    let size = 0;
+    const reading = ask(query, `Connection: close\r\n${headers}`).then(async (socket) => {
+      size = await restOf(socket);
+    });
+    const peak = await peakUntil(reading);
+    say(
+      `one of the ${what}, read: ${size.toFixed(1)} MB in ${Math.round(performance.now() - readMs)} ms; API server ${peak} MB at most`,
+    );
+  }
+
   const touch = (name: string, i: number, bytes = 1): Promise<unknown> =>
     plane.patchRun(name, { metadata: { annotations: { touched: `${i}`.padEnd(bytes, 'x') } } });
 
