@@ -112,4 +112,6 @@ export type SessionPort = Readonly<{
   removeArtifacts: (pod: PodUid, runUid: RunUid, store: string) => boolean;
   /** Remove the logs in that store that other Runs than these have left; those of this installation alone. */
   sweepLogs: (pod: PodUid, store: string, installation: string, runs: ReadonlyArray<RunUid>) => boolean;
+  /** These Runs are gone: no log of them is to be kept in the pod. */
+  forgetLogs: (pod: PodUid, runs: ReadonlyArray<RunUid>) => boolean;
 }>;

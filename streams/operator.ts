@@ -58,6 +58,7 @@ import { planDeliveries } from './pipelines/deliveries.js';
 import { planExpiry } from './pipelines/expiry.js';
 import { planGrants } from './pipelines/grants.js';
 import { planHistory } from './pipelines/history.js';
+import { planKeptLogs } from './pipelines/kept-logs.js';
 import { planLogSweeps } from './pipelines/log-sweeps.js';
 import { planLostPods } from './pipelines/lost-pods.js';
 import { planMarks } from './pipelines/marks.js';
@@ -204,6 +205,7 @@ export const operator = (options: OperatorOptions): Observable<OperatorReport> =
         planMarks(changes$),
         planCleanup(news$, world, { random, storeOf: (runtime) => recordedStore(runtime, told) }, clock),
         planLogSweeps(changes$, world, clock),
+        planKeptLogs(sessions.events$, world, (namespace) => !unread.has(namespace), clock),
         planGrants(news$, world, clock),
         planPods(news$, world, { revisionOf: runtimeRevision, random }, clock),
         planPodReadiness(news$, world, clock),

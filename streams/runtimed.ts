@@ -55,6 +55,7 @@ import type {
   ArtifactsRemoved,
   Beat,
   Hello,
+  KeptLogs,
   Refused,
   SweepLogs,
   AttemptRef as WireRef,
@@ -63,6 +64,7 @@ import { type AlarmSetting, ringAlarms } from './sidecar/alarms.js';
 import { assignedRuns } from './sidecar/assigned.js';
 import { feedback } from './sidecar/feedback.js';
 import { fitness } from './sidecar/fitness.js';
+import { askForLogs } from './sidecar/kept-logs.js';
 import { answerRemovals, type Removal } from './sidecar/removals.js';
 import { type Dial, keepSession, type SessionEvent } from './sidecar/session.js';
 import { doSweeps, type Sweep } from './sidecar/sweeps.js';
@@ -104,6 +106,10 @@ export type SidecarEffects = Readonly<{
   removeArtifacts: (removal: Removal) => Observable<ArtifactsRemoved>;
   /** Removes logs in the pod's store that Runs which are gone have left. Never errors. */
   sweepLogs: (sweep: Sweep) => Observable<never>;
+  /** UIDs of Runs whose attempts have all ended here so long ago, and whose logs are kept in the pod. */
+  keptLogs: (settledMs: number) => ReadonlyArray<string>;
+  /** Keeps the logs of these Runs no longer: they are gone. Never errors. */
+  forgetLogs: (runUids: ReadonlyArray<string>) => Observable<never>;
   note: (note: Note) => void;
 }>;
 
@@ -180,6 +186,8 @@ export const runtimed = (
   const removalsSubject = new Subject<Removal>();
   const removedSubject = new Subject<ArtifactsRemoved>();
   const sweepsSubject = new Subject<SweepLogs>();
+  const keptLogsSubject = new Subject<KeptLogs>();
+  const goneSubject = new Subject<ReadonlyArray<string>>();
   /** An attempt is no longer held. */
   const releasedSubject = new Subject<void>();
   const settingsSubject = new Subject<AlarmSetting>();
@@ -201,6 +209,7 @@ export const runtimed = (
     beats$: beatSubject,
     refusals$: refusalsSubject,
     removed$: removedSubject,
+    keptLogs$: keptLogsSubject,
     clock,
     chance,
   });
@@ -265,6 +274,9 @@ export const runtimed = (
         return EMPTY;
       case 'SweepLogs':
         sweepsSubject.next(event);
+        return EMPTY;
+      case 'ForgetLogs':
+        goneSubject.next(event.runUids);
         return EMPTY;
       case 'Opened':
       case 'Closed':
@@ -345,6 +357,14 @@ export const runtimed = (
 
   const sweeps$ = sweepsSubject.pipe(doSweeps(effects.sweepLogs));
 
+  const keptLogs$ = merge(
+    askForLogs({ isOpen$, ended$: releasedSubject, kept: effects.keptLogs, chance }, clock).pipe(
+      tap((question) => keptLogsSubject.next(question)),
+      ignoreElements(),
+    ),
+    goneSubject.pipe(concatMap(effects.forgetLogs)),
+  );
+
   const drain$ = sources.terminate$.pipe(
     map((): Input => {
       isTerminating = true;
@@ -359,6 +379,7 @@ export const runtimed = (
     ),
     removals$,
     sweeps$,
+    keptLogs$,
     fitness$,
     of(...sources.recovered),
     state$,

@@ -19,6 +19,8 @@ const subjectOf = (command: Command): Record<string, unknown> => {
       return { run: command.run, uid: command.run.uid, store: command.store };
     case 'SweepLogs':
       return { namespace: command.namespace, uid: command.podUid, store: command.store };
+    case 'ForgetLogs':
+      return { uid: command.podUid, runs: command.runs.length };
     case 'ReleaseRun':
     case 'ExplainCleanup':
       return { run: command.run, uid: command.run.uid, reason: command.reason };

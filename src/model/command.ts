@@ -2,7 +2,7 @@
  * What the operator decides to do, as data. Decisions return commands; `streams/effects` alone enacts them.
  */
 import type { RecordedStore } from './artifact-store.js';
-import type { ObjectKey, PodUid } from './ids.js';
+import type { ObjectKey, PodUid, RunUid } from './ids.js';
 import type { Condition } from './metadata.js';
 import type { PodRecord } from './pod.js';
 import type { AttemptResult, WaitReason } from './run-event.js';
@@ -33,6 +33,8 @@ export type Command =
   | Readonly<{ kind: 'RemoveArtifacts'; run: RunRecord; podUid: PodUid; store: string }>
   /** Ask a pod, over its session, to remove logs in its store that Runs which are gone have left. */
   | Readonly<{ kind: 'SweepLogs'; namespace: string; podUid: PodUid; store: string }>
+  /** Tell the pod that these Runs, whose logs it keeps, are gone. */
+  | Readonly<{ kind: 'ForgetLogs'; podUid: PodUid; runs: ReadonlyArray<RunUid> }>
   /** Put our finalizer on: something of the Run is about to be stored. */
   | Readonly<{ kind: 'MarkRun'; run: RunRecord }>
   /** Take our finalizer off: nothing of the Run is stored any more, or what is stays. */
@@ -92,6 +94,8 @@ export const commandKey = (command: Command): string => {
       return `remove ${command.run.uid} ${command.store}`;
     case 'SweepLogs':
       return `sweep ${command.namespace} ${command.store}`;
+    case 'ForgetLogs':
+      return `forget ${command.podUid}`;
     case 'CreateCleanupPod':
       return `pod ${command.key}`;
     case 'DeletePod':
@@ -118,5 +122,6 @@ export const isBackground = (command: Command): boolean =>
   command.kind === 'ReleaseRun' ||
   command.kind === 'ExplainCleanup' ||
   command.kind === 'SweepLogs' ||
+  command.kind === 'ForgetLogs' ||
   command.kind === 'PatchRuntimeStatus' ||
   (command.kind === 'AdvanceRun' && command.step.kind === 'Waited');

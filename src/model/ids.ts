@@ -31,5 +31,5 @@ export const objectKey = (namespace: string, name: string): ObjectKey => `${name
 export const namespaceOfKey = (key: ObjectKey): string => key.slice(0, key.indexOf('/'));
 
 /** What the Runtime Server knows an attempt by: the Run's UID for the first, then `UID.N`. */
-export const executionId = (uid: RunUid, attempt: number): string =>
+export const executionId = (uid: string, attempt: number): string =>
   attempt <= 1 ? uid : `${uid}.${attempt}`;

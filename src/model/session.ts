@@ -26,4 +26,6 @@ export type SessionEvent =
   | Readonly<{ kind: 'Refused'; podUid: PodUid; attempt: AttemptRef; reason: string; message: string }>
   /** Whether nothing of the Run is left in the pod's store; `error` says why not, '' that nothing is. */
   | Readonly<{ kind: 'ArtifactsRemoved'; podUid: PodUid; runUid: RunUid; store: string; error: string }>
+  /** Runs that have ended in the pod, and whose logs it keeps. */
+  | Readonly<{ kind: 'KeptLogs'; podUid: PodUid; runs: ReadonlyArray<RunUid> }>
   | Readonly<{ kind: 'Closed'; podUid: PodUid; why: string }>;

@@ -46,6 +46,7 @@ export const startCleanup = async (
     beats$: of(STATE),
     refusals$: NEVER,
     removed$: removedSubject,
+    keptLogs$: NEVER,
   });
   const subscription = removalsSubject
     .pipe(answerRemovals((removal) => from(removeRun({ settings, store }, pod.namespace, removal, log))))

@@ -232,6 +232,15 @@ export const sidecarEffects = ({
         return artifacts.remove(removal);
       }),
     sweepLogs: artifacts.sweepLogs,
+    keptLogs: (settledMs) => logs.endedRuns(settledMs),
+    forgetLogs: (runUids) =>
+      defer(async () => {
+        for (const uid of runUids) {
+          for (const id of logs.idsOf(uid)) await shipping?.shipper.drop(id);
+          await logs.forget(uid);
+        }
+        log.info({ runs: runUids.length }, 'logs of runs that are gone are kept no longer');
+      }).pipe(ignoreElements()),
     note: ({ level, message, ref, fields }) =>
       log[level]({ ...(ref ? logFields(ref) : {}), ...fields }, message),
   };

@@ -180,7 +180,7 @@ export const worldStore = (): WorldStore => {
       return { kind: 'Session', key: session.podUid, before, after: session };
     }
     const before = sessions.get(event.podUid);
-    if (before === undefined) return undefined;
+    if (before === undefined || event.kind === 'KeptLogs') return undefined;
     if (event.kind === 'Closed') {
       sessions.delete(event.podUid);
       return { kind: 'Session', key: event.podUid, before, after: undefined };

@@ -180,6 +180,8 @@ export const enacting = ({
               })
             : signalled(command, sessions.sweepLogs(podUid, store, installation, known));
         });
+      case 'ForgetLogs':
+        return defer(() => signalled(command, sessions.forgetLogs(command.podUid, command.runs)));
       case 'MarkRun':
         return defer(() => {
           const run = latest(command.run);

@@ -33,6 +33,7 @@ import type {
   FromOperator,
   FromRuntimed,
   Hello,
+  KeptLogs,
   Refused,
   SweepLogs,
   AttemptRef as WireRef,
@@ -50,7 +51,8 @@ export type SessionEvent =
   | Readonly<{ kind: 'Cancel'; ref: WireRef; reason: string }>
   | Readonly<{ kind: 'Drain' }>
   | Readonly<{ kind: 'RemoveArtifacts'; runUid: string; store: string }>
-  | (Readonly<{ kind: 'SweepLogs' }> & SweepLogs);
+  | (Readonly<{ kind: 'SweepLogs' }> & SweepLogs)
+  | Readonly<{ kind: 'ForgetLogs'; runUids: ReadonlyArray<string> }>;
 
 export const FIRST_BACKOFF_MS = 100;
 export const LAST_BACKOFF_MS = 3_000;
@@ -70,6 +72,7 @@ export type SessionOptions = Readonly<{
   beats$: Observable<Beat>;
   refusals$: Observable<Refused>;
   removed$: Observable<ArtifactsRemoved>;
+  keptLogs$: Observable<KeptLogs>;
   clock?: SchedulerLike;
   /** Uniform in [0, 1). */
   chance?: () => number;
@@ -103,6 +106,8 @@ const eventOf = ({ message }: FromOperator): ReadonlyArray<SessionEvent> => {
       return [{ kind: 'RemoveArtifacts', ...message.value }];
     case 'sweepLogs':
       return [{ kind: 'SweepLogs', ...message.value }];
+    case 'forgetLogs':
+      return [{ kind: 'ForgetLogs', runUids: message.value.runUids }];
     default:
       return [];
   }
@@ -132,10 +137,14 @@ const session = (
     const removed$ = options.removed$.pipe(
       map((value): FromRuntimed => ({ message: { $case: 'artifactsRemoved', value } })),
     );
+    const keptLogs$ = options.keptLogs$.pipe(
+      map((value): FromRuntimed => ({ message: { $case: 'keptLogs', value } })),
+    );
     const outgoing$ = merge(
       defer(() => of<FromRuntimed>({ message: { $case: 'hello', value: options.hello() } })),
       refusals$,
       removed$,
+      keptLogs$,
       beats$,
     ).pipe(takeUntil(endSubject));
     const incoming$ = dial(outgoing$);

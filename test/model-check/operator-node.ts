@@ -57,6 +57,7 @@ export class OperatorNode {
         // No Run of the model keeps artifacts.
         removeArtifacts: () => false,
         sweepLogs: () => false,
+        forgetLogs: () => false,
       }),
       settings: () => SETTINGS,
       now: () => micros(nowMs() * 1000),

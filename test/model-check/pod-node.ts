@@ -239,6 +239,8 @@ export class PodNode {
       tryWorkspace: () => of(''),
       removeArtifacts: () => EMPTY,
       sweepLogs: () => EMPTY,
+      keptLogs: () => [],
+      forgetLogs: () => EMPTY,
       execute: (ref) =>
         this.#call(process, `execute ${idOf(ref)}`, (server) => server.execute(idOf(ref)), true).pipe(
           map(

@@ -94,6 +94,7 @@ const setUp = (podCount: number, slots: number) => {
       drain: () => true,
       removeArtifacts: () => true,
       sweepLogs: () => true,
+      forgetLogs: () => true,
     },
     settings: () => ({ daemonImage: 'd', operatorUrl: 'https://operator:9443', operatorCa: 'CA' }),
     now: () => at(clock.now()),

@@ -43,6 +43,7 @@ const cancelling = (attempt: typeof ref): FromOperator => ({
 });
 const assign = assigning(ref);
 const cancel = cancelling(ref);
+const forget: FromOperator = { message: { $case: 'forgetLogs', value: { runUids: ['x'] } } };
 
 type Story = Readonly<{
   run?: Run;
@@ -54,6 +55,8 @@ type Story = Readonly<{
   says?: ReadonlyArray<readonly [number, FromOperator]>;
   /** How long each status write takes, ms. */
   writeMs?: number;
+  /** Runs whose logs are kept. */
+  kept?: ReadonlyArray<string>;
   /** The Run of an assignment can be read the first time only. */
   isReadOnce?: true;
   /** Runs at once. */
@@ -62,7 +65,16 @@ type Story = Readonly<{
 
 /** Plays a story and gives back what was done when: `12 Write AttemptEnded Succeeded`. */
 const play = (
-  { run = aRun(), runsMs, graceMs = 0, says = [[0, assign]], writeMs = 1, isReadOnce, slots = 1 }: Story,
+  {
+    run = aRun(),
+    runsMs,
+    graceMs = 0,
+    says = [[0, assign]],
+    writeMs = 1,
+    kept = [],
+    isReadOnce,
+    slots = 1,
+  }: Story,
   clock: TestScheduler,
 ): ReadonlyArray<string> => {
   const log: string[] = [];
@@ -106,6 +118,11 @@ const play = (
     endUnknown: () => EMPTY,
     removeArtifacts: ({ runUid, store }) => of({ runUid, store, error: '' }),
     sweepLogs: () => EMPTY,
+    keptLogs: () => kept,
+    forgetLogs: (uids) => {
+      say(`Forget ${uids.join(' ')}`);
+      return EMPTY;
+    },
     note: () => undefined,
   };
   const sources: SidecarSources = {
@@ -116,6 +133,9 @@ const play = (
         ...says.map(([ms, message]) => timer(ms).pipe(map(() => message))),
         outgoing$.pipe(
           tap(({ message }) => message?.$case === 'refused' && say('Refused')),
+          tap(
+            ({ message }) => message?.$case === 'keptLogs' && say(`Kept ${message.value.runUids.join(' ')}`),
+          ),
           ignoreElements(),
         ),
         NEVER,
@@ -138,7 +158,7 @@ const play = (
     chance: () => 0,
   });
   const subscription = steps$.subscribe();
-  clock.schedule(() => subscription.unsubscribe(), 60_000);
+  clock.schedule(() => subscription.unsubscribe(), 70_000);
   clock.flush();
   return log;
 };
@@ -193,6 +213,13 @@ describe('runtimed', () => {
       '0 Execute',
       '30 Write AttemptEnded Succeeded',
       '31 Clean',
+    ]);
+  });
+
+  it('tells whose logs it keeps, and forgets those of Runs that are gone', () => {
+    expect(told({ says: [[61_000, forget]], kept: ['x', 'y'] })).to.deep.equal([
+      '60000 Kept x y',
+      '61000 Forget x',
     ]);
   });
 

@@ -32,6 +32,8 @@ export const told = (command: Command): string => {
       return `RemoveArtifacts ${command.run.name} from ${command.store} by ${command.podUid}`;
     case 'SweepLogs':
       return `SweepLogs in ${command.namespace} of ${command.store} by ${command.podUid}`;
+    case 'ForgetLogs':
+      return `ForgetLogs ${command.runs.join(' ')} by ${command.podUid}`;
     case 'ReleaseRun':
     case 'ExplainCleanup':
       return `${command.kind} ${command.run.name}: ${command.reason}`;

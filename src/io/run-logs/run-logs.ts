@@ -12,6 +12,7 @@ import { BehaviorSubject, distinctUntilChanged, map, type Observable, Subject } 
 import { type AttemptRef, idOf } from '../../decide/sidecar/attempt.js';
 import { type Line, LineSplitter } from '../../decide/sidecar/lines.js';
 import type { StreamName } from '../../decide/sidecar/server-event.js';
+import { executionId } from '../../model/ids.js';
 import { DEFAULT_LOG_BOUNDS, type LogBounds } from '../../model/log-bounds.js';
 import type { Micros } from '../../model/time.js';
 import type { Cursor } from '../../proto/gen/executor.js';
@@ -44,6 +45,8 @@ type Entry = {
   readonly folder: string;
   /** Undefined once the attempt has ended. */
   live: Live | undefined;
+  /** When that was, by the clock of `LogKeeping`; of a runtimed before this one, when that was seen. */
+  endedMs: number;
   stored: number;
   /** Something was written, so there is a folder. */
   hasRecords: boolean;
@@ -68,6 +71,8 @@ export type LogKeeping = Readonly<{
   isShipping?: boolean;
   /** How much of each is kept. */
   bounds?: LogBounds;
+  /** Milliseconds of a clock that never goes back. Default: performance.now. */
+  now?: () => number;
 }>;
 
 /** What a reader needs to know of one attempt's log. */
@@ -111,11 +116,13 @@ export class RunLogs {
   readonly #liveIds = new Set<string>();
   /** Ended logs that the artifact store has, the one that was shipped first first. */
   readonly #shippedIds = new Set<string>();
-  readonly #newest = new Map<string, number>();
+  /** Run → the attempts whose logs there are, the one that began first first. */
+  readonly #attempts = new Map<string, ReadonlyArray<number>>();
   readonly #waiting = new BehaviorSubject(0);
   readonly #changesSubject = new Subject<string>();
   readonly #isShipping: boolean;
   readonly #bounds: LogBounds;
+  readonly #now: () => number;
   #stored = 0;
   #shortBytes = 0;
 
@@ -127,8 +134,9 @@ export class RunLogs {
     root: string,
     emit: EmitRecords,
     onFailure: (owner: LogOwner, cause: unknown) => void,
-    { isShipping = false, bounds = DEFAULT_LOG_BOUNDS }: LogKeeping = {},
+    { isShipping = false, bounds = DEFAULT_LOG_BOUNDS, now = () => performance.now() }: LogKeeping = {},
   ) {
+    this.#now = now;
     this.#bounds = bounds;
     this.#isShipping = isShipping;
     this.#root = root;
@@ -172,6 +180,7 @@ export class RunLogs {
         ...partsOfId(id),
         folder,
         live: undefined,
+        endedMs: this.#now(),
         hasRecords: sizes.length > 0,
         short: undefined,
         shortBytes: 0,
@@ -210,6 +219,7 @@ export class RunLogs {
       folder,
       stored: before?.stored ?? SMALLEST_BYTES,
       live: undefined,
+      endedMs: Number.POSITIVE_INFINITY,
       hasRecords: nextSeq > 1,
       short: this.#isShipping && nextSeq === 1 ? [] : undefined,
       shortBytes: 0,
@@ -237,7 +247,8 @@ export class RunLogs {
 
   #add(id: string, entry: Entry): void {
     this.#entries.set(id, entry);
-    this.#newest.set(entry.uid, Math.max(entry.attempt, this.#newest.get(entry.uid) ?? 0));
+    const others = this.#attempts.get(entry.uid) ?? [];
+    if (!others.includes(entry.attempt)) this.#attempts.set(entry.uid, [...others, entry.attempt]);
     this.#stored += entry.stored;
     this.#trim();
   }
@@ -262,7 +273,9 @@ export class RunLogs {
     this.#entries.delete(id);
     this.#shippedIds.delete(id);
     this.#dropShort(entry);
-    if (this.#newest.get(entry.uid) === entry.attempt) this.#newest.delete(entry.uid);
+    const others = (this.#attempts.get(entry.uid) ?? []).filter((attempt) => attempt !== entry.attempt);
+    if (others.length === 0) this.#attempts.delete(entry.uid);
+    else this.#attempts.set(entry.uid, others);
     this.#stored -= entry.stored;
     return rm(entry.folder, { recursive: true, force: true }).catch(() => undefined);
   }
@@ -341,6 +354,7 @@ export class RunLogs {
       .catch(() => undefined)
       .finally(() => {
         entry.live = undefined;
+        entry.endedMs = this.#now();
         this.#liveIds.delete(id);
         this.#changesSubject.next(id);
       });
@@ -363,9 +377,8 @@ export class RunLogs {
 
   /** The log of an attempt, 0 for the newest; undefined when this pod has none. */
   find(uid: string, attempt: number): ReadableLog | undefined {
-    const number = attempt > 0 ? attempt : this.#newest.get(uid);
-    if (number === undefined) return undefined;
-    return this.#readable(number <= 1 ? uid : `${uid}.${number}`);
+    const number = attempt > 0 ? attempt : Math.max(0, ...(this.#attempts.get(uid) ?? []));
+    return number === 0 ? undefined : this.#readable(executionId(uid, number));
   }
 
   #readable(id: string): ReadableLog | undefined {
@@ -382,8 +395,25 @@ export class RunLogs {
 
   /** Removes the logs of all attempts of a Run that have ended. */
   async forget(uid: string): Promise<void> {
-    const ended = [...this.#entries].filter(([, entry]) => entry.uid === uid && !entry.live);
-    await Promise.all(ended.map(([id, entry]) => this.#drop(id, entry)));
+    await Promise.all(
+      this.idsOf(uid).map((id) => {
+        const entry = this.#entries.get(id);
+        return entry && !entry.live ? this.#drop(id, entry) : undefined;
+      }),
+    );
+  }
+
+  /** Ids of the logs of a Run's attempts. */
+  idsOf(uid: string): ReadonlyArray<string> {
+    return (this.#attempts.get(uid) ?? []).map((attempt) => executionId(uid, attempt));
+  }
+
+  /** Runs with logs here, all of which ended at least so many milliseconds ago. */
+  endedRuns(settledMs: number): ReadonlyArray<string> {
+    const untilMs = this.#now() - settledMs;
+    return [...this.#attempts.keys()].filter((uid) =>
+      this.idsOf(uid).every((id) => (this.#entries.get(id)?.endedMs ?? 0) <= untilMs),
+    );
   }
 
   /** How much an attempt has written; undefined where that was an earlier process's. */

@@ -195,6 +195,9 @@ export const serveSessions = async ({
       const { runUid, store, error } = message.value;
       const uid = RunUid.decode(runUid);
       if (E.isRight(uid)) events.next({ kind: 'ArtifactsRemoved', podUid, runUid: uid.right, store, error });
+    } else if (message?.$case === 'keptLogs') {
+      const runs = message.value.runUids.filter(RunUid.is);
+      events.next({ kind: 'KeptLogs', podUid, runs });
     }
   };
 
@@ -299,6 +302,10 @@ export const serveSessions = async ({
       sweepLogs: (pod, store, installation, runs) =>
         parts(runs).every(({ runUids, more }) =>
           send(pod, { message: { $case: 'sweepLogs', value: { store, installation, runUids, more } } }),
+        ),
+      forgetLogs: (pod, runs) =>
+        parts(runs).every(({ runUids }) =>
+          send(pod, { message: { $case: 'forgetLogs', value: { runUids } } }),
         ),
     },
     tcpPort,

@@ -41,6 +41,7 @@ export interface FromRuntimed {
     /** The pod has no room for an assignment, or is draining: the Run goes back without using up an attempt. */
     { $case: "refused"; value: Refused }
     | { $case: "artifactsRemoved"; value: ArtifactsRemoved }
+    | { $case: "keptLogs"; value: KeptLogs }
     | undefined;
 }
 
@@ -55,6 +56,7 @@ export interface FromOperator {
     | { $case: "drain"; value: Drain }
     | { $case: "removeArtifacts"; value: RemoveArtifacts }
     | { $case: "sweepLogs"; value: SweepLogs }
+    | { $case: "forgetLogs"; value: ForgetLogs }
     | undefined;
 }
 
@@ -159,6 +161,22 @@ export interface SweepLogs {
   more: boolean;
 }
 
+/**
+ * Runs of the pod's namespace whose attempts have ended here a minute ago or longer, and whose logs the pod still keeps on
+ * its own disk. As many messages as it takes, each by itself.
+ */
+export interface KeptLogs {
+  runUids: string[];
+}
+
+/**
+ * Those of KeptLogs that are gone: the pod keeps their logs no longer. Not sent where all Runs exist, nor where it is not
+ * known which do.
+ */
+export interface ForgetLogs {
+  runUids: string[];
+}
+
 function createBaseFromRuntimed(): FromRuntimed {
   return { message: undefined };
 }
@@ -177,6 +195,9 @@ export const FromRuntimed: MessageFns<FromRuntimed> = {
         break;
       case "artifactsRemoved":
         ArtifactsRemoved.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
+      case "keptLogs":
+        KeptLogs.encode(message.message.value, writer.uint32(42).fork()).join();
         break;
     }
     return writer;
@@ -227,6 +248,14 @@ export const FromRuntimed: MessageFns<FromRuntimed> = {
             message.message = { $case: "artifactsRemoved", value: ArtifactsRemoved.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "keptLogs", value: KeptLogs.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -269,6 +298,12 @@ export const FromRuntimed: MessageFns<FromRuntimed> = {
         }
         break;
       }
+      case "keptLogs": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "keptLogs", value: KeptLogs.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -301,6 +336,9 @@ export const FromOperator: MessageFns<FromOperator> = {
         break;
       case "sweepLogs":
         SweepLogs.encode(message.message.value, writer.uint32(58).fork()).join();
+        break;
+      case "forgetLogs":
+        ForgetLogs.encode(message.message.value, writer.uint32(66).fork()).join();
         break;
     }
     return writer;
@@ -375,6 +413,14 @@ export const FromOperator: MessageFns<FromOperator> = {
             message.message = { $case: "sweepLogs", value: SweepLogs.decode(reader, reader.uint32()) };
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.message = { $case: "forgetLogs", value: ForgetLogs.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -432,6 +478,12 @@ export const FromOperator: MessageFns<FromOperator> = {
       case "sweepLogs": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "sweepLogs", value: SweepLogs.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "forgetLogs": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "forgetLogs", value: ForgetLogs.fromPartial(object.message.value) };
         }
         break;
       }
@@ -1309,6 +1361,116 @@ export const SweepLogs: MessageFns<SweepLogs> = {
     message.installation = object.installation ?? "";
     message.runUids = object.runUids?.map((e) => e) || [];
     message.more = object.more ?? false;
+    return message;
+  },
+};
+
+function createBaseKeptLogs(): KeptLogs {
+  return { runUids: [] };
+}
+
+export const KeptLogs: MessageFns<KeptLogs> = {
+  encode(message: KeptLogs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.runUids) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeptLogs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeptLogs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runUids.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<KeptLogs>): KeptLogs {
+    return KeptLogs.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<KeptLogs>): KeptLogs {
+    const message = createBaseKeptLogs();
+    message.runUids = object.runUids?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseForgetLogs(): ForgetLogs {
+  return { runUids: [] };
+}
+
+export const ForgetLogs: MessageFns<ForgetLogs> = {
+  encode(message: ForgetLogs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.runUids) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForgetLogs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForgetLogs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runUids.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ForgetLogs>): ForgetLogs {
+    return ForgetLogs.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForgetLogs>): ForgetLogs {
+    const message = createBaseForgetLogs();
+    message.runUids = object.runUids?.map((e) => e) || [];
     return message;
   },
 };

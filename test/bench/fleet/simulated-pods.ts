@@ -208,6 +208,7 @@ export const simulate = ({ kube, namespace, runtime, folder, fateOf, operatorUrl
         beats$: of({ healthy: true, healthMessage: '', draining: false }),
         refusals$: NEVER,
         removed$: NEVER,
+        keptLogs$: NEVER,
       },
     );
     sessions.set(

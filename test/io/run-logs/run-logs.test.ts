@@ -33,6 +33,7 @@ describe('RunLogs', () => {
 
   afterEach(() => rm(root, { recursive: true, force: true }));
 
+  let nowMs = 0;
   const open = (emitted: LogRecord[] = []): RunLogs =>
     new RunLogs(
       root,
@@ -40,13 +41,12 @@ describe('RunLogs', () => {
       (_owner, cause) => {
         throw cause;
       },
+      { now: () => nowMs },
     );
 
   /** Resolves when the log is on disk and over. */
   const closed = async (logs: RunLogs, uid: string): Promise<void> => {
-    const over = firstValueFrom(
-      logs.changes$.pipe(filter((id) => id === uid && !logs.find(uid, 0)?.isLive())),
-    );
+    const over = firstValueFrom(logs.changes$.pipe(filter((id) => id === uid && !logs.isLive(uid))));
     logs.close(uid);
     await over;
   };
@@ -174,6 +174,45 @@ describe('RunLogs', () => {
     expect(logs.find('a', 1)?.attempt).to.equal(1);
     expect(logs.find('a', 2)).to.equal(undefined);
     expect(logs.find('b', 0)).to.equal(undefined);
+  });
+
+  it('tells the Runs all of whose attempts have ended so long ago', async () => {
+    const logs = open();
+    for (const ref of [aRef('a'), aRef('a', 2), aRef('b')]) logs.open({ ref, runtime: 'bash' });
+    nowMs = 0;
+    await closed(logs, 'a');
+    await closed(logs, 'b');
+    expect(logs.endedRuns(60_000)).to.deep.equal([]);
+    nowMs = 60_000;
+    expect(logs.endedRuns(60_000)).to.deep.equal(['b']);
+    await closed(logs, 'a.2');
+    expect(logs.endedRuns(60_000)).to.deep.equal(['b']);
+    nowMs += 60_000;
+    expect(logs.endedRuns(60_000)).to.deep.equal(['a', 'b']);
+    const next = open();
+    await next.recover();
+    expect(next.endedRuns(60_000)).to.deep.equal([]);
+  });
+
+  it('has nothing left of Runs that it was told to forget, in memory or on disk, but of one that goes on', async () => {
+    const logs = open();
+    const uids = Array.from({ length: 500 }, (_, n) => `run-${n}`);
+    for (const uid of uids) {
+      logs.open({ ref: aRef(uid), runtime: 'bash' });
+      logs.output(uid, 'stdout', 0, Buffer.from('line\n'), AT);
+      await closed(logs, uid);
+    }
+    logs.open({ ref: aRef('run-0', 2), runtime: 'bash' });
+    logs.output('run-0.2', 'stdout', 0, Buffer.from('line\n'), AT);
+    await Promise.all(uids.map((uid) => logs.forget(uid)));
+    expect(await readdir(root)).to.deep.equal(['run-0.2']);
+    expect(uids.flatMap((uid) => logs.idsOf(uid))).to.deep.equal(['run-0.2']);
+    await closed(logs, 'run-0.2');
+    await logs.forget('run-0');
+    expect(await readdir(root)).to.deep.equal([]);
+    expect(logs.stored).to.equal(0);
+    nowMs = 120_000;
+    expect(logs.endedRuns(60_000)).to.deep.equal([]);
   });
 
   it('says when the disk is behind, and when it has caught up', async () => {

@@ -272,6 +272,22 @@ describe('serveSessions', () => {
     expect(server.port.sweepLogs(p2, 's', 'i', [])).to.equal(false);
   });
 
+  it('takes whose logs a pod keeps, and tells it which of the Runs are gone, however many', async () => {
+    await start();
+    const caller = await opened('one', p1);
+    const uids = Array.from({ length: 10_001 }, (_, n) => String(n).padStart(36, '0') as RunUid);
+    caller.send({ message: { $case: 'keptLogs', value: { runUids: [...uids, ''] } } });
+    expect(await events.next()).to.deep.equal({ kind: 'KeptLogs', podUid: p1, runs: uids });
+    expect(server.port.forgetLogs(p1, uids)).to.equal(true);
+    const told: string[] = [];
+    while (told.length < uids.length) {
+      const message = (await caller.inbox.next()) as FromOperator;
+      if (message.message?.$case === 'forgetLogs') told.push(...message.message.value.runUids);
+    }
+    expect(told).to.deep.equal(uids);
+    expect(server.port.forgetLogs(p2, uids)).to.equal(false);
+  });
+
   it('survives any bytes, before and after Hello, and serves the other pods on', async function () {
     this.timeout(30_000);
     await start();

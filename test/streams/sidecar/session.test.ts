@@ -33,6 +33,7 @@ const options: Omit<SessionOptions, 'clock'> = {
   beats$: NEVER,
   refusals$: NEVER,
   removed$: NEVER,
+  keptLogs$: NEVER,
   chance: () => 0,
 };
 
