@@ -1,6 +1,7 @@
 /**
  * The logs of all attempts of this pod: output in; records to runtimed's own stdout and to the spools; kept until the
- * pod ends or 256 MiB are full, then the oldest ended ones go, those that the artifact store has before all others.
+ * pod ends, the Run is gone (which the operator is asked), or 256 MiB are full: then the oldest ended ones go, those that
+ * the artifact store has before all others.
  *
  * Memory is bounded: at most a line per stream and what waits for the disk; when more than 8 MiB wait, `pressure$`
  * says so and the Runtime Server's stream is not read, whose own pipes then hold the script back.
