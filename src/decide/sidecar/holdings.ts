@@ -216,7 +216,8 @@ export class Holdings {
   }
 
   #remember(name: string): void {
-    this.#ended.add(name);
+    // As one text: a text put together is kept as its parts, of twice the size, and this is all that stays of a Run here.
+    this.#ended.add(Buffer.from(name).toString());
     if (this.#ended.size <= REMEMBERED_ENDS) return;
     const [oldest] = this.#ended;
     if (oldest !== undefined) this.#ended.delete(oldest);
