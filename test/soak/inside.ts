@@ -80,9 +80,12 @@ const leaks: Readonly<Record<string, () => unknown>> = {
 const answer = (line: string): string => {
   const question = Question.decode(JSON.parse(line));
   if (E.isLeft(question)) throw new Error('the soak asked something else');
-  const { id, isCollected, plant } = question.right;
-  const leak = plant && leaks[plant.kind];
-  if (leak) for (let i = 0; i < plant.count; i += 1) held.push(leak());
+  const { id, isCollected, plants = [] } = question.right;
+  for (const { kind, count } of plants) {
+    const leak = leaks[kind];
+    if (leak === undefined) throw new Error(`there is no leak ${kind}`);
+    for (let i = 0; i < count; i += 1) held.push(leak());
+  }
   return JSON.stringify({ id, reading: reading(isCollected) });
 };
 

@@ -79,7 +79,7 @@ describe('a Bash Runtime Server with a probe in it', () => {
     this.timeout(60_000);
     const found = await trends(async () => {
       for (const [kind, count] of Object.entries(LEAKS))
-        await probe.ask({ isCollected: false, plant: { kind, count } });
+        await probe.ask({ isCollected: false, plants: [{ kind, count }] });
       return read();
     });
     for (const [kind, count] of Object.entries(LEAKS)) {

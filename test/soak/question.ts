@@ -8,10 +8,10 @@ export const SOCKET = 'soak.sock';
 export const Hello = t.type({ program: t.string, pid: t.number });
 export type Hello = t.TypeOf<typeof Hello>;
 
-/** `isCollected`: after a full collection, with what is counted then. `plant`: what to hold on to from now on. */
+/** `isCollected`: after a full collection, with what is counted then. `plants`: what to hold on to from now on. */
 export const Question = t.intersection([
   t.type({ id: t.number, isCollected: t.boolean }),
-  t.partial({ plant: t.type({ kind: t.string, count: t.number }) }),
+  t.partial({ plants: t.array(t.type({ kind: t.string, count: t.number })) }),
 ]);
 export type Question = t.TypeOf<typeof Question>;
 

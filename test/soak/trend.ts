@@ -19,7 +19,7 @@ export type Trend = Readonly<{ slope: number; score: number }>;
 const CERTAIN = 3.3;
 
 /** With 8, a leak of 1 KiB a Run in each of seven processes of a soak was certain in three of them, with 12 in all. */
-const FEWEST = 12;
+export const FEWEST = 12;
 
 const sumOver = (counts: Iterable<number>, of: (count: number) => number): number => {
   let sum = 0;
