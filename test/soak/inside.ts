@@ -18,7 +18,7 @@ import { runInNewContext } from 'node:vm';
 import * as E from 'fp-ts/lib/Either.js';
 import { NEVER, Subscriber } from 'rxjs';
 
-import { Question, SOCKET } from './question.js';
+import { Question, SOCKET, WATCH_HISTORY_S } from './question.js';
 
 const KIB = 1024;
 const program = process.argv[1] ?? '';
@@ -88,6 +88,11 @@ const answer = (line: string): string => {
   }
   return JSON.stringify({ id, reading: reading(isCollected) });
 };
+
+// What the API server keeps of the last minutes follows how many Runs there were in them: a machine that gets quieter in the
+// course of a soak would look like a leak. So it keeps no more than a round's rest leaves behind (round.ts).
+if (existsSync(socketPath) && basename(program) === 'apiserver.js')
+  process.argv.push('--watch-history', String(WATCH_HISTORY_S));
 
 if (existsSync(socketPath)) {
   const socket = connect(socketPath).unref();

@@ -38,7 +38,7 @@ const say = (line: string): void => {
 const PODS = 2;
 const LOAD_MS = 35_000;
 const IDLE_MS = 50_000;
-/** The API server keeps changes for five minutes, so it grows that long. */
+/** Code is compiled and caches fill for some 2,000 Runs (docs/reliability.md). */
 const LEAST_WARM_UP_MS = 6 * 60_000;
 /** An idle process may grow by what so many Runs a minute would excuse. */
 const IDLE_RUNS = 40;

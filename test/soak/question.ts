@@ -4,6 +4,9 @@ import * as t from 'io-ts';
 /** Name of the soak's socket in the folder of the programs. */
 export const SOCKET = 'soak.sock';
 
+/** How long the API server of a soak keeps changes for watches, seconds. */
+export const WATCH_HISTORY_S = 5;
+
 /** Said once by each program. */
 export const Hello = t.type({ program: t.string, pid: t.number });
 export type Hello = t.TypeOf<typeof Hello>;

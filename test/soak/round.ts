@@ -10,10 +10,12 @@ import { events } from '../../src/model/resources.js';
 import { answer } from '../e2e/attach.js';
 import { FAULTS } from '../faults/faults.js';
 import type { FaultyPlane } from '../faults/plane.js';
+import { WATCH_HISTORY_S } from './question.js';
 
 const STEADY_PER_SECOND = 4;
 const BURST = 60;
-const QUIET_MS = 3_000;
+/** The node's Lease is written every 10 s, and with each write the API server forgets what is older than it keeps. */
+const QUIET_MS = (WATCH_HISTORY_S + 11) * 1_000;
 
 const faults = FAULTS.filter(({ name }) => !/killed|deleted/.test(name));
 

@@ -14,15 +14,25 @@ const log = bunyan.createLogger({
   stream: process.stderr,
 });
 
-const usage = 'usage: apiserver --data-dir DIR [--port N] [--host ADDRESS] [--crds DIR]';
+const usage =
+  'usage: apiserver --data-dir DIR [--port N] [--host ADDRESS] [--crds DIR] [--watch-history SECONDS]';
 
-const readFlags = (): { dataDir: string; port: number; host: string; crds: string | undefined } => {
+type Flags = Readonly<{
+  dataDir: string;
+  port: number;
+  host: string;
+  crds: string | undefined;
+  historyMs: number | undefined;
+}>;
+
+const readFlags = (): Flags => {
   const { values } = parseArgs({
     options: {
       'data-dir': { type: 'string' },
       port: { type: 'string', default: '0' },
       host: { type: 'string', default: '127.0.0.1' },
       crds: { type: 'string' },
+      'watch-history': { type: 'string' },
     },
   });
   const dataDir = values['data-dir'];
@@ -30,11 +40,20 @@ const readFlags = (): { dataDir: string; port: number; host: string; crds: strin
   if (dataDir === undefined) throw new Error('--data-dir is required');
   if (!/^[0-9]+$/.test(values.port) || port > 65_535)
     throw new Error('--port must be a number from 0 to 65535');
-  return { dataDir, port, host: values.host, crds: values.crds };
+  const history = values['watch-history'];
+  if (history !== undefined && !/^[1-9][0-9]{0,4}$/.test(history))
+    throw new Error('--watch-history must be a number of seconds from 1 to 99999');
+  return {
+    dataDir,
+    port,
+    host: values.host,
+    crds: values.crds,
+    historyMs: history === undefined ? undefined : Number(history) * 1000,
+  };
 };
 
 const main = async (): Promise<void> => {
-  let flags: ReturnType<typeof readFlags>;
+  let flags: Flags;
   try {
     flags = readFlags();
   } catch (error) {
@@ -42,12 +61,13 @@ const main = async (): Promise<void> => {
     process.exitCode = 2;
     return;
   }
-  const { dataDir, port, host, crds } = flags;
+  const { dataDir, port, host, crds, historyMs } = flags;
   const server = await startApiServer({
     dataDir,
     port,
     host,
     log,
+    historyMs,
     ...(crds === undefined ? {} : { crds }),
     onFatal: (error) => {
       log.fatal({ err: error }, 'the store failed');

@@ -44,6 +44,8 @@ export type ApiServerOptions = Readonly<{
   requestTimeoutMs?: number;
   /** The time, epoch milliseconds. */
   nowMs?: () => number;
+  /** How long changes are kept for watches that begin in the past, milliseconds; five minutes by default. */
+  historyMs?: number | undefined;
 }>;
 
 /** A running API server. */
@@ -67,6 +69,7 @@ export const startApiServer = async (options: ApiServerOptions): Promise<ApiServ
   const store = await Store.open({
     folder: join(dataDir, 'store'),
     nowMs,
+    historyMs: options.historyMs,
     ...(options.onFatal === undefined ? {} : { onFatal: options.onFatal }),
   });
   const stops: (() => void)[] = [];

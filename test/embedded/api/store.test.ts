@@ -147,6 +147,24 @@ describe('Store', () => {
     await store.close();
   });
 
+  it('forgets changes sooner where it is told so', async () => {
+    let nowMs = 1_000_000;
+    const store = await Store.open({ folder, nowMs: () => nowMs, historyMs: 5_000 });
+    const put = async (value: string): Promise<void> => {
+      store.put(things, thing('a', value));
+      await store.durable();
+    };
+    await put('1');
+    nowMs += 4_999;
+    await put('2');
+    expect(store.since(things, 0)).to.have.length(2);
+    nowMs += 1;
+    await put('3');
+    expect(store.since(things, 0)).to.equal(undefined);
+    expect(store.since(things, 1)).to.have.length(2);
+    await store.close();
+  });
+
   it('refuses a folder that is in use, and takes over one whose holder is gone', async () => {
     const store = await Store.open({ folder });
     const refused = await Store.open({ folder }).then(

@@ -10,8 +10,8 @@ import type { StoreEvent } from './entry.js';
 const maxBytes = 32 * 1024 * 1024;
 /** Events kept per resource. */
 const maxEvents = 50_000;
-/** Age from which an event is forgotten, milliseconds: as old as what kube-apiserver has etcd compact. */
-export const maxAgeMs = 5 * 60_000;
+/** Age from which an event is forgotten, milliseconds, if nobody says another: as old as what kube-apiserver has etcd compact. */
+export const usualAgeMs = 5 * 60_000;
 
 /** A bounded, ordered window of events. */
 export class History {
@@ -22,10 +22,15 @@ export class History {
   #start = 0;
   #bytes = 0;
   #floor: number;
+  readonly #maxAgeMs: number;
 
-  /** @param floor changes up to and including this revision are not known */
-  constructor(floor: number) {
+  /**
+   * @param floor changes up to and including this revision are not known
+   * @param maxAgeMs age from which an event is forgotten, milliseconds
+   */
+  constructor(floor: number, maxAgeMs: number = usualAgeMs) {
     this.#floor = floor;
+    this.#maxAgeMs = maxAgeMs;
   }
 
   /** Revision up to which changes are forgotten: a watch can start at it or later. */
@@ -43,7 +48,8 @@ export class History {
 
   /** Forgets what is too old. Costs a comparison when nothing is. */
   expire(nowMs: number): void {
-    while ((this.#times[this.#start] ?? Number.POSITIVE_INFINITY) + maxAgeMs <= nowMs) this.#forgetOldest();
+    while ((this.#times[this.#start] ?? Number.POSITIVE_INFINITY) + this.#maxAgeMs <= nowMs)
+      this.#forgetOldest();
     this.#cut();
   }
 

@@ -29,6 +29,8 @@ export type StoreOptions = Readonly<{
   snapshotBytes?: number;
   /** The clock by which old changes are forgotten. Default: the machine's. */
   nowMs?: () => number;
+  /** Age from which changes are forgotten, milliseconds. Default: five minutes. */
+  historyMs?: number | undefined;
   /** Called when the disk failed in a way that leaves the state unknown: the process has to end. */
   onFatal?: (error: Error) => void;
 }>;
@@ -74,6 +76,7 @@ export class Store {
   readonly #folder: string;
   readonly #snapshotBytes: number;
   readonly #nowMs: () => number;
+  readonly #historyMs: number | undefined;
   readonly #onFatal: (error: Error) => void;
   readonly #tables = new Map<string, Table>();
   readonly #allListeners = new Set<(event: StoreEvent) => void>();
@@ -94,6 +97,7 @@ export class Store {
     this.#folder = options.folder;
     this.#snapshotBytes = options.snapshotBytes ?? 64 * 1024 * 1024;
     this.#nowMs = options.nowMs ?? Date.now;
+    this.#historyMs = options.historyMs;
     this.#onFatal = options.onFatal ?? (() => undefined);
     this.#unlock = unlock;
     this.#log = log;
@@ -226,7 +230,7 @@ export class Store {
       table = {
         tree: newTree(),
         pending: new Map(),
-        history: new History(this.#floor),
+        history: new History(this.#floor, this.#historyMs),
         listeners: new Set(),
       };
       this.#tables.set(resource, table);
