@@ -1,11 +1,9 @@
 /** The programs with a clock that can be set (set-clock.ts), and who sets it. */
-import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+import { injectedPrograms } from '../support/injected-programs.js';
+
 const PROGRAMS = ['controller', 'runtimed', 'bash-runtime', 'apiserver', 'kubelet'] as const;
 
 export type ClockedPrograms = Readonly<{
@@ -18,18 +16,7 @@ export type ClockedPrograms = Readonly<{
 
 /** Builds them below `folder`. */
 export const clockedPrograms = async (folder: string): Promise<ClockedPrograms> => {
-  const programs = join(folder, 'dist');
-  mkdirSync(programs, { recursive: true });
-  for (const part of ['crds', 'package.json'])
-    cpSync(join(root, part), join(folder, part), { recursive: true });
-  await promisify(execFile)(process.execPath, [
-    join(root, 'src/main/build.js'),
-    '--outdir',
-    programs,
-    '--inject',
-    fileURLToPath(new URL('set-clock.ts', import.meta.url)),
-    ...PROGRAMS,
-  ]);
+  const programs = await injectedPrograms(folder, new URL('set-clock.ts', import.meta.url), PROGRAMS);
   return {
     folder: programs,
     set: (program, offsetMs) => {

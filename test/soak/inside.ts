@@ -91,10 +91,10 @@ const answer = (line: string): string => {
 
 // What the API server keeps of the last minutes follows how many Runs there were in them: a machine that gets quieter in the
 // course of a soak would look like a leak. So it keeps no more than a round's rest leaves behind (round.ts).
-if (existsSync(socketPath) && basename(program) === 'apiserver.js')
-  process.argv.push('--watch-history', String(WATCH_HISTORY_S));
+const flags = basename(program) === 'apiserver.js' ? ['--watch-history', String(WATCH_HISTORY_S)] : [];
 
 if (existsSync(socketPath)) {
+  process.argv.push(...flags);
   const socket = connect(socketPath).unref();
   socket.on('error', () => undefined);
   socket.write(`${JSON.stringify({ program: basename(program, '.js'), pid: process.pid })}\n`);

@@ -1,20 +1,14 @@
 /** The programs with a probe in each (inside.ts), and the end that asks them. */
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 import * as E from 'fp-ts/lib/Either.js';
 import { firstValueFrom, ReplaySubject, take, toArray } from 'rxjs';
 
+import { injectedPrograms } from '../support/injected-programs.js';
 import { Answer, Hello, type Question, type Reading, SOCKET } from './question.js';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 /** One process of a program. */
 export type Probe = Readonly<{
@@ -77,18 +71,7 @@ export const probedPrograms = async (
   folder: string,
   names: ReadonlyArray<string>,
 ): Promise<ProbedPrograms> => {
-  const programs = join(folder, 'dist');
-  mkdirSync(programs, { recursive: true });
-  for (const part of ['crds', 'package.json'])
-    cpSync(join(root, part), join(folder, part), { recursive: true });
-  await promisify(execFile)(process.execPath, [
-    join(root, 'src/main/build.js'),
-    '--outdir',
-    programs,
-    '--inject',
-    path('inside.ts'),
-    ...names,
-  ]);
+  const programs = await injectedPrograms(folder, new URL('inside.ts', import.meta.url), names);
   const probes = new ReplaySubject<Probe>();
   const gone: Hello[] = [];
   const server = createServer((socket) =>
