@@ -17,6 +17,7 @@ import {
   timer,
 } from 'rxjs';
 
+import { uidParts } from '../../src/model/uid-parts.js';
 import type { KeptLogs } from '../../src/proto/gen/session.js';
 
 /**
@@ -29,8 +30,6 @@ export const SPREAD_MS = 60_000;
 export const EVERY_MS = 3_600_000;
 /** Attempts that end between two questions. A log takes 8 KiB of disk at least: of 256 MiB that is a sixteenth. */
 export const EVERY_ENDED = 2_048;
-/** UIDs in a message: 400 KB of the 4 MiB that the operator takes. */
-const UIDS_AT_ONCE = 10_000;
 
 export type KeptLogsSources = Readonly<{
   /** Whether there is a session; begins with the present state. */
@@ -43,11 +42,6 @@ export type KeptLogsSources = Readonly<{
   chance: () => number;
 }>;
 
-const parts = (runUids: ReadonlyArray<string>): ReadonlyArray<KeptLogs> =>
-  Array.from({ length: Math.ceil(runUids.length / UIDS_AT_ONCE) }, (_, index) => ({
-    runUids: runUids.slice(index * UIDS_AT_ONCE, (index + 1) * UIDS_AT_ONCE),
-  }));
-
 /** Questions, for ever; none where no log is kept. */
 export const askForLogs = (
   { isOpen$, ended$, kept, chance }: KeptLogsSources,
@@ -58,6 +52,6 @@ export const askForLogs = (
     switchMap((isOpen) =>
       isOpen ? merge(timer(SETTLED_MS + chance() * SPREAD_MS, EVERY_MS, clock), many$) : EMPTY,
     ),
-    switchMap(() => from(parts(kept(SETTLED_MS)))),
+    switchMap(() => from(uidParts(kept(SETTLED_MS)).map((runUids) => ({ runUids })))),
   );
 };

@@ -12,6 +12,7 @@ import { Subject } from 'rxjs';
 import type { EffectError } from '../../model/effect-error.js';
 import { objectKey, type PodUid, RunUid } from '../../model/ids.js';
 import type { AttemptRef, SessionEvent } from '../../model/session.js';
+import { uidParts } from '../../model/uid-parts.js';
 import type { SessionPort } from '../../ports.js';
 import type {
   AttemptRef as AttemptMessage,
@@ -50,8 +51,6 @@ export type SessionServer = Readonly<{
   closeSessions: (why: string) => void;
   close: () => Promise<void>;
 }>;
-
-const UIDS_AT_ONCE = 10_000;
 
 type Certificate = Pick<SessionServerOptions, 'certificate' | 'privateKey'>;
 
@@ -110,12 +109,15 @@ const attemptMessage = ({ runName, runUid, attempt }: AttemptRef): AttemptMessag
   attempt,
 });
 
-/** UIDs in messages of half a megabyte, one at least. */
-const parts = (runs: ReadonlyArray<RunUid>): ReadonlyArray<Readonly<{ runUids: RunUid[]; more: boolean }>> =>
-  Array.from({ length: Math.max(1, Math.ceil(runs.length / UIDS_AT_ONCE)) }, (_, index) => ({
-    runUids: runs.slice(index * UIDS_AT_ONCE, (index + 1) * UIDS_AT_ONCE),
-    more: (index + 1) * UIDS_AT_ONCE < runs.length,
-  }));
+/** A sweep's Runs in parts, one at least: that there is none has to be said, too. */
+const sweepParts = (
+  runs: ReadonlyArray<RunUid>,
+): ReadonlyArray<Readonly<{ runUids: RunUid[]; more: boolean }>> => {
+  const parts = uidParts(runs);
+  return parts.length === 0
+    ? [{ runUids: [], more: false }]
+    : parts.map((runUids, index) => ({ runUids, more: index + 1 < parts.length }));
+};
 
 /** Starts listening. */
 export const serveSessions = async ({
@@ -300,11 +302,11 @@ export const serveSessions = async ({
       removeArtifacts: (pod, runUid, store) =>
         send(pod, { message: { $case: 'removeArtifacts', value: { runUid, store } } }),
       sweepLogs: (pod, store, installation, runs) =>
-        parts(runs).every(({ runUids, more }) =>
+        sweepParts(runs).every(({ runUids, more }) =>
           send(pod, { message: { $case: 'sweepLogs', value: { store, installation, runUids, more } } }),
         ),
       forgetLogs: (pod, runs) =>
-        parts(runs).every(({ runUids }) =>
+        uidParts(runs).every((runUids) =>
           send(pod, { message: { $case: 'forgetLogs', value: { runUids } } }),
         ),
     },
