@@ -30,17 +30,17 @@ export const UNPUSHED_MS = 1000;
 /** Between pushes of a Run that stays Scheduled: it waits for its source, or for the Runtime Server, or was missed. */
 export const REPUSH_MS = 10_000;
 
-/** The assignment that the Run waits on to be taken, if any. */
-const assignmentOf = (run: RunRecord | undefined): string | undefined =>
-  run && phaseOf(run.status) === 'Scheduled'
+/** Which attempt it is that the Run is in this phase with, and where, if it is in it. */
+const attemptIn = (phase: 'Scheduled' | 'Running', run: RunRecord | undefined): string | undefined =>
+  run && phaseOf(run.status) === phase
     ? `${run.uid} ${run.status.attempt ?? 1} ${run.status.assignedPodUID ?? ''}`
     : undefined;
 
-/** The attempt, and where, that the Run is Running as, if it is. */
-const executionOf = (run: RunRecord | undefined): string | undefined =>
-  run && phaseOf(run.status) === 'Running'
-    ? `${run.uid} ${run.status.attempt ?? 1} ${run.status.assignedPodUID ?? ''}`
-    : undefined;
+/** The assignment that the Run waits on to be taken, if any. */
+const assignmentOf = (run: RunRecord | undefined): string | undefined => attemptIn('Scheduled', run);
+
+/** The execution that the Run is, if it is Running. */
+const executionOf = (run: RunRecord | undefined): string | undefined => attemptIn('Running', run);
 
 /** Whether the pod where it was Running did not end this attempt itself, nor was given up. */
 const isTakenAway = (before: RunRecord | undefined, after: RunRecord): boolean => {

@@ -13,6 +13,7 @@ import {
   timer,
 } from 'rxjs';
 
+import { type Backoff, backoffMs } from '../../decide/backoff.js';
 import type { AttemptRef } from '../../decide/sidecar/attempt.js';
 import type { AttemptFiles } from './attempt-files.js';
 
@@ -23,10 +24,11 @@ export const cleanWorkspace = async (ref: AttemptRef, files: AttemptFiles): Prom
   files.removeRecord(ref);
 };
 
-/** Pauses between tries: 200 ms, doubled up to 5 s; 21 s in all. */
-const FIRST_PAUSE_MS = 200;
-const LAST_PAUSE_MS = 5_000;
+/** Pauses between tries: 21 s in all. */
+const PAUSES: Backoff = { firstMs: 200, longestMs: 5_000 };
 const TRIES_AGAIN = 8;
+/** The middle of its range, so that a pause is what it says: a pod's disk is its own, no tries have to be spread. */
+const NO_CHANCE = 0.5;
 
 /**
  * The same, tried again for a while: descriptors are short, or a file system is read-only, for a moment, and nobody else
@@ -40,7 +42,7 @@ export const cleanPatiently = (
   defer(() => from(cleanWorkspace(ref, files))).pipe(
     retry({
       count: TRIES_AGAIN,
-      delay: (_, count) => timer(Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (count - 1)), clock),
+      delay: (_, count) => timer(backoffMs(count - 1, NO_CHANCE, PAUSES), clock),
     }),
     ignoreElements(),
   );

@@ -2,7 +2,7 @@
  * The files of records, in folders that no Run can reach: those of attempts that are over are written over and moved
  * into place, for the reason that `stock.ts` gives, but without its suspicion.
  */
-import { closeSync, openSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -60,7 +60,7 @@ export class RecordFiles {
     } catch (cause) {
       if (errorCode(cause) !== 'ENOENT') throw cause;
       // Either there is no record, or no stock.
-      this.#removeLeft(place);
+      rmSync(place, { force: true });
     }
   }
 
@@ -83,14 +83,6 @@ export class RecordFiles {
       return true;
     } finally {
       closeSync(fd);
-    }
-  }
-
-  #removeLeft(place: string): void {
-    try {
-      unlinkSync(place);
-    } catch (cause) {
-      if (errorCode(cause) !== 'ENOENT') throw cause;
     }
   }
 }
