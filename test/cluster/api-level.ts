@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 import * as yaml from 'js-yaml';
 
-import { freePort } from '../../src/embedded/control-plane/settings.js';
+import { anyFreePort } from '../../src/embedded/control-plane/free-port.js';
 import { type Body, connect } from '../conformance/target.js';
 import { type Caller, kubeconfigText, makeCredentials } from './credentials.js';
 import { type Running, run } from './process.js';
@@ -53,12 +53,6 @@ export type ApiLevel = Readonly<{
   stop: () => Promise<void>;
 }>;
 
-const port = async (): Promise<number> => {
-  const free = await freePort(0);
-  if (free === undefined) throw new Error('no free port on the loopback interface');
-  return free;
-};
-
 /** Documents of YAML files, in order. */
 const manifests = (paths: ReadonlyArray<string>): ReadonlyArray<Body> =>
   paths.flatMap((path) => yaml.loadAll(readFileSync(path, 'utf8')));
@@ -92,7 +86,7 @@ export const startApiLevel = async (
     join(folder, 'credentials'),
     forNodes === undefined ? [] : [forNodes.address, forNodes.serviceAddress],
   );
-  const [etcdPort, peerPort, apiPort] = [await port(), await port(), await port()];
+  const [etcdPort, peerPort, apiPort] = [await anyFreePort(), await anyFreePort(), await anyFreePort()];
   const [etcdUrl, peerUrl, url] = [etcdPort, peerPort, apiPort].map(
     (number, index) => `${index === 2 ? 'https' : 'http'}://127.0.0.1:${number}`,
   ) as [string, string, string];
@@ -233,7 +227,7 @@ export const startApiLevel = async (
           [
             `--kubeconfig=${kubeconfig('controllers', credentials.tokens.controllers)}`,
             '--bind-address=127.0.0.1',
-            `--secure-port=${await port()}`,
+            `--secure-port=${await anyFreePort()}`,
             `--cert-dir=${join(folder, 'certificates')}`,
             '--leader-elect=false',
             '--use-service-account-credentials=true',

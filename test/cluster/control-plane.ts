@@ -14,7 +14,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { putBashRuntime } from '../../src/embedded/control-plane/bash-runtime.js';
 import { type Component, keepRunning } from '../../src/embedded/control-plane/component.js';
 import { ARTIFACT_CLAIM } from '../../src/embedded/control-plane/components.js';
-import { freePort } from '../../src/embedded/control-plane/settings.js';
+import { anyFreePort } from '../../src/embedded/control-plane/free-port.js';
 import { controlPlaneId } from '../../src/embedded/kubelet/kubelet.js';
 import { kubeClient } from '../../src/io/kube/client.js';
 import { clusterFromKubeconfig } from '../../src/io/kube/cluster.js';
@@ -101,7 +101,7 @@ export const startClusterPlane = async (
       through('kubelet', level.token('kubelet')),
     ]);
     const sessions: number[] = [];
-    for (let i = 0; i < operators; i += 1) sessions.push((await freePort(0)) ?? 0);
+    for (let i = 0; i < operators; i += 1) sessions.push(await anyFreePort());
     relay = await sessionsOf(sessions);
     for (const [index, port] of sessions.entries())
       keep(
@@ -115,9 +115,9 @@ export const startClusterPlane = async (
           '--sessions-url',
           `https://127.0.0.1:${relay.port}`,
           '--metrics-listen',
-          `127.0.0.1:${await freePort(0)}`,
+          `127.0.0.1:${await anyFreePort()}`,
           '--probes-listen',
-          `127.0.0.1:${await freePort(0)}`,
+          `127.0.0.1:${await anyFreePort()}`,
           '--default-artifact-claim',
           ARTIFACT_CLAIM,
         ],

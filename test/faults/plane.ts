@@ -15,7 +15,7 @@ import {
   componentSpec,
 } from '../../src/embedded/control-plane/components.js';
 import { folderOf } from '../../src/embedded/control-plane/folder.js';
-import { freePort } from '../../src/embedded/control-plane/settings.js';
+import { anyFreePort } from '../../src/embedded/control-plane/free-port.js';
 import { startControlPlane } from '../../src/embedded/control-plane/start.js';
 import { controlPlaneId } from '../../src/embedded/kubelet/kubelet.js';
 import { socketFolder } from '../../src/embedded/kubelet/socket-folder.js';
@@ -120,7 +120,7 @@ export const startFaultyPlane = async (
     caPem: await readFile(pki('ca.crt'), 'utf8'),
   });
   const ports: number[] = [];
-  for (let i = 0; i < operators; i += 1) ports.push((await freePort(0)) ?? 0);
+  for (let i = 0; i < operators; i += 1) ports.push(await anyFreePort());
   const sessions = await startSessionProxy(ports);
   const proxied = async (path: string): Promise<string> => {
     const text = (await readFile(path, 'utf8')).replaceAll(running.url, api.url);

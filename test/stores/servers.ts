@@ -2,13 +2,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 
+import { anyFreePort } from '../../src/embedded/control-plane/free-port.js';
 import { gcsStore } from '../../src/io/artifacts/gcs.js';
 import { s3Store } from '../../src/io/artifacts/s3.js';
 import type { ArtifactStore } from '../../src/io/artifacts/store.js';
@@ -45,15 +46,6 @@ export type StoreServer = Readonly<{
   stop: () => Promise<void>;
 }>;
 
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-};
-
 /** Resolves when something listens. A process that ends before rejects. */
 const listening = async (child: ChildProcess, port: number): Promise<void> => {
   for (;;) {
@@ -76,7 +68,7 @@ const started = async (
   const folder = mkdtempSync(join(tmpdir(), `krt-${name}-`));
   const proxy = new FaultProxy();
   await proxy.open();
-  proxy.target = await freePort();
+  proxy.target = await anyFreePort();
   const child = spawn(join(programs, name), argsOf(proxy.target, folder, proxy.url), {
     stdio: ['ignore', 'ignore', 'inherit'],
   });

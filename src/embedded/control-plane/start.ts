@@ -33,10 +33,11 @@ import {
   serveControl,
 } from './control-socket.js';
 import { type Folder, folderOf, makeFolder, strangeEntries, strangeFolderMessage } from './folder.js';
+import { freePort, keptOrFreePort } from './free-port.js';
 import { answersOn, isApiReady } from './health.js';
 import { writeKubeconfigs } from './kubeconfigs.js';
 import { takeLock, whenLockLost } from './lock.js';
-import { freePort, keptOrFreePort, readSettings, type Settings, writeSettings } from './settings.js';
+import { readSettings, type Settings, writeSettings } from './settings.js';
 import { waitForApi } from './wait-for-api.js';
 
 export type ControlPlaneOptions = Readonly<{

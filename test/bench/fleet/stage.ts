@@ -15,7 +15,7 @@ import bunyan from 'bunyan';
 import * as E from 'fp-ts/lib/Either.js';
 
 import { CONTROL_PLANE_VARIABLE } from '../../../src/embedded/control-plane/components.js';
-import { freePort } from '../../../src/embedded/control-plane/settings.js';
+import { anyFreePort } from '../../../src/embedded/control-plane/free-port.js';
 import { startControlPlane } from '../../../src/embedded/control-plane/start.js';
 import { controlPlaneId } from '../../../src/embedded/kubelet/kubelet.js';
 import { type KubeClient, kubeClient } from '../../../src/io/kube/client.js';
@@ -48,12 +48,6 @@ export type Stage = Readonly<{
   operator: (options?: OperatorFlags) => Promise<Operator>;
   stop: () => Promise<void>;
 }>;
-
-const port = async (): Promise<number> => {
-  const free = await freePort(0);
-  if (free === undefined) throw new Error('no port is free on the loopback interface');
-  return free;
-};
 
 const textOf = (at: number, path: string): Promise<string> =>
   new Promise((resolve, reject) => {
@@ -90,8 +84,8 @@ const startOperator = async (
   log: string,
   { flags = ['--no-leader-elect'], sessionsUrl }: OperatorFlags,
 ): Promise<Operator> => {
-  const sessions = sessionsUrl === undefined ? await port() : Number(new URL(sessionsUrl).port);
-  const [metrics, probes] = [await port(), await port()];
+  const sessions = sessionsUrl === undefined ? await anyFreePort() : Number(new URL(sessionsUrl).port);
+  const [metrics, probes] = [await anyFreePort(), await anyFreePort()];
   const file = openSync(log, 'a');
   const child = spawn(
     process.execPath,

@@ -2,10 +2,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+
+import { anyFreePort } from '../../../src/embedded/control-plane/free-port.js';
 
 /** Where it is, on the PATH or not: that of users often leaves these folders out. */
 const SBIN = ['/usr/sbin', '/usr/local/sbin', '/sbin', '/usr/bin'];
@@ -39,16 +40,6 @@ export const whyNoSshd = (): string | undefined => {
   return undefined;
 };
 
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-};
-
 const keygen = (path: string): void => {
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', path]);
 };
@@ -65,7 +56,7 @@ export class SshServer {
     mkdirSync(folder);
     for (const name of ['host', 'client', 'other']) keygen(join(folder, name));
     writeFileSync(join(folder, 'authorized_keys'), readFileSync(join(folder, 'client.pub')));
-    const port = await freePort();
+    const port = await anyFreePort();
     const config = [
       ...settings,
       `Port ${port}`,
