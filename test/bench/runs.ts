@@ -70,6 +70,19 @@ export type Runs = Readonly<{
   close: () => void;
 }>;
 
+/** Both clocks were read at one instant if the steady one moved by less than this meanwhile, milliseconds. */
+const AT_ONCE_MS = 0.05;
+
+/** Now by both clocks. A process that is put aside between the two readings reads again. */
+const now = (): Readonly<{ steady: number; micros: number }> => {
+  for (;;) {
+    const before = performance.now();
+    const micros = nowMicros();
+    const steady = performance.now();
+    if (steady - before < AT_ONCE_MS) return { steady, micros };
+  }
+};
+
 /** Watches from now on. Rejects all waits when the watch ends. */
 export const openRuns = async ({ kube, namespace }: Plane): Promise<Runs> => {
   const page = await answer(kube.list(runs, { namespace }, { limit: 1 }));
@@ -88,7 +101,8 @@ export const openRuns = async ({ kube, namespace }: Plane): Promise<Runs> => {
     const phase = run.status?.phase ?? 'Pending';
     phases.get(`${name}/${phase}`)?.();
     if (!isTerminal(phase) || known.has(name)) return;
-    const ended: Ended = { run, seen: performance.now(), seenMicros: nowMicros(), writes: count };
+    const { steady: seen, micros: seenMicros } = now();
+    const ended: Ended = { run, seen, seenMicros, writes: count };
     known.set(name, ended);
     ends.get(name)?.(ended);
   };
@@ -133,8 +147,7 @@ export const openRuns = async ({ kube, namespace }: Plane): Promise<Runs> => {
   };
   const start: Runs['start'] = (name, spec) => {
     const ending = end(name);
-    const beganMicros = nowMicros();
-    const began = performance.now();
+    const { steady: began, micros: beganMicros } = now();
     let created = Number.NaN;
     const answered = create(name, spec).then(() => {
       created = performance.now();

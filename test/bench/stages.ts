@@ -9,8 +9,11 @@ export type Stages = Readonly<
   >
 >;
 
-/** Sum and whole may differ by what the two clocks drift and round, milliseconds. */
-const TOLERANCE_MS = 0.5;
+/**
+ * Sum and whole may differ by how wide the wall's time is, milliseconds: Date.now() tells whole ones, and every process
+ * keeps its fractions within them (src/io/wall-clock.ts).
+ */
+const TOLERANCE_MS = 1;
 
 /** The stages of each Run. */
 export const stagesOf = (samples: ReadonlyArray<Sample>): Stages => ({

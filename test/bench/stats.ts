@@ -16,6 +16,9 @@ export const quantile = (values: ReadonlyArray<number>, q: number): number => {
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * q) - 1))] ?? Number.NaN;
 };
 
+/** As the table shows it: one write too many in thousands of Runs is none on average. */
+export const hundredths = (value: number): number => Math.round(value * 100) / 100;
+
 /** All the figures of the table. */
 export const summary = (values: ReadonlyArray<number>): Summary => ({
   n: values.length,

@@ -16,7 +16,7 @@ import { type ProcessorTimes, type Stopwatch, stopwatch, timeBetween } from '../
 import { openRuns, type Sample } from '../runs.js';
 import type { Bench, Figures, Row, Scenario } from '../scenario.js';
 import { summary } from '../stats.js';
-import { failures, noOp, warmUp } from './one-run.js';
+import { failures, noOp, WARM, warmUp } from './one-run.js';
 
 /** What was measured in one surrounding. */
 type Measured = Readonly<{
@@ -37,7 +37,7 @@ const look = async (bench: Bench, plane: Plane, runtime: string, times: Stopwatc
   const width = bench.parameter('at-a-time', 64);
   const runs = await openRuns(plane);
   const spec = noOp(runtime);
-  await warmUp(runs, spec, bench.parameter('warm-up', 300), 8);
+  await warmUp(runs, spec, bench.parameter('warm-up', WARM), 8);
   const oneByOne: Sample[] = [];
   const oneFrom = times();
   await closedLoop(count, 1, async () => {

@@ -6,7 +6,7 @@ import { timeBetween } from '../processor-time.js';
 import { openRuns, type Sample } from '../runs.js';
 import type { Bench, Figures, Scenario } from '../scenario.js';
 import { stageFaults, stagesOf } from '../stages.js';
-import { quantile, summary } from '../stats.js';
+import { hundredths, quantile, summary } from '../stats.js';
 import { failures, noOp, WARM, warmUp } from './one-run.js';
 
 const SCRIPT = ':';
@@ -78,12 +78,14 @@ const measure = async (bench: Bench): Promise<Figures> => {
     (spawns.reduce((sum, { took }) => sum + took.length, 0) /
       spawns.reduce((sum, spawned) => sum + spawned.wallMs, 0)) *
     1_000;
+  const share = (rate / spawnRate) * 100;
   const writes = summary(samples.map((run) => run.writes));
   const seconds = perSecond(samples.map((run) => run.seen));
   return {
     parameters: { runs: count, 'at-a-time': width, pods: 2, slots: 64, script: SCRIPT },
     rows: [
       { label: 'Runs per second', unit: '/s', values: rate },
+      { label: '  of bare spawns', unit: '%', values: share },
       { label: '  its worst second', unit: '/s', values: quantile(seconds, 0) },
       { label: 'create → end seen', unit: 'ms', values: summary(samples.map((run) => run.seen - run.began)) },
       ...Object.entries(stagesOf(samples)).map(([label, values]) => ({
@@ -109,9 +111,13 @@ const measure = async (bench: Bench): Promise<Figures> => {
       },
     ],
     targets: [
-      { label: 'Runs / bare spawns', value: (rate / spawnRate) * 100, unit: '%', atLeast: 45 },
-      { label: 'Runs per second', value: rate, unit: '/s', atLeast: plane.kind === 'embedded' ? 350 : 100 },
-      { label: 'writes per Run', value: writes.mean, unit: '', atMost: 2 },
+      ...(plane.kind === 'embedded'
+        ? [
+            { label: 'Runs / bare spawns', value: share, unit: '%', atLeast: 45 },
+            { label: 'Runs per second', value: rate, unit: '/s', atLeast: 350 },
+          ]
+        : [{ label: 'Runs per second', value: rate, unit: '/s', atLeast: 100 }]),
+      { label: 'writes per Run', value: hundredths(writes.mean), unit: '', atMost: 2 },
       ...(small === undefined || large === undefined
         ? []
         : [
