@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { closedLoop } from '../load.js';
-import { timeBetween } from '../processor-time.js';
+import { type ProcessorTimes, timeBetween } from '../processor-time.js';
 import { openRuns, type Sample } from '../runs.js';
 import type { Bench, Figures, Scenario } from '../scenario.js';
 import { stageFaults, stagesOf } from '../stages.js';
@@ -18,7 +18,7 @@ const bursts = async (
     rounds: ReadonlyArray<ReadonlyArray<Sample>>;
     all: ReadonlyArray<Sample>;
     /** Processor time of all programs from the first create request to the last end, per Run of a round. */
-    usedMs: ReadonlyArray<number>;
+    usedMs: ReadonlyArray<ProcessorTimes>;
   }>
 > => {
   const plane = await bench.plane();
@@ -28,7 +28,7 @@ const bursts = async (
   await warmUp(runs, noOp(runtime), bench.parameter('warm-up', WARM), creators);
   const spec = { ...noOp(runtime), source: { inline: script } };
   const rounds: Sample[][] = [];
-  const usedMs: number[] = [];
+  const usedMs: ProcessorTimes[] = [];
   const pauseMs = bench.parameter('pause', 0);
   for (let round = 0; round < parameters.rounds; round += 1) {
     // What the round before has left to be done is done in the pause, or is a part of this one.
@@ -41,12 +41,13 @@ const bursts = async (
       await answered;
     });
     rounds.push(await Promise.all(ending));
-    const used = Object.values(timeBetween(before, bench.stopwatch()));
-    usedMs.push(used.reduce((sum, ms) => sum + ms, 0) / parameters.runs);
+    usedMs.push(timeBetween(before, bench.stopwatch()));
   }
   runs.close();
   return { rounds, all: rounds.flat(), usedMs };
 };
+
+const total = (used: ProcessorTimes): number => Object.values(used).reduce((sum, ms) => sum + ms, 0);
 
 const measureBurst = async (bench: Bench): Promise<Figures> => {
   const parameters = {
@@ -78,7 +79,11 @@ const measureBurst = async (bench: Bench): Promise<Figures> => {
         unit: 'ms',
         values: summary(all.map((run) => (run.seenMicros - run.scheduledMicros) / 1000)),
       },
-      { label: 'processor time to the last end, per Run', unit: 'ms', values: summary(usedMs) },
+      {
+        label: 'processor time to the last end, per Run',
+        unit: 'ms',
+        values: summary(usedMs.map((used) => total(used) / parameters.runs)),
+      },
       { label: 'median round: p50', unit: 'ms', values: median(0.5) },
       { label: 'median round: p95', unit: 'ms', values: median(0.95) },
       {
@@ -96,6 +101,12 @@ const measureBurst = async (bench: Bench): Promise<Figures> => {
       { label: 'p95 (median round)', value: median(0.95), unit: 'ms', atMost: 100 },
     ],
     errors: [...failures(all), ...stageFaults(all)],
+    cpuPerRun: Object.fromEntries(
+      Object.keys(usedMs[0] ?? {}).map((program) => [
+        program,
+        usedMs.reduce((sum, used) => sum + (used[program] ?? 0), 0) / all.length,
+      ]),
+    ),
     raw: { wholeMs: whole, ...stagesOf(all) },
   };
 };

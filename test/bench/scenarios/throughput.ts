@@ -9,7 +9,9 @@ import { stageFaults, stagesOf } from '../stages.js';
 import { hundredths, quantile, summary } from '../stats.js';
 import { failures, noOp, WARM, warmUp } from './one-run.js';
 
-const SCRIPT = ':';
+/** Nothing, or lines of output. */
+const scriptOf = (lines: number): string =>
+  lines === 0 ? ':' : `for ((i = 0; i < ${lines}; i++)); do echo "line $i"; done`;
 
 /** Runs that ended in each second between the first and the last end. */
 const perSecond = (ends: ReadonlyArray<number>): ReadonlyArray<number> => {
@@ -55,9 +57,10 @@ const measure = async (bench: Bench): Promise<Figures> => {
   const width = bench.parameter('at-a-time', 64);
   const runtime = await plane.runtime({ pods: 2, slots: 64 });
   const runs = await openRuns(plane);
-  const spec = noOp(runtime);
+  const script = scriptOf(bench.parameter('lines', 0));
+  const spec = { ...noOp(runtime), source: { inline: script } };
   await warmUp(runs, spec, bench.parameter('warm-up', WARM), width);
-  const spawns = [await spawnLimit(bench.folder, SCRIPT, 600, width)];
+  const spawns = [await spawnLimit(bench.folder, script, 600, width)];
   bench.say(`${count} Runs, ${width} at a time`);
   const samples: Sample[] = [];
   const [writesFrom, before] = [await plane.revision(), bench.stopwatch()];
@@ -69,7 +72,7 @@ const measure = async (bench: Bench): Promise<Figures> => {
   const used = timeBetween(before, bench.stopwatch());
   const allWrites = ((await plane.revision()) - writesFrom) / count;
   runs.close();
-  spawns.push(await spawnLimit(bench.folder, SCRIPT, 600, width));
+  spawns.push(await spawnLimit(bench.folder, script, 600, width));
   const bare = await apiLimit(plane, 1_000, width);
   const small = await storedPerRun(bench, runtime, 100);
   const large = await storedPerRun(bench, runtime, 100_000);
@@ -82,7 +85,7 @@ const measure = async (bench: Bench): Promise<Figures> => {
   const writes = summary(samples.map((run) => run.writes));
   const seconds = perSecond(samples.map((run) => run.seen));
   return {
-    parameters: { runs: count, 'at-a-time': width, pods: 2, slots: 64, script: SCRIPT },
+    parameters: { runs: count, 'at-a-time': width, pods: 2, slots: 64, script },
     rows: [
       { label: 'Runs per second', unit: '/s', values: rate },
       { label: '  of bare spawns', unit: '%', values: share },
