@@ -2,9 +2,9 @@
 import { expect } from 'chai';
 
 import { START_LIMIT_MS } from '../e2e/control-plane.js';
-import { CAPACITY, playCell, REPLICAS } from '../faults/cell.js';
+import { playCell } from '../faults/cell.js';
 import { FAULTS, ON_CLUSTERS } from '../faults/faults.js';
-import { type FaultyPlane, startFaultyClusterPlane } from '../faults/plane.js';
+import { CAPACITY, type FaultyPlane, REPLICAS, startFaultyClusterPlane } from '../faults/plane.js';
 import { seeded } from '../model-check/explore.js';
 
 describe('faults on a control plane with kube-apiserver', function () {

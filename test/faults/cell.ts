@@ -12,16 +12,13 @@ import { answer } from '../e2e/attach.js';
 import { pidsWith } from '../e2e/pids.js';
 import type { Fault } from './faults.js';
 import { brokenPromises, parseLines, scriptOf } from './history.js';
-import type { FaultyPlane } from './plane.js';
+import { CAPACITY, type FaultyPlane, REPLICAS } from './plane.js';
 import { lateRedispatches } from './redispatch.js';
 
 /** When the fault comes. */
 export const SITUATIONS = ['Pending', 'Scheduled', 'Running', 'ending', 'rollout', 'scale-down'] as const;
 export type Situation = (typeof SITUATIONS)[number];
 
-/** Pods, and Runs in each, that a cell begins with. */
-export const REPLICAS = 2;
-export const CAPACITY = 2;
 /** Runs of a cell: twice what there is room for. */
 const RUNS = 8;
 /** Longest time from a pod's deletion to the Run being given back, and from there being room to its placement. */
@@ -225,6 +222,7 @@ export const playCell = async (
   const lag = measureLag();
   const listsBefore = plane.lists();
   try {
+    await fault.before?.(plane);
     await Promise.all(names.map((name) => plane.create(name, spec)));
     await Promise.race(names.map((name) => plane.whenRun(name, (run) => isIn(situation, run))));
     if (situation === 'rollout')
@@ -234,7 +232,7 @@ export const playCell = async (
     if (situation === 'scale-down') await plane.patchRuntime('bash', { spec: { replicas: 1 } });
     await sleep(chance() * 100);
     const hitsBefore = plane.api.hits();
-    await fault.apply(plane);
+    await fault.apply(plane, chance);
     const overMs = Date.now();
     // An end that was seen may have been forgotten since.
     if (fault.rewinds) await haveEnded(plane, names);

@@ -6,12 +6,12 @@ import { expect } from 'chai';
 
 import { START_LIMIT_MS } from '../e2e/control-plane.js';
 import { seeded } from '../model-check/explore.js';
-import { CAPACITY, playCell, REPLICAS, SITUATIONS } from './cell.js';
+import { playCell, SITUATIONS } from './cell.js';
 import { EDIT_FAULTS } from './edit-faults.js';
 import { FAULTS } from './faults.js';
 import { MACHINE_FAULTS } from './machine-faults.js';
 import { MESSAGE_FAULTS } from './message-faults.js';
-import { type FaultyPlane, startFaultyPlane } from './plane.js';
+import { CAPACITY, type FaultyPlane, REPLICAS, startFaultyPlane } from './plane.js';
 import { STORE_FAULTS } from './store-faults.js';
 
 /** Drawn besides those that are always played. */

@@ -8,10 +8,10 @@ import { configMaps, pods } from '../../src/model/resources.js';
 import type { Mishap, Rule, WatchMishap } from './api-proxy.js';
 import type { DiskName, FaultyPlane } from './plane.js';
 
-/** A fault. `apply` resolves when it is over, as far as it has an end of its own. */
+/** A fault. `apply` resolves when it is over, as far as it has an end of its own; `chance`: from 0 to 1, each time anew. */
 export type Fault = Readonly<{
   name: string;
-  apply: (plane: FaultyPlane) => Promise<void>;
+  apply: (plane: FaultyPlane, chance: () => number) => Promise<void>;
   /** The Runs leave an artifact, too. */
   withArtifact?: boolean;
   /** Why it cannot be played on this plane. */
@@ -20,6 +20,8 @@ export type Fault = Readonly<{
   rewinds?: boolean;
   /** Promises, by their first words, that the fault itself breaks. */
   excuses?: ReadonlyArray<string>;
+  /** Before the Runs are made. */
+  before?: (plane: FaultyPlane) => Promise<void>;
   /** When all Runs have ended. */
   after?: (plane: FaultyPlane) => Promise<void>;
 }>;

@@ -13,15 +13,17 @@ import * as E from 'fp-ts/lib/Either.js';
 
 import { apiLevelPrograms, findBinaries } from '../cluster/binaries.js';
 import { seeded } from '../model-check/explore.js';
-import { CAPACITY, type Cell, playCell, REPLICAS, SITUATIONS, type Situation } from './cell.js';
+import { type Cell, playCell, SITUATIONS, type Situation } from './cell.js';
 import { CLOCK_FAULTS } from './clock-faults.js';
 import { EDIT_FAULTS, LEASE_FAULTS } from './edit-faults.js';
 import { FAULTS, type Fault, LONG_FAULTS, ON_CLUSTERS, STANDBY_FAULTS, STORAGE_FAULTS } from './faults.js';
 import { MACHINE_FAULTS } from './machine-faults.js';
 import { MESSAGE_FAULTS } from './message-faults.js';
 import {
+  CAPACITY,
   type FaultyPlane,
   type FaultyPlaneOptions,
+  REPLICAS,
   startFaultyClusterPlane,
   startFaultyPlane,
 } from './plane.js';

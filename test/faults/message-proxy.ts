@@ -12,6 +12,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import * as E from 'fp-ts/lib/Either.js';
+import { lastValueFrom, Subject, take, timeout } from 'rxjs';
 
 import { AuthoritySecret, authorityOf } from '../../src/io/session/authority-secret.js';
 import { issueCertificate } from '../../src/io/session/certificates.js';
@@ -24,23 +25,37 @@ import {
 
 /** What becomes of a message: when it is passed on, once for each number, milliseconds from now. */
 export type Meddling = Readonly<{
-  passes: () => ReadonlyArray<number>;
+  /** `nth` counts those before it, beats apart; `chance` is a number from 0 to 1, another one each time. */
+  passes: (nth: number, chance: () => number) => ReadonlyArray<number>;
   /** Every session begins with what the operator told earlier ones of the same pod. */
   replays?: boolean;
 }>;
 
 export type MessageProxy = Readonly<{
   port: number;
-  /** Messages that did not pass once and at once. */
+  /** Begins to meddle; until then it only notes what is told. */
+  begin: (chance: () => number) => void;
+  /** Resolves when so many sessions more than now have begun. Rejects after 20 s. */
+  whenOpen: (sessions: number) => Promise<void>;
+  /** Messages, beats apart, that did not pass once and at once. */
   hits: () => number;
   close: () => void;
 }>;
 
-/** Starts it before the ports of the operators, whose CA is in this Secret. */
+/** Longest time from a cut to the next session, milliseconds. */
+const OPEN_LIMIT_MS = 20_000;
+
+/**
+ * Starts it before the ports of the operators, whose CA is in this Secret.
+ *
+ * @param passing as many of the operator's messages pass before it begins to meddle; those that follow wait for that, so
+ *   that there are some to meddle with
+ */
 export const startMessageProxy = async (
   targets: ReadonlyArray<number>,
   secret: unknown,
   { passes, replays = false }: Meddling,
+  passing: number,
 ): Promise<MessageProxy> => {
   const decoded = AuthoritySecret.decode(secret);
   if (E.isLeft(decoded)) throw new Error('there is no CA of the sessions');
@@ -49,12 +64,20 @@ export const startMessageProxy = async (
   const server = new Server({ 'grpc.max_receive_message_length': 16 * 1024 * 1024 });
   /** What was told, by the caller's pod. */
   const told = new Map<string, FromOperator[]>();
-  let [calls, hits] = [0, 0];
+  const opened = new Subject<void>();
+  let chance: (() => number) | undefined;
+  let waiting: (() => void)[] = [];
+  let [calls, hits, passed, met, metBeats] = [0, 0, 0, 0, 0];
 
   /** Passes it on as it is told to. */
-  const meddle = <A>(message: A, write: (message: A) => void): void => {
-    const times = passes();
-    if (times.length !== 1 || times[0] !== 0) hits += 1;
+  const meddle = <A extends FromOperator | FromRuntimed>(message: A, write: (message: A) => void): void => {
+    if (chance === undefined) {
+      write(message);
+      return;
+    }
+    const isBeat = message.message?.$case === 'beat';
+    const times = passes(isBeat ? metBeats++ : met++, chance);
+    if (!isBeat && (times.length !== 1 || times[0] !== 0)) hits += 1;
     for (const ms of times)
       if (ms === 0) write(message);
       else setTimeout(() => write(message), ms);
@@ -97,12 +120,21 @@ export const startMessageProxy = async (
       told.set(pod, before);
       if (message.message?.$case === 'welcome') {
         tell(message);
-        if (!replays) return;
-        hits += before.length;
-        for (const old of before) tell(old);
+        if (replays && chance !== undefined) {
+          hits += before.length;
+          for (const old of before) tell(old);
+        }
+        opened.next();
         return;
       }
-      if (message.message?.$case !== 'beat') before.push(message);
+      if (message.message?.$case !== 'beat') {
+        before.push(message);
+        passed += 1;
+        if (chance === undefined && passed > passing) {
+          waiting.push(() => meddle(message, tell));
+          return;
+        }
+      }
       meddle(message, tell);
     });
     far.on('error', (error: ServiceError) => over(error));
@@ -118,5 +150,17 @@ export const startMessageProxy = async (
       (error, bound) => (error ? reject(error) : resolve(bound)),
     ),
   );
-  return { port, hits: () => hits, close: () => server.forceShutdown() };
+  return {
+    port,
+    begin: (next) => {
+      chance = next;
+      for (const pass of waiting) pass();
+      waiting = [];
+    },
+    whenOpen: async (sessions) => {
+      await lastValueFrom(opened.pipe(take(sessions), timeout(OPEN_LIMIT_MS)));
+    },
+    hits: () => hits,
+    close: () => server.forceShutdown(),
+  };
 };

@@ -35,6 +35,10 @@ import { mountSmallDisk, type SmallDisk } from './small-disk.js';
 
 const dist = fileURLToPath(new URL('../../dist', import.meta.url));
 
+/** Pods, and Runs in each, that a cell begins with. */
+export const REPLICAS = 2;
+export const CAPACITY = 2;
+
 /** What is on a disk of its own: the API server's log; workspaces and runtimed's state; logs; the artifact store. */
 export const DISKS = { store: 256, pods: 64, logs: 64, volumes: 64 } as const;
 export type DiskName = keyof typeof DISKS;

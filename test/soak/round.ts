@@ -90,7 +90,7 @@ export const playRound = async (
       const fault = faults[Math.floor(random() * faults.length)];
       if (!fault || performance.now() - beganMs > loadMs) return;
       befell.push(fault.name);
-      await fault.apply(plane);
+      await fault.apply(plane, random);
     }
   };
   await Promise.all([load(), trouble()]);
