@@ -49,10 +49,22 @@ const HOSTILE: Readonly<Record<string, Hostile>> = {
     inline: `trap '' TERM HUP; for i in {1..200}; do setsid -f sleep 987301 >/dev/null 2>&1 </dev/null; done`,
     ends: /^Succeeded Succeeded/,
   },
-  files: {
-    does: 'leaves 10,000 files in folders that nobody may enter',
+  bomb: {
+    does: 'is a fork bomb',
+    // It would stop by itself at 2,048, so that no machine suffers when nothing stops it.
+    inline: 'b() { (($1 > 0)) || exec sleep 987301; b $(($1 - 1)) & b $(($1 - 1)); }; b 11',
+    ends: /^Failed RuntimeError: killed by signal 9 \(SIGKILL\): it had more than 1024 processes at once$/,
+  },
+  scatter: {
+    does: 'is a fork bomb of which each process is in a session of its own',
     inline:
-      'for i in {1..20}; do mkdir -p d$i/e && (cd d$i/e && seq 500 | xargs touch) && chmod 0 d$i/e d$i; done; chmod 0 .',
+      'set -- $(($# ? $1 : 11)); (($1)) || exec sleep 987301; setsid bash script $(($1 - 1)) >/dev/null 2>&1 & exec bash script $(($1 - 1))',
+    ends: /^Failed RuntimeError: killed by signal 9 \(SIGKILL\): it had more than 1024 processes at once$/,
+  },
+  files: {
+    does: 'leaves 100,000 files, some of them in folders that nobody may enter',
+    inline:
+      'seq 90000 | xargs touch; for i in {1..20}; do mkdir -p d$i/e && (cd d$i/e && seq 500 | xargs touch) && chmod 0 d$i/e d$i; done; chmod 0 .',
     ends: /^Succeeded Succeeded/,
   },
   racer: {

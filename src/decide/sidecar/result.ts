@@ -19,10 +19,14 @@ export type ResultFacts = Readonly<{
 const timedOut = (timeoutMs: number | undefined): string =>
   timeoutMs === undefined ? 'timed out' : `timed out after ${formatDuration(timeoutMs)}`;
 
-/** `exit code 3` or `killed by signal 9 (SIGKILL)`, then the last line of stderr. At most 1,024 bytes. */
-export const exitMessage = ({ code, signal, lastStderr }: Exit): string => {
+/**
+ * `exit code 3` or `killed by signal 9 (SIGKILL)`, then why the Runtime Server killed it, if it did so for what the
+ * process did, else the last line of stderr. At most 1,024 bytes.
+ */
+export const exitMessage = ({ code, signal, cause, errorMessage, lastStderr }: Exit): string => {
   const how = signal > 0 ? `killed by signal ${signal}${signalName(signal)}` : `exit code ${code}`;
-  return boundedMessage(lastStderr === '' ? how : `${how}: ${lastStderr}`);
+  const why = cause === 'Exited' && errorMessage !== '' ? errorMessage : lastStderr;
+  return boundedMessage(why === '' ? how : `${how}: ${why}`);
 };
 
 /** What a result says of artifacts. Those of a failed attempt are kept; that they could not be is not its failure. */

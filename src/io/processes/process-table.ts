@@ -104,8 +104,20 @@ export class ProcessTable {
     return this.#next;
   }
 
+  /** How many members the tree had at the last look: asks nobody. */
+  count(signs: TreeSigns): number {
+    return this.#of(signs).size;
+  }
+
   /** Members of the tree as of the last look that live still, each as it is now. */
-  members({ leader, environEntry: entry, realtimeLimit: limit }: TreeSigns): readonly ProcessFact[] {
+  members(signs: TreeSigns): readonly ProcessFact[] {
+    return [...this.#of(signs)].flatMap(({ pid, fact }) => {
+      const now = this.#reader.fact(pid);
+      return now === undefined || now.start !== fact?.start ? [] : [now];
+    });
+  }
+
+  #of({ leader, environEntry: entry, realtimeLimit: limit }: TreeSigns): ReadonlySet<Known> {
     const found = new Set<Known>([
       // Not by the leader's own id: it leads group and session while it lives, and may be somebody else's after that.
       ...this.#byGroup.get(leader),
@@ -115,10 +127,7 @@ export class ProcessTable {
     ]);
     // A set goes on to what is added while it is gone through.
     for (const { pid } of found) for (const child of this.#byParent.get(pid)) found.add(child);
-    return [...found].flatMap(({ pid, fact }) => {
-      const now = this.#reader.fact(pid);
-      return now === undefined || now.start !== fact?.start ? [] : [now];
-    });
+    return found;
   }
 
   #look(): void {

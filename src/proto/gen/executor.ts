@@ -191,7 +191,7 @@ export interface Exited {
   stderrDropped: number;
   /** Why it ended otherwise than by itself. */
   cause: EndCause;
-  /** Set when the process could not be started at all. */
+  /** Why the process could not be started at all, or why the server killed it though nobody had asked for that. */
   errorMessage: string;
 }
 

@@ -11,11 +11,12 @@ import { closeSync, readSync } from 'node:fs';
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { constants } from 'node:os';
 
-import { killTree, signalTree, treeGone } from '../../io/processes/kill-tree.js';
+import { killTree, signalTree, type Tree, treeGone } from '../../io/processes/kill-tree.js';
 import { nowMicros } from '../../io/wall-clock.js';
 import { EndCause, type Exited, OutputStream } from '../../proto/gen/executor.js';
 import { KeptOutput, type OutputBounds } from './kept-output.js';
 import type { Launched } from './launch.js';
+import type { ProcessBound } from './process-bound.js';
 
 export type ExecutionSettings = Readonly<{
   bounds: OutputBounds;
@@ -25,6 +26,8 @@ export type ExecutionSettings = Readonly<{
   timeoutMs: number;
   /** How long it is left alone at first, milliseconds: what it writes appears that much later, once. */
   restMs: number;
+  /** Ends it when it has too many processes at once; nothing does without. */
+  processBound?: ProcessBound | undefined;
 }>;
 
 /** Where a thing happened in time: wall clock, microseconds since the epoch. */
@@ -93,6 +96,8 @@ export class Execution {
   readonly #onNews: (execution: Execution) => void;
   #leaderIsGone = false;
   #cause: EndCause | undefined;
+  /** Why it was killed though nobody asked for it; '' when it was not. */
+  #fault = '';
   #graceEndsAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -158,14 +163,24 @@ export class Execution {
     await killTree(this.#launched.tree);
   }
 
+  /** Kills the whole tree for what it does. */
+  #killFor(fault: string, tree: Tree): void {
+    if (this.#leaderIsGone) return;
+    this.#fault = fault;
+    this.#graceEndsAt = 0;
+    void killTree(tree);
+  }
+
   async #follow({ child, tree, stdoutFd, stderrFd }: Launched): Promise<void> {
-    const { restMs, timeoutMs } = this.#settings;
+    const { processBound, restMs, timeoutMs } = this.#settings;
     const news = (): void => this.#onNews(this);
     let out: Socket | undefined;
     let err: Socket | undefined;
+    let unbind: (() => void) | undefined;
     const rest = setTimeout(() => {
       out = readInto(stdoutFd, this.stdout, news);
       err = readInto(stderrFd, this.stderr, news);
+      unbind = processBound?.watch(tree, (fault) => this.#killFor(fault, tree));
       news();
     }, restMs);
     if (timeoutMs > 0)
@@ -184,12 +199,13 @@ export class Execution {
     if (!isGone) await killTree(tree);
 
     clearTimeout(rest);
+    unbind?.();
     drain(out, stdoutFd, this.stdout);
     drain(err, stderrFd, this.stderr);
     this.stdout.trim();
     this.stderr.trim();
     const number = signal === null ? 0 : constants.signals[signal];
-    this.#exit(code ?? 128 + number, number, this.#cause ?? EndCause.END_CAUSE_EXITED, '');
+    this.#exit(code ?? 128 + number, number, this.#cause ?? EndCause.END_CAUSE_EXITED, this.#fault);
     news();
   }
 

@@ -17,6 +17,7 @@ import { Executions } from './executions.js';
 import { startGuardian } from './guardian.js';
 import { TreeMarker } from './marker.js';
 import type { Options } from './options.js';
+import { ProcessBound } from './process-bound.js';
 import { type OpenStream, runtimeService } from './service.js';
 import { waitText } from './shell-text.js';
 import { type Starter, starter } from './start.js';
@@ -117,7 +118,8 @@ export const startServer = async (
   log: Logger,
   env: NodeJS.ProcessEnv,
 ): Promise<BashServer> => {
-  const { graceMillis, headBytes, tailBytes, warmLeast, warmMost, warmName, workDir } = options;
+  const { graceMillis, headBytes, mostProcesses, tailBytes, warmLeast, warmMost, warmName, workDir } =
+    options;
   const baseEnv = baseEnvironment(env);
   const bash = findBash(baseEnv);
   const folder = privateFolder(workDir);
@@ -150,9 +152,11 @@ export const startServer = async (
   if (isWarm) pool.fill();
   else pool.close();
 
+  const processBound =
+    mostProcesses > 0 && hasProc() ? new ProcessBound(mostProcesses, marker.processes) : undefined;
   const executions = new Executions(
     start,
-    { bounds: { headBytes, tailBytes }, graceMs: graceMillis, restMs },
+    { bounds: { headBytes, tailBytes }, graceMs: graceMillis, restMs, processBound },
     ({ id, started, exited }) => {
       pool.ended();
       if (started === undefined || exited === undefined) return;

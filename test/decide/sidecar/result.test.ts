@@ -82,6 +82,13 @@ describe('resultOf', () => {
       { reason: 'RuntimeError' },
     ],
     [
+      'killed by the Runtime Server for what it did',
+      { code: 137, signal: 9, cause: 'Exited', errorMessage: 'it was too many', lastStderr: 'fork: retry' },
+      undefined,
+      outputs,
+      { reason: 'RuntimeError', message: 'killed by signal 9 (SIGKILL): it was too many' },
+    ],
+    [
       'not started at all',
       { code: 127, cause: 'NotStarted', errorMessage: 'no such file' },
       undefined,

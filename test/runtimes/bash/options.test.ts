@@ -28,6 +28,7 @@ describe('readOptions', () => {
     [['--grace-millis', 'soon'], /--grace-millis soon: give a whole number from 0 to/],
     [['--head-bytes', '-1'], /--head-bytes/],
     [['--tail-bytes', '1e3'], /--tail-bytes/],
+    [['--most-processes', '-1'], /--most-processes/],
     [['--warm-most', '257'], /from 0 to 256/],
     [['--warm-entrypoint', 'a/b'], /plain file name/],
     [['--log-level', 'loud'], /--log-level: give one of/],

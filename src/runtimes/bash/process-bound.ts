@@ -1,0 +1,95 @@
+/**
+ * Does an execution have more processes than it may?
+ *
+ * No kernel limit answers that for each execution everywhere: RLIMIT_NPROC counts all processes of the user and root not
+ * at all, and the cgroups of a container are read-only. So they are counted, of executions that last, by a look at /proc.
+ * A look is made only when there can be too many: process ids are given out in order, and an execution that had `n`
+ * members has no more than `n` and the ids given out since. Most of the time that is one small read every 100 ms while
+ * anything runs, and nothing while nothing does.
+ *
+ * What forks faster than that is over its bound for a moment. The kernel's own limits (a pod's, a user's) are behind it.
+ */
+import type { Tree } from '../../io/processes/kill-tree.js';
+import { lastProcessId } from '../../io/processes/proc.js';
+import type { ProcessTable } from '../../io/processes/process-table.js';
+
+/** Pause between two questions, milliseconds: in it a shell forks some hundred times. */
+const PAUSE_MS = 100;
+
+type Bound = {
+  readonly tree: Tree;
+  readonly onMore: (fault: string) => void;
+  /** Members it had when `lastPid` had been given out. */
+  size: number;
+  lastPid: number | undefined;
+};
+
+/** What it asks; replaced in tests. */
+export type BoundSources = Readonly<{
+  lastPid: () => number | undefined;
+  /** Calls back every so often until the answer is called. */
+  every: (ms: number, tick: () => void) => () => void;
+}>;
+
+const ofSystem: BoundSources = {
+  lastPid: lastProcessId,
+  every: (ms, tick) => {
+    const timer = setInterval(tick, ms).unref();
+    return () => clearInterval(timer);
+  },
+};
+
+export class ProcessBound {
+  readonly #most: number;
+  readonly #processes: ProcessTable;
+  readonly #sources: BoundSources;
+  readonly #bounds = new Set<Bound>();
+  #stop: (() => void) | undefined;
+  #looking = false;
+
+  /** @param most processes an execution may have at once, at least 1 */
+  constructor(most: number, processes: ProcessTable, sources: BoundSources = ofSystem) {
+    this.#most = most;
+    this.#processes = processes;
+    this.#sources = sources;
+  }
+
+  /** Calls back once, with what is wrong, when the tree has too many. The answer ends the watch. */
+  watch(tree: Tree, onMore: (fault: string) => void): () => void {
+    const bound: Bound = { tree, onMore, size: 1, lastPid: tree.since.lastPid };
+    this.#bounds.add(bound);
+    this.#stop ??= this.#sources.every(PAUSE_MS, () => void this.#ask());
+    return () => this.#drop(bound);
+  }
+
+  #drop(bound: Bound): void {
+    this.#bounds.delete(bound);
+    if (this.#bounds.size > 0) return;
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  /** May it have too many by now? Ids that were used up once around say nothing. */
+  #isSuspect({ size, lastPid }: Bound, now: number | undefined): boolean {
+    return now === undefined || lastPid === undefined || now < lastPid || size + now - lastPid > this.#most;
+  }
+
+  async #ask(): Promise<void> {
+    const lastPid = this.#sources.lastPid();
+    if (this.#looking || ![...this.#bounds].some((bound) => this.#isSuspect(bound, lastPid))) return;
+    this.#looking = true;
+    await this.#processes.fresh();
+    this.#looking = false;
+    for (const bound of this.#bounds) {
+      const { signs } = bound.tree;
+      bound.lastPid = lastPid;
+      bound.size = this.#processes.count(signs);
+      if (bound.size <= this.#most) continue;
+      // Some may have ended since, or are zombies that nobody reaps.
+      bound.size = this.#processes.members(signs).length;
+      if (bound.size <= this.#most) continue;
+      this.#drop(bound);
+      bound.onMore(`it had more than ${this.#most} processes at once`);
+    }
+  }
+}
