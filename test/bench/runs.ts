@@ -7,8 +7,8 @@ import { nowMicros } from '../../src/io/wall-clock.js';
 import { runs } from '../../src/model/resources.js';
 import { isTerminal, Phase } from '../../src/model/run.js';
 import { Instant } from '../../src/model/time.js';
+import type { KubePort } from '../../src/ports.js';
 import { answer } from '../e2e/attach.js';
-import type { Plane } from './plane.js';
 
 /** Of a Run as it is watched, what figures need. */
 const Watched = t.type({
@@ -84,7 +84,10 @@ const now = (): Readonly<{ steady: number; micros: number }> => {
 };
 
 /** Watches from now on. Rejects all waits when the watch ends. */
-export const openRuns = async ({ kube, namespace }: Plane): Promise<Runs> => {
+export const openRuns = async ({
+  kube,
+  namespace,
+}: Readonly<{ kube: KubePort; namespace: string }>): Promise<Runs> => {
   const page = await answer(kube.list(runs, { namespace }, { limit: 1 }));
   const ends = new Map<string, (ended: Ended) => void>();
   const phases = new Map<string, () => void>();

@@ -58,7 +58,7 @@ const HOSTILE: Readonly<Record<string, Hostile>> = {
   scatter: {
     does: 'is a fork bomb of which each process is in a session of its own',
     inline:
-      'set -- $(($# ? $1 : 11)); (($1)) || exec sleep 987301; setsid bash script $(($1 - 1)) >/dev/null 2>&1 & exec bash script $(($1 - 1))',
+      'set -- "$@" 11; (($1)) || exec sleep 987301; setsid bash script $(($1 - 1)) >/dev/null 2>&1 & exec bash script $(($1 - 1))',
     ends: /^Failed RuntimeError: killed by signal 9 \(SIGKILL\): it had more than 1024 processes at once$/,
   },
   files: {

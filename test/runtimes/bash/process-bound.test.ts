@@ -31,7 +31,7 @@ describe('an execution with too many processes', function () {
     'that double and then wait':
       'b() { (($1 > 0)) || exec sleep 987305; b $(($1 - 1)) & b $(($1 - 1)); }; b 8',
     'that double in sessions of their own':
-      'set -- $(($# ? $1 : 8)); (($1)) || exec sleep 987305; setsid bash script $(($1 - 1)) & exec bash script $(($1 - 1))',
+      'set -- "$@" 8; (($1)) || exec sleep 987305; setsid bash script $(($1 - 1)) & exec bash script $(($1 - 1))',
   };
   for (const [kind, storm] of Object.entries(storms))
     it(`is killed with all of them, ${kind}, and its end says why`, async () => {
