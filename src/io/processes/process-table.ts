@@ -4,8 +4,10 @@
  *
  * A process is read when it is first seen. What it shows then is enough for ever: what makes it a member of a tree
  * (see TreeSigns) is inherited, cannot be taken on later, and is not forgotten here when the process gives it up. So a
- * look costs one listing and three small reads per process that is new, one for those we started ourselves, however many
- * trees are looked at; and ending a thousand trees at once costs about as many looks as one.
+ * look costs one listing and three small reads per process that is new, however many trees are looked at; and ending a
+ * thousand trees at once costs about as many looks as one. One read is enough for those that we started ourselves, and for
+ * those whose session is known: whoever is in a session was forked below its leader, and has at least the leader's signs.
+ * So a thousand processes that one script has forked cost a thousand reads, not three thousand, whosever script it is.
  *
  * A look that was begun before it was asked for proves nothing, since a process may have been forked after it: hence
  * `fresh`. A process id means the same process for `trustMs`; after that it is compared by its start time.
@@ -111,9 +113,12 @@ export class ProcessTable {
 
   /** Members of the tree as of the last look that live still, each as it is now. */
   members(signs: TreeSigns): readonly ProcessFact[] {
-    return [...this.#of(signs)].flatMap(({ pid, fact }) => {
-      const now = this.#reader.fact(pid);
-      return now === undefined || now.start !== fact?.start ? [] : [now];
+    return [...this.#of(signs)].flatMap((known) => {
+      const now = this.#reader.fact(known.pid);
+      if (now !== undefined && now.start === known.fact?.start) return [now];
+      // It may stay a zombie for long: the next look sees that once, and nobody asks about it any more.
+      this.#drop(known);
+      return [];
     });
   }
 
@@ -136,10 +141,10 @@ export class ProcessTable {
     ids.delete(this.#reader.own);
     for (const [pid, known] of this.#known) if (!ids.has(pid)) this.#drop(known);
     for (const pid of this.#started.keys()) if (!ids.has(pid)) this.#started.delete(pid);
-    for (const pid of ids) this.#see(pid, now);
+    for (const pid of ids) this.#see(pid, now, ids);
   }
 
-  #see(pid: number, now: number): void {
+  #see(pid: number, now: number, ids: ReadonlySet<number>): void {
     const known = this.#known.get(pid);
     if (known !== undefined && now - known.seenAt <= trustMs) return;
     const fact = this.#reader.fact(pid);
@@ -152,8 +157,14 @@ export class ProcessTable {
     if (known !== undefined) this.#drop(known);
     const started = fact && this.#startedAs(fact);
     const parent = fact && this.#known.get(fact.parent);
-    const entry = fact && (started ?? this.#reader.entry(pid, this.#variable));
-    const limit = fact && started === undefined ? this.#reader.limit(pid) : undefined;
+    const leader = fact && this.#leaderOf(fact, now, ids);
+    const entry = fact && (started ?? leader?.entry ?? this.#reader.entry(pid, this.#variable));
+    const limit =
+      fact && started === undefined
+        ? leader === undefined
+          ? this.#reader.limit(pid)
+          : leader.limit
+        : undefined;
     // In the middle of its exec a process shows no environment, so it is read again; a kernel thread never has one.
     const isClear = fact === undefined || entry !== undefined || (isSame && isUnclear);
     this.#add({
@@ -170,6 +181,18 @@ export class ProcessTable {
     const entry = this.#started.get(pid);
     this.#started.delete(pid);
     return parent === this.#reader.own && group === pid ? entry : undefined;
+  }
+
+  /**
+   * The leader of the process's session, if it is another one and its signs are known. Its id is given to nobody else
+   * while there is the session.
+   */
+  #leaderOf({ pid, session }: ProcessFact, now: number, ids: ReadonlySet<number>): Known | undefined {
+    if (pid === session || !ids.has(session)) return undefined;
+    this.#see(session, now, ids);
+    const leader = this.#known.get(session);
+    const isClear = leader?.fact?.session === session && leader.seenAt !== Number.NEGATIVE_INFINITY;
+    return isClear ? leader : undefined;
   }
 
   #add(known: Known): void {

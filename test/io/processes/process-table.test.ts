@@ -135,9 +135,50 @@ describe('ProcessTable', () => {
       }),
     );
     expect(new Set(found)).to.deep.equal(new Set([3]));
-    expect(reads).to.deep.equal({ listings: 1, facts: 1_500 + 1_500, signs: 1_500 });
+    expect(reads).to.deep.equal({ listings: 1, facts: 1_500 + 1_500, signs: 1_000 });
     await table.fresh();
-    expect(reads).to.deep.equal({ listings: 2, facts: 3_000, signs: 1_500 });
+    expect(reads).to.deep.equal({ listings: 2, facts: 3_000, signs: 1_000 });
+  });
+
+  it('takes the signs of a session for those of its leader, whosever it is, and reads no others', async () => {
+    const { reads, table, put } = machine();
+    put({ pid: 300, entry: 'TREE=100', limit: 1_000_100 });
+    put({ pid: 400 });
+    for (let pid = 500; pid < 900; pid += 1) put({ pid, group: pid, session: pid < 700 ? 300 : 400 });
+    // Seen before its leader, because ids began anew.
+    put({ pid: 200, session: 300 });
+    await table.fresh();
+    expect(table.members(signs(100))).to.have.length(202);
+    expect(reads.signs).to.equal(2);
+    // What left such a session is a member by its parent, whatever it shows.
+    put({ pid: 901, parent: 500 });
+    await table.fresh();
+    expect(table.members(signs(100))).to.have.length(203);
+  });
+
+  it('does not take the leader of a session for known whom it cannot see, or whose exec is under way', async () => {
+    const { reads, table, put } = machine();
+    put({ pid: 100, entry: undefined });
+    put({ pid: 101, session: 100, entry: 'TREE=100' });
+    put({ pid: 301, session: 300, entry: 'TREE=100' });
+    await table.fresh();
+    expect(pids(table.members(signs(100)))).to.deep.equal([100, 101, 301]);
+    expect(reads.signs).to.equal(3);
+  });
+
+  it('does not ask again about one that was over, and knows it again if it was not', async () => {
+    const { all, reads, table, put } = machine();
+    for (const pid of [100, 101]) put({ pid, session: 100 });
+    await table.fresh();
+    const fact = all.get(101);
+    all.delete(101);
+    expect(pids(table.members(signs(100)))).to.deep.equal([100]);
+    const before = reads.facts;
+    expect(pids(table.members(signs(100)))).to.deep.equal([100]);
+    expect(reads.facts - before).to.equal(1);
+    if (fact !== undefined) put(fact);
+    await table.fresh();
+    expect(pids(table.members(signs(100)))).to.deep.equal([100, 101]);
   });
 
   it('does not read the signs of a process it was told of, but those of another that came to its id', async () => {
