@@ -31,14 +31,17 @@ const signalMembers = (members: readonly ProcessFact[], leader: number, signal: 
   for (const { pid, group } of members) if (group <= 1) send(pid, signal);
 };
 
-/** The tree's living members, by a look that was begun after this call. */
-const membersOf = async ({ signs, since, processes }: Tree): Promise<readonly ProcessFact[]> => {
-  if (mayHaveForked(since)) {
-    await processes.fresh();
-    return processes.members(signs);
-  }
+/** The leader alone, while it lives. */
+const leaderOf = ({ signs }: Tree): readonly ProcessFact[] => {
   const leader = processFact(signs.leader);
   return leader?.group === signs.leader ? [leader] : [];
+};
+
+/** The tree's living members but those told already, by a look that was begun after this call. */
+const membersOf = async (tree: Tree, told?: ReadonlyMap<number, number>): Promise<readonly ProcessFact[]> => {
+  if (!mayHaveForked(tree.since)) return leaderOf(tree);
+  await tree.processes.fresh();
+  return tree.processes.members(tree.signs, told);
 };
 
 /**
@@ -54,8 +57,12 @@ export const signalTree = async (tree: Tree, signal: NodeJS.Signals): Promise<vo
   signalMembers(members, leader, 'SIGCONT');
 };
 
-const isTreeAlive = async (tree: Tree): Promise<boolean> =>
-  (await membersOf(tree)).length > 0 || isGroupAlive(tree.signs.leader);
+const isTreeAlive = async (tree: Tree): Promise<boolean> => {
+  if (isGroupAlive(tree.signs.leader)) return true;
+  if (!mayHaveForked(tree.since)) return leaderOf(tree).length > 0;
+  await tree.processes.fresh();
+  return tree.processes.lives(tree.signs);
+};
 
 /** The group is asked only where /proc can not be: a zombie nobody reaps still answers for its group. */
 const isGroupAlive = (leader: number): boolean => process.platform !== 'linux' && send(-leader, 0);
@@ -80,19 +87,28 @@ export const treeGone = async (tree: Tree, withinMs: number): Promise<boolean> =
 /** For how long a tree is killed again before it is given up, milliseconds: uninterruptible sleep is not ours to end. */
 const killBoundMs = 5_000;
 
+/** After so many looks all that live are killed again. */
+const looksForAll = 4;
+
 /**
  * Kills every process of the tree, again until none is left. Resolves to false when some outlived `killBoundMs`.
- * Costs two system calls when the tree has forked nothing.
+ * Costs two system calls when the tree has forked nothing. A thousand take a while to end: those that were killed are
+ * asked about only until the first is found that lives, and all of them now and then.
  */
 export const killTree = async (tree: Tree): Promise<boolean> => {
   const end = performance.now() + killBoundMs;
+  const told = new Map<number, number>();
   send(-tree.signs.leader, 'SIGKILL');
   for (let look = 0; ; look += 1) {
-    const members = await membersOf(tree);
-    if (members.length === 0 && !isGroupAlive(tree.signs.leader)) return true;
+    const members = await membersOf(tree, told);
+    const isOver = members.length === 0 && (!mayHaveForked(tree.since) || !tree.processes.lives(tree.signs));
+    if (isOver && !isGroupAlive(tree.signs.leader)) return true;
     if (performance.now() > end) return false;
     signalMembers(members, tree.signs.leader, 'SIGKILL');
     send(-tree.signs.leader, 'SIGKILL');
+    // One that changed its group at that moment was missed.
+    if (look % looksForAll === looksForAll - 1) told.clear();
+    else for (const { pid, start } of members) told.set(pid, start);
     await delay(pausesMs[look] ?? 50);
   }
 };

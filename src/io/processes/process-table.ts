@@ -111,15 +111,29 @@ export class ProcessTable {
     return this.#of(signs).size;
   }
 
-  /** Members of the tree as of the last look that live still, each as it is now. */
-  members(signs: TreeSigns): readonly ProcessFact[] {
-    return [...this.#of(signs)].flatMap((known) => {
-      const now = this.#reader.fact(known.pid);
-      if (now !== undefined && now.start === known.fact?.start) return [now];
-      // It may stay a zombie for long: the next look sees that once, and nobody asks about it any more.
-      this.#drop(known);
-      return [];
-    });
+  /**
+   * Members of the tree as of the last look that live still, each as it is now.
+   *
+   * @param told those that are not asked about: process ids, and when the process started
+   */
+  members(signs: TreeSigns, told: ReadonlyMap<number, number> = new Map()): readonly ProcessFact[] {
+    return [...this.#of(signs)].flatMap((known) =>
+      told.get(known.pid) === known.fact?.start ? [] : (this.#living(known) ?? []),
+    );
+  }
+
+  /** Does any member of the tree as of the last look live still? Asks as few as it can. */
+  lives(signs: TreeSigns): boolean {
+    for (const known of this.#of(signs)) if (this.#living(known) !== undefined) return true;
+    return false;
+  }
+
+  #living(known: Known): ProcessFact | undefined {
+    const now = this.#reader.fact(known.pid);
+    if (now !== undefined && now.start === known.fact?.start) return now;
+    // It may stay a zombie for long: the next look sees that once, and nobody asks about it any more.
+    this.#drop(known);
+    return undefined;
   }
 
   #of({ leader, environEntry: entry, realtimeLimit: limit }: TreeSigns): ReadonlySet<Known> {

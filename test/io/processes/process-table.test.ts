@@ -166,6 +166,22 @@ describe('ProcessTable', () => {
     expect(reads.signs).to.equal(3);
   });
 
+  it('asks only until it finds one that lives, and about none that was told already', async () => {
+    const { all, reads, table, put } = machine();
+    for (let pid = 100; pid < 600; pid += 1) put({ pid, session: 100 });
+    await table.fresh();
+    all.delete(100);
+    const before = reads.facts;
+    expect(table.lives(signs(100))).to.equal(true);
+    expect(reads.facts - before).to.equal(2);
+    const told = new Map(pids(table.members(signs(100))).map((pid) => [pid, pid]));
+    put({ pid: 600, session: 100 });
+    await table.fresh();
+    expect(pids(table.members(signs(100), told))).to.deep.equal([600]);
+    all.clear();
+    expect(table.lives(signs(100))).to.equal(false);
+  });
+
   it('does not ask again about one that was over, and knows it again if it was not', async () => {
     const { all, reads, table, put } = machine();
     for (const pid of [100, 101]) put({ pid, session: 100 });
