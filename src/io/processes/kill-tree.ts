@@ -112,3 +112,25 @@ export const killTree = async (tree: Tree): Promise<boolean> => {
     await delay(pausesMs[look] ?? 50);
   }
 };
+
+/**
+ * The same for a tree that has grown out of hand: what carries its limit is killed first, without a look at anything that
+ * a process keeps locked while it is in its exec (see ProcessTable).
+ */
+export const killStorm = async (tree: Tree): Promise<boolean> => {
+  const { signs, processes } = tree;
+  const end = performance.now() + killBoundMs;
+  const pardon = processes.condemn(signs);
+  try {
+    for (let look = 0; performance.now() < end; look += 1) {
+      send(-signs.leader, 'SIGKILL');
+      const marked = processes.marked(signs);
+      if (marked.length === 0) break;
+      for (const pid of marked) send(pid, 'SIGKILL');
+      await delay(pausesMs[look] ?? 50);
+    }
+  } finally {
+    pardon();
+  }
+  return killTree(tree);
+};

@@ -9,6 +9,10 @@
  * those whose session is known: whoever is in a session was forked below its leader, and has at least the leader's signs.
  * So a thousand processes that one script has forked cost a thousand reads, not three thousand, whosever script it is.
  *
+ * The kernel keeps most of /proc/<pid> locked while the process is in its exec, and one of a thousand that fork and exec
+ * stays there for a second, with everybody who reads about it. Its limits are never locked: so a tree that grows out of
+ * hand is counted and killed by its limit alone (`marked`), and meanwhile left out of all looks (`condemn`).
+ *
  * A look that was begun before it was asked for proves nothing, since a process may have been forked after it: hence
  * `fresh`. A process id means the same process for `trustMs`; after that it is compared by its start time.
  */
@@ -78,6 +82,8 @@ export class ProcessTable {
   readonly #byLimit = new Index<number>();
   /** Leaders not looked at yet, and the entries they were started with. */
   readonly #started = new Map<number, string>();
+  /** Limits of trees that are left out of looks, because all that carry them are being killed. */
+  readonly #condemned = new Set<number>();
   #next: Promise<void> | undefined;
 
   /** @param variable name of the environment entry that is a sign of a tree */
@@ -104,6 +110,22 @@ export class ProcessTable {
       });
     });
     return this.#next;
+  }
+
+  /** Ids of those that carry the tree's limit at this moment. Waits for no process, whatever that is doing. */
+  marked(signs: TreeSigns): readonly number[] {
+    const members = this.#of(signs);
+    return this.#reader.ids().filter((pid) => {
+      const known = this.#known.get(pid);
+      const mayBe = pid !== this.#reader.own && (known === undefined || members.has(known));
+      return mayBe && this.#reader.limit(pid) === signs.realtimeLimit;
+    });
+  }
+
+  /** From now on what carries this limit is not looked at, until the answer is called. */
+  condemn({ realtimeLimit }: TreeSigns): () => void {
+    this.#condemned.add(realtimeLimit);
+    return () => this.#condemned.delete(realtimeLimit);
   }
 
   /** How many members the tree had at the last look: asks nobody. */
@@ -161,6 +183,7 @@ export class ProcessTable {
   #see(pid: number, now: number, ids: ReadonlySet<number>): void {
     const known = this.#known.get(pid);
     if (known !== undefined && now - known.seenAt <= trustMs) return;
+    if (this.#condemned.size > 0 && this.#condemned.has(this.#reader.limit(pid) ?? 0)) return;
     const fact = this.#reader.fact(pid);
     const isSame = fact !== undefined && known?.fact?.start === fact.start;
     const isUnclear = known?.seenAt === Number.NEGATIVE_INFINITY;

@@ -11,7 +11,7 @@ import { closeSync, readSync } from 'node:fs';
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { constants } from 'node:os';
 
-import { killTree, signalTree, type Tree, treeGone } from '../../io/processes/kill-tree.js';
+import { killStorm, killTree, signalTree, type Tree, treeGone } from '../../io/processes/kill-tree.js';
 import { nowMicros } from '../../io/wall-clock.js';
 import { EndCause, type Exited, OutputStream } from '../../proto/gen/executor.js';
 import { KeptOutput, type OutputBounds } from './kept-output.js';
@@ -98,6 +98,8 @@ export class Execution {
   #cause: EndCause | undefined;
   /** Why it was killed though nobody asked for it; '' when it was not. */
   #fault = '';
+  /** Resolves when it was killed for that. */
+  #killed: Promise<unknown> | undefined;
   #graceEndsAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -168,7 +170,7 @@ export class Execution {
     if (this.#leaderIsGone) return;
     this.#fault = fault;
     this.#graceEndsAt = 0;
-    void killTree(tree);
+    this.#killed = killStorm(tree);
   }
 
   async #follow({ child, tree, stdoutFd, stderrFd }: Launched): Promise<void> {
@@ -193,6 +195,7 @@ export class Execution {
       child.once('exit', (...how) => resolve(how));
     });
     this.#leaderIsGone = true;
+    await this.#killed;
     const graceMs = this.#cause === undefined ? 0 : this.#graceEndsAt - performance.now();
     const isGone = await treeGone(tree, graceMs);
     clearTimeout(this.#timer);

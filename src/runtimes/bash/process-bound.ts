@@ -76,7 +76,13 @@ export class ProcessBound {
 
   async #ask(): Promise<void> {
     const lastPid = this.#sources.lastPid();
-    if (this.#looking || ![...this.#bounds].some((bound) => this.#isSuspect(bound, lastPid))) return;
+    const suspects = [...this.#bounds].filter((bound) => this.#isSuspect(bound, lastPid));
+    if (this.#looking || suspects.length === 0) return;
+    // First what can be counted without waiting for anybody: most have their limit.
+    let isStorm = false;
+    for (const bound of suspects)
+      isStorm = this.#judge(bound, this.#processes.marked(bound.tree.signs).length) || isStorm;
+    if (isStorm) return;
     this.#looking = true;
     await this.#processes.fresh();
     this.#looking = false;
@@ -87,9 +93,15 @@ export class ProcessBound {
       if (bound.size <= this.#most) continue;
       // Some may have ended since, or are zombies that nobody reaps.
       bound.size = this.#processes.members(signs).length;
-      if (bound.size <= this.#most) continue;
-      this.#drop(bound);
-      bound.onMore(`it had more than ${this.#most} processes at once`);
+      this.#judge(bound, bound.size);
     }
+  }
+
+  /** Whether it has too many; whoever watches is then told. */
+  #judge(bound: Bound, count: number): boolean {
+    if (count <= this.#most) return false;
+    this.#drop(bound);
+    bound.onMore(`it had more than ${this.#most} processes at once`);
+    return true;
   }
 }

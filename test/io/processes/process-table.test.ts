@@ -182,6 +182,23 @@ describe('ProcessTable', () => {
     expect(table.lives(signs(100))).to.equal(false);
   });
 
+  it('leaves out of its looks what carries a condemned limit, and knows who carries it without a look', async () => {
+    const { reads, table, put } = machine();
+    put({ pid: 100, limit: 1_000_100 });
+    await table.fresh();
+    const pardon = table.condemn(signs(100));
+    for (const pid of [101, 102]) put({ pid, limit: 1_000_100 });
+    put({ pid: 103, limit: 1_000_103 });
+    put({ pid: 104 });
+    const before = reads.facts;
+    await table.fresh();
+    expect(reads.facts - before).to.equal(2);
+    expect(table.marked(signs(100))).to.deep.equal([100, 101, 102]);
+    pardon();
+    await table.fresh();
+    expect(pids(table.members(signs(100)))).to.deep.equal([100, 101, 102]);
+  });
+
   it('does not ask again about one that was over, and knows it again if it was not', async () => {
     const { all, reads, table, put } = machine();
     for (const pid of [100, 101]) put({ pid, session: 100 });

@@ -60,9 +60,10 @@ describe('an execution with too many processes', function () {
   });
 });
 
-/** A machine with one tree, led by process 100, and a clock that is turned by hand. */
-const machine = (most: number) => {
+/** A machine with one tree, led by process 100, and a clock that is turned by hand. Its members may carry its limit. */
+const machine = (most: number, limit?: number) => {
   const all = new Map<number, ProcessFact>();
+  let facts = 0;
   let listings = 0;
   let lastPid = 100;
   const processes = new ProcessTable('TREE', {
@@ -71,9 +72,12 @@ const machine = (most: number) => {
       listings += 1;
       return [...all.keys()];
     },
-    fact: (pid) => all.get(pid),
+    fact: (pid) => {
+      facts += 1;
+      return all.get(pid);
+    },
     entry: () => '',
-    limit: () => undefined,
+    limit: () => limit,
   });
   let tick: (() => void) | undefined;
   const bound = new ProcessBound(most, processes, {
@@ -102,6 +106,7 @@ const machine = (most: number) => {
     bound,
     fork,
     tree,
+    facts: () => facts,
     listings: () => listings,
     asks: () => tick !== undefined,
     /** One question, and all that follows from it. */
@@ -120,19 +125,29 @@ describe('ProcessBound', () => {
     fork(8);
     await ask();
     expect(listings()).to.equal(0);
+    // Ids first, by their limits, which they do not have here; then the look.
     fork(1);
     await ask();
-    expect(listings()).to.equal(1);
+    expect(listings()).to.equal(2);
     // Eight of them end: two and eight may follow before there can be too many again.
     for (const pid of [...all.keys()].slice(2)) all.delete(pid);
     fork(1);
     await ask();
     fork(7);
     await ask();
-    expect([listings(), faults]).to.deep.equal([2, []]);
+    expect([listings(), faults]).to.deep.equal([4, []]);
     fork(2);
     await ask();
     expect(faults).to.deep.equal(['it had more than 10 processes at once']);
+  });
+
+  it('counts those that carry the limit without a read that could wait for one of them', async () => {
+    const { ask, bound, facts, fork, tree } = machine(10, 1);
+    const faults: string[] = [];
+    bound.watch(tree, (fault) => faults.push(fault));
+    fork(10);
+    await ask();
+    expect([facts(), faults]).to.deep.equal([0, ['it had more than 10 processes at once']]);
   });
 
   it('asks nothing when nothing is watched', async () => {
