@@ -228,7 +228,7 @@ export const sidecarEffects = ({
       defer(async () => {
         // What is still to be shipped of it would come after, or be shipped by a runtimed after this one.
         await shipping?.shipper.dropRun(removal.runUid);
-        await logs.forget(removal.runUid);
+        logs.forget(removal.runUid);
         return artifacts.remove(removal);
       }),
     sweepLogs: artifacts.sweepLogs,
@@ -237,7 +237,7 @@ export const sidecarEffects = ({
       defer(async () => {
         for (const uid of runUids) {
           for (const id of logs.idsOf(uid)) await shipping?.shipper.drop(id);
-          await logs.forget(uid);
+          logs.forget(uid);
         }
         log.info({ runs: runUids.length }, 'logs of runs that are gone are kept no longer');
       }).pipe(ignoreElements()),

@@ -68,7 +68,7 @@ const recover = async (
   logs: RunLogs,
   log: Log,
 ): Promise<Readonly<{ inputs: ReadonlyArray<Input>; unshipped: ReadonlyArray<string> }>> => {
-  const unshipped = await logs.recover();
+  const unshipped = logs.recover();
   const { found, torn } = await findRecords(folders, pod.uid);
   for (const id of torn) {
     const ref = refFromId(id);

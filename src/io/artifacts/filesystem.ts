@@ -74,6 +74,15 @@ const inFolder = async <A>(folder: string, call: () => Promise<A>): Promise<A> =
   }
 };
 
+/** Makes a folder that is most likely not there, but the one it is in is. */
+const makeFolder = async (folder: string): Promise<void> => {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (cause) {
+    if (codeOf(cause) !== 'EEXIST') await mkdir(folder, { recursive: true, mode: 0o700 });
+  }
+};
+
 /** So that the entry itself survives a power cut. */
 const syncFolder = async (path: string): Promise<void> => {
   const folder = await open(path, 'r');
@@ -93,6 +102,8 @@ export const filesystemStore = ({
 }: FilesystemOptions): ArtifactStore => {
   const name = `claim ${claim}`;
   const uploads = join(folder, UPLOADS);
+  /** Where the last object went: the next one of a Run has its folder. */
+  let lastFolder = '';
   /** What this process writes, `sweep` leaves alone. */
   const life = `${owner}.${randomUUID()}`;
 
@@ -169,8 +180,11 @@ export const filesystemStore = ({
         } finally {
           await file.close();
         }
-        await inFolder(dirname(target), () => rename(own, target));
-        if (options.sync !== false) await syncFolder(dirname(target));
+        const into = dirname(target);
+        if (into !== lastFolder) await makeFolder(into);
+        lastFolder = into;
+        await inFolder(into, () => rename(own, target));
+        if (options.sync !== false) await syncFolder(into);
       } catch (cause) {
         await rm(own, { force: true }).catch(() => undefined);
         if (sourceFailed) throw cause;

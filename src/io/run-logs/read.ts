@@ -9,7 +9,7 @@ import { open } from 'node:fs/promises';
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
 import { unframe } from './frames.js';
 import type { ReadableLog } from './run-logs.js';
-import { after, type Segment, type StreamBytes, segmentsOf } from './spool.js';
+import { after, type Segment, type StreamBytes } from './spool.js';
 
 /** Bytes read at once; more than any one record. */
 const STEP_BYTES = 256 * 1024;
@@ -59,7 +59,7 @@ const readStep = async (
  * what is written meanwhile is left out, so that the log of a Run that never stops writing has an end, too.
  */
 async function* allRecords(
-  { folder, attempt, isLive, lastSeq }: ReadableLog,
+  { segments: present, attempt, isLive, lastSeq }: ReadableLog,
   afterSeq: number,
   changed: (() => Promise<void>) | undefined,
 ): AsyncGenerator<ReadonlyArray<LogRecord>> {
@@ -71,7 +71,7 @@ async function* allRecords(
     // Asked before reading, so that what comes in between is not missed.
     const change = changed?.();
     const wasLive = isLive();
-    const segments = await segmentsOf(folder);
+    const segments = present();
     current ??= segments.filter(({ firstSeq }) => firstSeq <= afterSeq + 1).at(-1) ?? segments[0];
     while (current) {
       position ??= current.before;
@@ -86,7 +86,7 @@ async function* allRecords(
       }
       const here: number = current.firstSeq;
       // A segment with a successor is complete; one without may grow.
-      const next: Segment | undefined = (isGone ? await segmentsOf(folder) : segments).find(
+      const next: Segment | undefined = (isGone ? present() : segments).find(
         ({ firstSeq }) => firstSeq > here,
       );
       if (!next) break;

@@ -7,8 +7,8 @@
  * says so and the Runtime Server's stream is not read, whose own pipes then hold the script back.
  */
 
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+
 import { BehaviorSubject, distinctUntilChanged, map, type Observable, Subject } from 'rxjs';
 import { type AttemptRef, idOf } from '../../decide/sidecar/attempt.js';
 import { type Line, LineSplitter } from '../../decide/sidecar/lines.js';
@@ -18,14 +18,14 @@ import { DEFAULT_LOG_BOUNDS, type LogBounds } from '../../model/log-bounds.js';
 import type { Micros } from '../../model/time.js';
 import type { Cursor } from '../../proto/gen/executor.js';
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
-import { endOfSpool, Spool, segmentsOf } from './spool.js';
+import { endOfLog, type FoundLog, findLogs, markShipped, type Segment, Spool } from './spool.js';
 
 /** All spools together. */
 export const ALL_SPOOLS_BYTES = 256 * 1024 * 1024;
 /** What waits for the disk, all spools together, before the source is held back, and when it may go on. */
 export const HIGH_WATER_BYTES = 8 * 1024 * 1024;
 const LOW_WATER_BYTES = 2 * 1024 * 1024;
-/** What the smallest spool takes of a disk: a folder and a file. Bounds their number. */
+/** What the smallest spool takes of a disk and of memory, roughly. Bounds their number. */
 const SMALLEST_BYTES = 8 * 1024;
 /** A short log, and all of them that are kept in memory until they are shipped. */
 const SHORT_BYTES = 8 * 1024;
@@ -43,13 +43,14 @@ type Entry = {
   readonly owner: LogOwner | undefined;
   readonly uid: string;
   readonly attempt: number;
-  readonly folder: string;
+  /** Its files; of an open log the spool has them. */
+  segments: FoundLog['segments'];
   /** Undefined once the attempt has ended. */
   live: Live | undefined;
   /** When that was, by the clock of `LogKeeping`; of a runtimed before this one, when that was seen. */
   endedMs: number;
   stored: number;
-  /** Something was written, so there is a folder. */
+  /** Something was written. */
   hasRecords: boolean;
   /** What was written, while it is short. */
   short: Buffer[] | undefined;
@@ -78,7 +79,8 @@ export type LogKeeping = Readonly<{
 
 /** What a reader needs to know of one attempt's log. */
 export type ReadableLog = Readonly<{
-  folder: string;
+  /** Its files, in order, as they are now. */
+  segments: () => ReadonlyArray<Segment>;
   attempt: number;
   isLive: () => boolean;
   /** The last record there is now; of an ended log infinity. */
@@ -90,9 +92,6 @@ export type ReadableLog = Readonly<{
 /** How much an attempt has written: records, and bytes of both streams. */
 export type LogExtent = Readonly<{ records: number; bytes: number }>;
 
-/** In the spool of a log that the artifact store has: a restarted runtimed need not store it again. */
-const SHIPPED_MARK = 'shipped';
-
 /** The last line that is not blank, cut to what a message may hold. */
 const lastText = (lines: ReadonlyArray<Line>): string | undefined => {
   for (let i = lines.length - 1; i >= 0; i -= 1) {
@@ -100,6 +99,16 @@ const lastText = (lines: ReadonlyArray<Line>): string | undefined => {
     if (text !== '') return text;
   }
   return undefined;
+};
+
+/** Of a log that is kept no more; what cannot be removed is found by the next runtimed. */
+const removeFiles = (segments: ReadonlyArray<Segment>): void => {
+  for (const { path } of segments)
+    try {
+      rmSync(path, { force: true });
+    } catch {
+      // Not ours any more: the pod's folder goes with the pod.
+    }
 };
 
 /** Run and attempt of an execution id. */
@@ -163,33 +172,25 @@ export class RunLogs {
   }
 
   /** Finds the spools of a runtimed before this one. Once, at the start. Returns those that were not shipped. */
-  async recover(): Promise<ReadonlyArray<string>> {
+  recover(): ReadonlyArray<string> {
     const unshipped: string[] = [];
-    for (const id of await readdir(this.#root)) {
-      const folder = join(this.#root, id);
-      const sizes = await Promise.all(
-        (await segmentsOf(folder)).map(async ({ path }) => (await stat(path)).size),
-      );
-      const isShipped = await stat(join(folder, SHIPPED_MARK)).then(
-        () => true,
-        () => false,
-      );
+    for (const [id, { segments, isShipped }] of findLogs(this.#root)) {
       if (isShipped) this.#shippedIds.add(id);
       else unshipped.push(id);
       this.#add(id, {
         owner: undefined,
         ...partsOfId(id),
-        folder,
+        segments,
         live: undefined,
         endedMs: this.#now(),
-        hasRecords: sizes.length > 0,
+        hasRecords: true,
         short: undefined,
         shortBytes: 0,
         extent: undefined,
         isHeld: false,
         stored: Math.max(
           SMALLEST_BYTES,
-          sizes.reduce((a, b) => a + b, 0),
+          segments.reduce((sum, { size }) => sum + size, 0),
         ),
       });
     }
@@ -199,26 +200,35 @@ export class RunLogs {
   /** Begins an attempt's log. */
   open(owner: LogOwner): void {
     const id = idOf(owner.ref);
-    if (!this.#entries.get(id)?.live) this.#open(id, owner, 1, { stdout: 0, stderr: 0 });
+    if (!this.#entries.get(id)?.live) this.#open(id, owner, [], 1, { stdout: 0, stderr: 0 });
   }
 
   /** Goes on with the log of an attempt that a runtimed before this one began. */
   async resume(owner: LogOwner): Promise<void> {
     const id = idOf(owner.ref);
-    const { nextSeq, bytes } = await endOfSpool(join(this.#root, id));
-    this.#open(id, owner, nextSeq, bytes);
+    const found = this.#entries.get(id)?.segments ?? [];
+    const { nextSeq, bytes } = await endOfLog(found);
+    this.#open(id, owner, found, nextSeq, bytes);
   }
 
-  #open(id: string, owner: LogOwner, nextSeq: number, bytes: Readonly<Record<StreamName, number>>): void {
+  #open(
+    id: string,
+    owner: LogOwner,
+    found: FoundLog['segments'],
+    nextSeq: number,
+    bytes: Readonly<Record<StreamName, number>>,
+  ): void {
     const before = this.#entries.get(id);
-    if (before) this.#stored -= before.stored;
-    const folder = join(this.#root, id);
+    if (before) {
+      this.#stored -= before.stored;
+      if (found.length === 0) removeFiles(before.segments);
+    }
     const entry: Entry = {
       owner,
       uid: owner.ref.uid,
       attempt: owner.ref.attempt,
-      folder,
-      stored: before?.stored ?? SMALLEST_BYTES,
+      segments: found,
+      stored: found.length > 0 ? (before?.stored ?? SMALLEST_BYTES) : SMALLEST_BYTES,
       live: undefined,
       endedMs: Number.POSITIVE_INFINITY,
       hasRecords: nextSeq > 1,
@@ -228,13 +238,20 @@ export class RunLogs {
       isHeld: false,
     };
     this.#shippedIds.delete(id);
-    const spool = new Spool(folder, bytes, this.#bounds, {
-      changed: (waiting, stored) => {
-        this.#waiting.next(this.#waiting.value + waiting);
-        if (stored !== 0) this.#grow(entry, stored);
+    const spool = new Spool({
+      root: this.#root,
+      id,
+      found,
+      position: bytes,
+      bounds: this.#bounds,
+      watch: {
+        changed: (waiting, stored) => {
+          this.#waiting.next(this.#waiting.value + waiting);
+          if (stored !== 0) this.#grow(entry, stored);
+        },
+        appended: () => this.#changesSubject.next(id),
+        failed: (cause) => this.#onFailure(owner, cause),
       },
-      appended: () => this.#changesSubject.next(id),
-      failed: (cause) => this.#onFailure(owner, cause),
     });
     entry.live = {
       spool,
@@ -266,11 +283,11 @@ export class RunLogs {
       for (const id of ids) {
         if (this.#stored <= ALL_SPOOLS_BYTES) return;
         const entry = this.#entries.get(id);
-        if (entry && !entry.live && !entry.isHeld) void this.#drop(id, entry);
+        if (entry && !entry.live && !entry.isHeld) this.#drop(id, entry);
       }
   }
 
-  #drop(id: string, entry: Entry): Promise<void> {
+  #drop(id: string, entry: Entry): void {
     this.#entries.delete(id);
     this.#shippedIds.delete(id);
     this.#dropShort(entry);
@@ -278,7 +295,7 @@ export class RunLogs {
     if (others.length === 0) this.#attempts.delete(entry.uid);
     else this.#attempts.set(entry.uid, others);
     this.#stored -= entry.stored;
-    return rm(entry.folder, { recursive: true, force: true }).catch(() => undefined);
+    removeFiles(entry.segments);
   }
 
   /** Output of an attempt; of one that is not open it is ignored. */
@@ -354,6 +371,7 @@ export class RunLogs {
       .close()
       .catch(() => undefined)
       .finally(() => {
+        entry.segments = live.spool.segments;
         entry.live = undefined;
         entry.endedMs = this.#now();
         this.#liveIds.delete(id);
@@ -386,7 +404,7 @@ export class RunLogs {
     const entry = this.#entries.get(id);
     return entry
       ? {
-          folder: entry.folder,
+          segments: () => entry.live?.spool.segments ?? entry.segments,
           attempt: entry.attempt,
           isLive: () => this.#entries.get(id)?.live !== undefined,
           lastSeq: () => (entry.live ? entry.live.nextSeq - 1 : Number.POSITIVE_INFINITY),
@@ -395,13 +413,11 @@ export class RunLogs {
   }
 
   /** Removes the logs of all attempts of a Run that have ended. */
-  async forget(uid: string): Promise<void> {
-    await Promise.all(
-      this.idsOf(uid).map((id) => {
-        const entry = this.#entries.get(id);
-        return entry && !entry.live ? this.#drop(id, entry) : undefined;
-      }),
-    );
+  forget(uid: string): void {
+    for (const id of this.idsOf(uid)) {
+      const entry = this.#entries.get(id);
+      if (entry && !entry.live) this.#drop(id, entry);
+    }
   }
 
   /** Ids of the logs of a Run's attempts. */
@@ -440,8 +456,10 @@ export class RunLogs {
       await copy(isWhole && entry.short ? { ...log, short: entry.short } : log);
       if (isWhole) {
         this.#dropShort(entry);
-        await mkdir(join(entry.folder, SHIPPED_MARK), { recursive: true });
-        if (this.#entries.get(id) === entry) this.#shippedIds.add(id);
+        if (this.#entries.get(id) === entry) {
+          this.#shippedIds.add(id);
+          markShipped(entry.segments);
+        }
       }
     } finally {
       entry.isHeld = false;

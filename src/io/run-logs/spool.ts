@@ -1,19 +1,45 @@
 /**
  * The log of one attempt on disk, bounded: its beginning and its end, by default its first MiB and its last nine or ten.
  *
- * A folder of segments; the first is the beginning and is kept for ever, the others have a ninth of the end each, and the
- * oldest of them goes when there are more than ten. A segment's name says where it stands: `<first seq>-<stdout bytes before>-<stderr bytes before>`, so that
- * what a dropped one held is known, and a restarted runtimed knows where to resume. Appending never waits: what is
- * not yet on disk is held in memory, and its size is reported, for the source to be slowed down.
+ * Segments, all logs' in one folder: most logs are short, and a folder for each costs more than what is in it. The first
+ * segment is the beginning and is kept for ever, the others have a ninth of the end each, and the oldest of them goes when
+ * there are more than ten. A segment's name says where it stands: `<id>@<first seq>-<stdout bytes before>-<stderr bytes
+ * before>`, so that what a dropped one held is known, and a restarted runtimed knows where to resume.
+ *
+ * What comes first is written at once: it is in the page cache sooner than a thread would be awake. A log that goes on is
+ * written by threads; what is not yet on disk is held in memory, and its size is reported, for the source to be slowed
+ * down.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writev,
+  writevSync,
+} from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
 import type { LogBounds } from '../../model/log-bounds.js';
 import type { Record as LogRecord } from '../../proto/gen/logs.js';
+import { errorCode } from '../error-code.js';
 import { frame, unframe } from './frames.js';
 
 /** Segments that the tail consists of, the one being written not counted. */
 export const TAIL_SEGMENTS = 9;
+/** So much of a log is written at once; what comes after it must not stop the process when the disk is slow. */
+const AT_ONCE_BYTES = 8 * 1024;
+/** Mode of a segment, and of the first one of a log that the artifact store has. */
+const MODE = 0o660;
+const SHIPPED_MODE = 0o440;
+const OWNER_WRITES = 0o200;
+
+const writeBehind = promisify(writev);
 
 /** Bytes of each stream. */
 export type StreamBytes = Readonly<{ stdout: number; stderr: number }>;
@@ -22,6 +48,13 @@ export type StreamBytes = Readonly<{ stdout: number; stderr: number }>;
 export type Segment = Readonly<{ path: string; firstSeq: number; before: StreamBytes }>;
 
 type OpenSegment = Segment & { size: number };
+
+/** A log as it was found on disk, its segments in order. */
+export type FoundLog = Readonly<{
+  segments: ReadonlyArray<Segment & Readonly<{ size: number }>>;
+  /** It was marked as one that the artifact store has. */
+  isShipped: boolean;
+}>;
 
 /** Bytes of its stream that a record stands for. */
 export const recordSpan = ({ line, partial, droppedBytes }: LogRecord): number =>
@@ -33,28 +66,34 @@ export const after = (bytes: StreamBytes, record: LogRecord): StreamBytes =>
     ? { ...bytes, stderr: bytes.stderr + recordSpan(record) }
     : { ...bytes, stdout: bytes.stdout + recordSpan(record) };
 
-const segmentAt = (folder: string, name: string): Segment | undefined => {
-  const match = /^(\d+)-(\d+)-(\d+)$/.exec(name);
-  return match
-    ? {
-        path: join(folder, name),
-        firstSeq: Number(match[1]),
-        before: { stdout: Number(match[2]), stderr: Number(match[3]) },
-      }
-    : undefined;
+/** The logs in a folder by their ids. */
+export const findLogs = (root: string): ReadonlyMap<string, FoundLog> => {
+  const found = new Map<string, Array<OpenSegment & { mode: number }>>();
+  for (const name of readdirSync(root)) {
+    const match = /^(.+)@(\d+)-(\d+)-(\d+)$/.exec(name);
+    if (!match) continue;
+    const [, id = '', seq, stdout, stderr] = match;
+    const path = join(root, name);
+    const { size, mode } = statSync(path);
+    const before = { stdout: Number(stdout), stderr: Number(stderr) };
+    const segment = { path, firstSeq: Number(seq), before, size, mode };
+    const others = found.get(id);
+    if (others) others.push(segment);
+    else found.set(id, [segment]);
+  }
+  return new Map(
+    [...found].map(([id, segments]) => {
+      segments.sort((a, b) => a.firstSeq - b.firstSeq);
+      return [id, { segments, isShipped: ((segments[0]?.mode ?? 0) & OWNER_WRITES) === 0 }];
+    }),
+  );
 };
 
-/** The segments of a folder, in order; none when there is no such folder. */
-export const segmentsOf = async (folder: string): Promise<ReadonlyArray<Segment>> => {
-  const names = await readdir(folder).catch((): string[] => []);
-  return names.flatMap((name) => segmentAt(folder, name) ?? []).sort((a, b) => a.firstSeq - b.firstSeq);
-};
-
-/** Where an attempt's log ends on disk: the next seq and the bytes that are in it. */
-export const endOfSpool = async (
-  folder: string,
+/** Where a log ends on disk: the next seq and the bytes that are in it. */
+export const endOfLog = async (
+  segments: ReadonlyArray<Segment>,
 ): Promise<Readonly<{ nextSeq: number; bytes: StreamBytes }>> => {
-  const last = (await segmentsOf(folder)).at(-1);
+  const last = segments.at(-1);
   if (!last) return { nextSeq: 1, bytes: { stdout: 0, stderr: 0 } };
   const { records } = unframe(await readFile(last.path));
   return {
@@ -63,33 +102,72 @@ export const endOfSpool = async (
   };
 };
 
+/** Marks a log as one that the artifact store has: its first segment is not written any more, and says so. */
+export const markShipped = ([first]: ReadonlyArray<Segment>): void => {
+  try {
+    if (first) chmodSync(first.path, SHIPPED_MODE);
+  } catch {
+    // Somebody removed it. A restarted runtimed stores a log without the mark once more, which changes nothing.
+  }
+};
+
 /** What the spool tells about itself. */
 export type SpoolWatch = Readonly<{
   /** Memory (bytes waiting) and disk (bytes in files) changed by so much. */
   changed: (waiting: number, stored: number) => void;
-  /** Records became readable. */
+  /** Records became readable; told after the call that appended them. */
   appended: () => void;
   /** Nothing more is stored: the disk is full or gone. */
   failed: (cause: unknown) => void;
 }>;
 
+/** What a spool is made of. */
+export type SpoolParts = Readonly<{
+  /** Folder of all spools. */
+  root: string;
+  id: string;
+  /** What a runtimed before this one wrote of it. */
+  found: FoundLog['segments'];
+  /** Where it ends. */
+  position: StreamBytes;
+  bounds: LogBounds;
+  watch: SpoolWatch;
+}>;
+
+type Waiting = Readonly<{ bytes: Buffer; seq: number; before: StreamBytes }>;
+
+/** A new file; the folder is made again when somebody has removed it. */
+const createSegment = (path: string): number => {
+  try {
+    return openSync(path, 'w', MODE);
+  } catch (cause) {
+    if (errorCode(cause) !== 'ENOENT') throw cause;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o770 });
+    return openSync(path, 'w', MODE);
+  }
+};
+
 /** Appends records. */
 export class Spool {
-  readonly #folder: string;
-  readonly #watch: SpoolWatch;
-  readonly #segments: OpenSegment[] = [];
-  #waiting: Array<Readonly<{ bytes: Buffer; seq: number; before: StreamBytes }>> = [];
+  readonly #parts: SpoolParts;
+  readonly #segments: OpenSegment[];
+  #waiting: Waiting[] = [];
   #position: StreamBytes;
-  #file: FileHandle | undefined;
+  #fd: number | undefined;
   #writing: Promise<void> | undefined;
   #failed = false;
-  readonly #bounds: LogBounds;
+  /** Bytes that were written at once. */
+  #atOnce = 0;
 
-  constructor(folder: string, position: StreamBytes, bounds: LogBounds, watch: SpoolWatch) {
-    this.#bounds = bounds;
-    this.#folder = folder;
-    this.#position = position;
-    this.#watch = watch;
+  constructor(parts: SpoolParts) {
+    this.#parts = parts;
+    this.#position = parts.position;
+    this.#segments = [...parts.found];
+  }
+
+  /** What there is of it on disk, in order. */
+  get segments(): FoundLog['segments'] {
+    return this.#segments;
   }
 
   /** Appends records that follow each other, at least one. Returns them as they are written, if they are. */
@@ -100,8 +178,10 @@ export class Spool {
     if (this.#failed || !first) return undefined;
     const bytes = frame(records);
     this.#waiting.push({ bytes, seq: first.seq, before });
-    this.#watch.changed(bytes.length, 0);
-    this.#writing ??= this.#write();
+    this.#parts.watch.changed(bytes.length, 0);
+    if (this.#writing !== undefined) return bytes;
+    if (this.#atOnce + bytes.length <= AT_ONCE_BYTES) this.#writeAtOnce();
+    else this.#writing = this.#write();
     return bytes;
   }
 
@@ -113,35 +193,74 @@ export class Spool {
   /** Closes the file. Nothing may be appended any more. */
   async close(): Promise<void> {
     await this.settled();
-    await this.#file?.close();
-    this.#file = undefined;
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  #writeAtOnce(): void {
+    const { watch } = this.#parts;
+    const { batch, size: all } = this.#take();
+    try {
+      for (const { fd, bytes, size } of this.#pieces(batch)) {
+        let written = writevSync(fd, bytes);
+        while (written < size) written += writevSync(fd, [Buffer.concat(bytes).subarray(written)]);
+      }
+      this.#atOnce += all;
+      queueMicrotask(() => watch.appended());
+    } catch (cause) {
+      this.#fail(cause);
+    } finally {
+      watch.changed(-all, 0);
+    }
   }
 
   async #write(): Promise<void> {
+    const { watch } = this.#parts;
     try {
-      for (let batch = this.#waiting; batch.length > 0; batch = this.#waiting) {
-        this.#waiting = [];
-        const size = batch.reduce((sum, { bytes }) => sum + bytes.length, 0);
-        await this.#writeBatch(batch).finally(() => this.#watch.changed(-size, 0));
-        this.#watch.appended();
+      while (this.#waiting.length > 0) {
+        const { batch, size: all } = this.#take();
+        try {
+          for (const { fd, bytes, size } of this.#pieces(batch)) {
+            let { bytesWritten: written } = await writeBehind(fd, bytes);
+            while (written < size)
+              written += (await writeBehind(fd, [Buffer.concat(bytes).subarray(written)])).bytesWritten;
+          }
+        } finally {
+          watch.changed(-all, 0);
+        }
+        watch.appended();
       }
     } catch (cause) {
-      this.#failed = true;
-      const left = this.#waiting.reduce((sum, { bytes }) => sum + bytes.length, 0);
-      this.#waiting = [];
-      this.#watch.changed(-left, 0);
-      this.#watch.failed(cause);
+      this.#fail(cause);
     } finally {
       this.#writing = undefined;
     }
   }
 
-  async #writeBatch(
-    batch: ReadonlyArray<Readonly<{ bytes: Buffer; seq: number; before: StreamBytes }>>,
-  ): Promise<void> {
+  #take(): Readonly<{ batch: ReadonlyArray<Waiting>; size: number }> {
+    const batch = this.#waiting;
+    this.#waiting = [];
+    return { batch, size: batch.reduce((sum, { bytes }) => sum + bytes.length, 0) };
+  }
+
+  #fail(cause: unknown): void {
+    this.#failed = true;
+    const { watch } = this.#parts;
+    watch.changed(-this.#take().size, 0);
+    watch.failed(cause);
+  }
+
+  /** What is to be written where. Whoever asks for the next piece has written the one before. */
+  *#pieces(
+    batch: ReadonlyArray<Waiting>,
+  ): Generator<Readonly<{ fd: number; bytes: ReadonlyArray<Buffer>; size: number }>> {
     let rest = batch;
     for (let [first] = rest; first; [first] = rest) {
-      const segment = await this.#segmentFor(first.seq, first.before);
+      const { fd, segment } = this.#segmentFor(first.seq, first.before);
       let size = 0;
       let count = 0;
       for (const { bytes } of rest) {
@@ -149,48 +268,38 @@ export class Spool {
         count += 1;
         if (segment.size + size >= this.#roomOf(segment)) break;
       }
-      await this.#file?.writev(rest.slice(0, count).map(({ bytes }) => bytes));
+      yield { fd, bytes: rest.slice(0, count).map(({ bytes }) => bytes), size };
       segment.size += size;
-      this.#watch.changed(0, size);
+      this.#parts.watch.changed(0, size);
       rest = rest.slice(count);
     }
   }
 
   #roomOf(segment: OpenSegment): number {
-    const { headBytes, tailBytes } = this.#bounds;
+    const { headBytes, tailBytes } = this.#parts.bounds;
     return segment === this.#segments[0] ? headBytes : Math.ceil(tailBytes / TAIL_SEGMENTS);
   }
 
   /** The segment being written, or a new one when that is full. */
-  async #segmentFor(seq: number, before: StreamBytes): Promise<OpenSegment> {
+  #segmentFor(seq: number, before: StreamBytes): Readonly<{ fd: number; segment: OpenSegment }> {
+    const { root, id, watch } = this.#parts;
     const current = this.#segments.at(-1);
-    if (current && this.#file && current.size < this.#roomOf(current)) return current;
-    await this.#file?.close();
-    this.#file = undefined;
-    await mkdir(this.#folder, { recursive: true, mode: 0o770 });
-    if (!current) await this.#adopt();
-    const path = join(this.#folder, `${seq}-${before.stdout}-${before.stderr}`);
-    this.#file = await open(path, 'w', 0o660);
+    if (current && this.#fd !== undefined && current.size < this.#roomOf(current))
+      return { fd: this.#fd, segment: current };
+    this.#close();
+    const path = join(root, `${id}@${seq}-${before.stdout}-${before.stderr}`);
+    const fd = createSegment(path);
+    this.#fd = fd;
     const segment = { path, firstSeq: seq, before, size: 0 };
+    // Of the same name is one that was begun and has nothing whole in it.
+    if (current?.path === path) this.#segments.pop();
     this.#segments.push(segment);
     while (this.#segments.length > 2 + TAIL_SEGMENTS) {
       const [dropped] = this.#segments.splice(1, 1);
       if (!dropped) break;
-      await rm(dropped.path, { force: true });
-      this.#watch.changed(0, -dropped.size);
+      rmSync(dropped.path, { force: true });
+      watch.changed(0, -dropped.size);
     }
-    return segment;
-  }
-
-  /** Segments that a runtimed before this one wrote; they were counted when they were found. */
-  async #adopt(): Promise<void> {
-    for (const segment of await segmentsOf(this.#folder)) {
-      const file = await open(segment.path, 'r');
-      try {
-        this.#segments.push({ ...segment, size: (await file.stat()).size });
-      } finally {
-        await file.close();
-      }
-    }
+    return { fd, segment };
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
@@ -96,9 +96,8 @@ describe('RunLogs', () => {
     for (let offset = 0; offset < total; offset += chunk.length)
       logs.output('a', 'stdout', offset, chunk, AT);
     await closed(logs, 'a');
-    const folder = join(root, 'a');
     const sizes = await Promise.all(
-      (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size),
+      (await readdir(root)).map(async (name) => (await stat(join(root, name))).size),
     );
     expect(sizes.reduce((a, b) => a + b, 0)).to.be.at.most((TAIL_SEGMENTS + 2) * (SEGMENT_BYTES + 66_000));
     const records = await read(logs, 'a');
@@ -152,7 +151,7 @@ describe('RunLogs', () => {
     first.output('a', 'stderr', 0, Buffer.from('err\n'), AT);
     await firstValueFrom(first.changes$);
     const second = open();
-    await second.recover();
+    second.recover();
     await second.resume({ ref: aRef('a'), runtime: 'bash' });
     expect(second.cursor('a')).to.deep.equal({ id: 'a', stdoutOffset: 4, stderrOffset: 4 });
     second.output('a', 'stdout', 4, Buffer.from('partial\n'), AT);
@@ -164,6 +163,49 @@ describe('RunLogs', () => {
     ]);
     // Only so that its file is not left open: a killed process would not.
     await closed(first, 'a');
+  });
+
+  it('an attempt that begins anew under its number has nothing of what it was before', async () => {
+    const bounds = { headBytes: 1024, tailBytes: 9 * 1024 };
+    const logs = new RunLogs(
+      root,
+      () => undefined,
+      (_owner, cause) => {
+        throw cause;
+      },
+      { bounds },
+    );
+    logs.open({ ref: aRef('a'), runtime: 'bash' });
+    for (let offset = 0; offset < 8 * 1024; offset += 512)
+      logs.output('a', 'stdout', offset, Buffer.from(`${'x'.repeat(511)}\n`), AT);
+    await closed(logs, 'a');
+    expect((await readdir(root)).length).to.be.greaterThan(3);
+    logs.open({ ref: aRef('a'), runtime: 'bash' });
+    logs.output('a', 'stdout', 0, Buffer.from('again\n'), AT);
+    await closed(logs, 'a');
+    expect((await read(logs, 'a')).map(({ line }) => line.toString())).to.deep.equal(['again']);
+    expect(await readdir(root)).to.deep.equal(['a@1-0-0']);
+  });
+
+  it('is written again where its folder was removed, and says so where it cannot be', async () => {
+    const failures: unknown[] = [];
+    const logs = new RunLogs(
+      join(root, 'logs'),
+      () => undefined,
+      (_owner, cause) => failures.push(cause),
+    );
+    logs.open({ ref: aRef('a'), runtime: 'bash' });
+    logs.output('a', 'stdout', 0, Buffer.from('one\n'), AT);
+    await closed(logs, 'a');
+    expect((await read(logs, 'a')).map(({ line }) => line.toString())).to.deep.equal(['one']);
+    await rm(join(root, 'logs'), { recursive: true });
+    await writeFile(join(root, 'logs'), 'a file');
+    logs.open({ ref: aRef('b'), runtime: 'bash' });
+    logs.output('b', 'stdout', 0, Buffer.from('one\n'), AT);
+    logs.output('b', 'stdout', 4, Buffer.from('two\n'), AT);
+    await closed(logs, 'b');
+    expect(failures).to.have.length(1);
+    expect(await read(logs, 'b')).to.deep.equal([]);
   });
 
   it('finds the newest attempt, and nothing of a Run it never had', async () => {
@@ -190,7 +232,7 @@ describe('RunLogs', () => {
     nowMs += 60_000;
     expect(logs.endedRuns(60_000)).to.deep.equal(['a', 'b']);
     const next = open();
-    await next.recover();
+    next.recover();
     expect(next.endedRuns(60_000)).to.deep.equal([]);
   });
 
@@ -204,11 +246,11 @@ describe('RunLogs', () => {
     }
     logs.open({ ref: aRef('run-0', 2), runtime: 'bash' });
     logs.output('run-0.2', 'stdout', 0, Buffer.from('line\n'), AT);
-    await Promise.all(uids.map((uid) => logs.forget(uid)));
-    expect(await readdir(root)).to.deep.equal(['run-0.2']);
+    for (const uid of uids) logs.forget(uid);
+    expect(await readdir(root)).to.deep.equal(['run-0.2@1-0-0']);
     expect(uids.flatMap((uid) => logs.idsOf(uid))).to.deep.equal(['run-0.2']);
     await closed(logs, 'run-0.2');
-    await logs.forget('run-0');
+    logs.forget('run-0');
     expect(await readdir(root)).to.deep.equal([]);
     expect(logs.stored).to.equal(0);
     nowMs = 120_000;

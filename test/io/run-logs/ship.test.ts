@@ -243,7 +243,7 @@ describe('LogShipper', () => {
     first.shipper.ended('a');
     await first.shipper.settled();
     const second = open();
-    const unshipped = await second.logs.recover();
+    const unshipped = second.logs.recover();
     expect(unshipped).to.deep.equal(['b.2']);
     for (const id of unshipped) second.shipper.ended(id);
     await second.shipper.settled();
