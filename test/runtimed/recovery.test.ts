@@ -163,6 +163,6 @@ describe('runtimed, when something dies', function () {
     expect(await readLines(pod, { runUid, afterSeq: 2 })).to.have.length(3);
     const missing = await readLines(pod, { runUid: 'nobody' }).catch((error: { code: number }) => error.code);
     expect(missing).to.equal(5);
-    expect(existsSync(join(pod.stateDir, 'logs', runUid))).to.equal(true);
+    expect(existsSync(join(pod.stateDir, 'logs', `${runUid}@1-0-0`))).to.equal(true);
   });
 });
