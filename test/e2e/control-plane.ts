@@ -17,15 +17,38 @@ import { pidsWith } from './pids.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-const startEmbeddedPlane = async (): Promise<Plane> => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'krt-e2e-'));
-  const child: ChildProcess = spawn(
+/** How the embedded one is started otherwise than as usual. */
+export type EmbeddedOptions = Readonly<{
+  /** Of one that has ended. */
+  dataDir?: string;
+  /** Its data folder stays when it is stopped. */
+  keeps?: boolean;
+  /** The command that starts it, and can only be killed. */
+  under?: ReadonlyArray<string>;
+  /** Called with its data folder, which is empty; the answer is called before it is removed. */
+  prepare?: (dataDir: string) => () => void;
+}>;
+
+type EmbeddedPlane = Plane &
+  Readonly<{
+    /** Resolves when its supervisor has ended. */
+    over: Promise<void>;
+  }>;
+
+const startEmbeddedPlane = async (options: EmbeddedOptions = {}): Promise<EmbeddedPlane> => {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'krt-e2e-')));
+  const undo = options.prepare?.(dataDir);
+  const command = [
+    ...(options.under ?? []),
     process.execPath,
-    [join(root, 'dist/control-plane.js'), '--data-dir', dataDir],
-    {
-      stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
-    },
-  );
+    join(root, 'dist/control-plane.js'),
+    '--data-dir',
+    dataDir,
+  ];
+  const child: ChildProcess = spawn(command[0] ?? '', command.slice(1), {
+    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+  });
+  const over = once(child, 'exit').then(() => undefined);
   child.stdout?.resume();
   const [said] = await Promise.race([once(child.stdio[3] ?? child, 'data'), once(child, 'exit')]);
   if (!String(said).startsWith('ready')) {
@@ -36,13 +59,25 @@ const startEmbeddedPlane = async (): Promise<Plane> => {
     dataDir,
     kubeconfig: join(dataDir, 'kubeconfig'),
     pidsOf: (program) => pidsWith(`KRUNTIME_CONTROL_PLANE=${controlPlaneId(dataDir)}`, program),
+    over,
     stop: async () => {
-      const gone = once(child, 'exit');
-      child.kill('SIGTERM');
-      await gone;
+      child.kill(options.under === undefined ? 'SIGTERM' : 'SIGKILL');
+      await over;
+      if (options.keeps === true) return;
+      undo?.();
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+};
+
+/** Starts the embedded one, with two ready pods of Runtime bash, whatever `CLUSTER_BINARIES` says. */
+export const startEmbedded = async (
+  options: EmbeddedOptions = {},
+): Promise<ControlPlane & Readonly<{ over: Promise<void> }>> => {
+  const plane = await startEmbeddedPlane(options);
+  const controlPlane = await attach(plane);
+  await controlPlane.whenReady('bash', 2, START_LIMIT_MS);
+  return { ...controlPlane, over: plane.over };
 };
 
 export { answer, type ControlPlane } from './attach.js';
