@@ -192,7 +192,7 @@ describe('a Run that fills the disk', function () {
       await plane.whenRun(
         names.at(-1) ?? '',
         ({ status }) =>
-          status?.conditions?.some(({ message }) => message.startsWith('0 of 2 pods of Runtime bash')) ===
+          status?.conditions?.some(({ message }) => message?.startsWith('0 of 2 pods of Runtime bash')) ===
           true,
         SLOW_MS,
       );
