@@ -11,7 +11,7 @@ import { type Address, listenGrpc, printAddress } from '../../io/address.js';
 import { FifoStock } from '../../io/processes/fifos.js';
 import { hasProc } from '../../io/processes/proc.js';
 import { RuntimeService } from '../../proto/gen/executor.js';
-import { baseEnvironment } from './base-environment.js';
+import { baseEnvironment, loginShell } from './base-environment.js';
 import { Execution } from './execution.js';
 import { Executions } from './executions.js';
 import { startGuardian } from './guardian.js';
@@ -135,7 +135,7 @@ export const startServer = async (
   const endGuardian = startGuardian({ bash, env: baseEnv, server: serverNumber, leastLimit, folder });
   const fifos = new FifoStock(fifoFolder);
   const pool = new WarmPool(
-    { bash, guardFolder, waitFile, scriptName: warmName, env: baseEnv },
+    { bash, guardFolder, waitFile, scriptName: warmName, env: { SHELL: loginShell(), ...baseEnv } },
     fifos,
     marker,
     {

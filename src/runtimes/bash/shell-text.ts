@@ -38,6 +38,8 @@ export type Prelude = Readonly<{
   cwd: string;
   env: Readonly<Record<string, string>>;
   plan: Plan;
+  /** Whether SHELL was in the server's environment; a waiting shell has it there in any case. */
+  exportsShell: boolean;
   /** See TreeSigns. */
   realtimeLimit: number;
 }>;
@@ -46,11 +48,11 @@ export type Prelude = Readonly<{
  * What a warm shell reads as its work, once. Afterwards it is as if it had been started in `cwd` with this
  * environment: no trace of its waiting (descriptors, BASH_ENV, OLDPWD, the seconds it waited).
  */
-export const prelude = ({ bash, cwd, env, plan, realtimeLimit }: Prelude): string =>
+export const prelude = ({ bash, cwd, env, plan, exportsShell, realtimeLimit }: Prelude): string =>
   [
     'exec 3<&- 4<&-',
     `cd -P -- ${quote(cwd)} || exit 126`,
-    'unset -v BASH_ENV OLDPWD; declare -x OLDPWD',
+    `unset -v BASH_ENV OLDPWD; declare -x OLDPWD${exportsShell ? '' : '; declare +x SHELL'}`,
     `ulimit -R ${realtimeLimit} 2>/dev/null`,
     ...Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`),
     planText(plan, bash),

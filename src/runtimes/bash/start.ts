@@ -116,6 +116,7 @@ export const starter =
   (settings: StartSettings, pool: WarmPool, fifos: FifoStock, marker: TreeMarker): Starter =>
   (command) => {
     const { bash, baseEnv } = settings;
+    const exportsShell = baseEnv.SHELL !== undefined;
     const cwd = resolve(settings.workDir, command.workingDir);
     if (!isFolder(cwd))
       return { kind: 'Refused', message: `working_dir "${cwd}" is not a directory: create it first` };
@@ -127,7 +128,7 @@ export const starter =
         return {
           kind: 'Launched',
           launched: pool.launch((shell) =>
-            prelude({ bash, cwd, env, plan, realtimeLimit: shell.mark.signs.realtimeLimit }),
+            prelude({ bash, cwd, env, plan, exportsShell, realtimeLimit: shell.mark.signs.realtimeLimit }),
           ),
         };
       const args = coldArgs(plan, bash);

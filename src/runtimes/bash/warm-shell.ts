@@ -23,6 +23,7 @@ export type WarmShellSettings = Readonly<{
   /** Path of the file with `waitText`. */
   waitFile: string;
   scriptName: string;
+  /** With SHELL, which the prelude takes out of the environment again where it was not in the server's. */
   env: NodeJS.ProcessEnv;
 }>;
 

@@ -56,35 +56,42 @@ const scripts: Readonly<Record<string, string>> = {
 };
 
 describe('warm start', () => {
+  const { OLDPWD: _old, PWD: _pwd, SHELL: _shell, ...base } = process.env;
+  const env = { MESSAGE: 'hello', MULTI: 'a\nb\n', FROM_IMAGE: 'no' };
   let harness: Harness;
   before(async () => {
-    harness = await startHarness(
-      {},
-      { ...process.env, FROM_IMAGE: 'yes', OLDPWD: undefined, PWD: undefined },
-    );
+    harness = await startHarness({}, { ...base, FROM_IMAGE: 'yes', SHELL: '/bin/sh' });
   });
   after(() => harness.stop());
 
-  const env = { MESSAGE: 'hello', MULTI: 'a\nb\n', FROM_IMAGE: 'no' };
+  const looksAlike = async ({ client }: Harness, text: string, shell: NodeJS.ProcessEnv): Promise<void> => {
+    const { exited, stdout, stderr, id } = await client.run(text, { args, env });
+    const cwd = join(client.workDir, id);
+    chmodSync(join(cwd, 'script'), 0o755);
+    const words = text.startsWith('#!/bin/bash -e') ? ['-e', 'script'] : ['script'];
+    const cold = spawnSync('setsid', ['bash', ...words, ...args], {
+      cwd,
+      env: { ...base, ...shell, ...env, _: '/bin/bash' },
+    });
+    // A path instead of the name bash was called by is all that may differ.
+    const plain = (bytes: string): string => bytes.replaceAll(/\/(usr\/)?bin\/bash/g, 'bash');
+    expect(plain(stdout)).to.equal(plain(cold.stdout.toString()));
+    expect(plain(stderr)).to.equal(plain(cold.stderr.toString()));
+    expect(exited.code).to.equal(cold.status);
+  };
 
   for (const [name, text] of Object.entries(scripts))
-    it(`can not be told from bash script args: ${name}`, async () => {
-      const { client } = harness;
-      const { exited, stdout, stderr, id } = await client.run(text, { args, env });
-      const cwd = join(client.workDir, id);
-      chmodSync(join(cwd, 'script'), 0o755);
-      const words = text.startsWith('#!/bin/bash -e') ? ['-e', 'script'] : ['script'];
-      const { OLDPWD: _old, PWD: _pwd, ...base } = process.env;
-      const cold = spawnSync('setsid', ['bash', ...words, ...args], {
-        cwd,
-        env: { ...base, ...env, _: '/bin/bash' },
-      });
-      // A path instead of the name bash was called by is all that may differ.
-      const plain = (bytes: string): string => bytes.replaceAll(/\/(usr\/)?bin\/bash/g, 'bash');
-      expect(plain(stdout)).to.equal(plain(cold.stdout.toString()));
-      expect(plain(stderr)).to.equal(plain(cold.stderr.toString()));
-      expect(exited.code).to.equal(cold.status);
-    });
+    it(`can not be told from bash script args: ${name}`, () =>
+      looksAlike(harness, text, { SHELL: '/bin/sh' }));
+
+  it('can not be told from it where the server has no SHELL, either', async () => {
+    const without = await startHarness({}, { ...base, FROM_IMAGE: 'yes' });
+    try {
+      for (const name of ['variables', 'exported']) await looksAlike(without, scripts[name] ?? '', {});
+    } finally {
+      await without.stop();
+    }
+  });
 
   it('carries arguments and environment values exactly', async () => {
     const { client } = harness;
