@@ -4,8 +4,8 @@
  * No kernel limit answers that for each execution everywhere: RLIMIT_NPROC counts all processes of the user and root not
  * at all, and the cgroups of a container are read-only. So they are counted, of executions that last, by a look at /proc.
  * A look is made only when there can be too many: process ids are given out in order, and an execution that had `n`
- * members has no more than `n` and the ids given out since. Most of the time that is one small read every 100 ms while
- * anything runs, and nothing while nothing does.
+ * members has no more than `n` and the ids given out since. Most of the time that is one small read, 100 ms after an
+ * execution began and then less and less often, to once a second, while nobody forks much; and nothing while nothing runs.
  *
  * What forks faster than that is over its bound for a moment. The kernel's own limits (a pod's, a user's) are behind it.
  */
@@ -13,8 +13,16 @@ import type { Tree } from '../../io/processes/kill-tree.js';
 import { lastProcessId } from '../../io/processes/proc.js';
 import type { ProcessTable } from '../../io/processes/process-table.js';
 
-/** Pause between two questions, milliseconds: in it a shell forks some hundred times. */
-const PAUSE_MS = 100;
+/** Pause before a question after an execution began, or when many ids are given out; a shell forks some hundred times in it. */
+const SHORTEST_PAUSE_MS = 100;
+/** The same while few are: executions that only wait wake nobody more often. */
+const LONGEST_PAUSE_MS = 1_000;
+/** Ids given out between two questions that are few, as a share of the bound. */
+const FEW = 1 / 8;
+
+/** How long to wait for the next question, milliseconds, after a pause in which so many ids were given out. */
+export const nextPauseMs = (pauseMs: number, given: number, most: number): number =>
+  given > most * FEW ? SHORTEST_PAUSE_MS : Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
 
 type Bound = {
   readonly tree: Tree;
@@ -27,15 +35,15 @@ type Bound = {
 /** What it asks; replaced in tests. */
 export type BoundSources = Readonly<{
   lastPid: () => number | undefined;
-  /** Calls back every so often until the answer is called. */
-  every: (ms: number, tick: () => void) => () => void;
+  /** Calls back once, unless the answer is called before. */
+  after: (ms: number, tick: () => void) => () => void;
 }>;
 
 const ofSystem: BoundSources = {
   lastPid: lastProcessId,
-  every: (ms, tick) => {
-    const timer = setInterval(tick, ms).unref();
-    return () => clearInterval(timer);
+  after: (ms, tick) => {
+    const timer = setTimeout(tick, ms).unref();
+    return () => clearTimeout(timer);
   },
 };
 
@@ -45,6 +53,9 @@ export class ProcessBound {
   readonly #sources: BoundSources;
   readonly #bounds = new Set<Bound>();
   #stop: (() => void) | undefined;
+  #pauseMs = SHORTEST_PAUSE_MS;
+  /** The newest id at the last question. */
+  #askedAt: number | undefined;
   #looking = false;
 
   /** @param most processes an execution may have at once, at least 1 */
@@ -58,7 +69,7 @@ export class ProcessBound {
   watch(tree: Tree, onMore: (fault: string) => void): () => void {
     const bound: Bound = { tree, onMore, size: 1, lastPid: tree.since.lastPid };
     this.#bounds.add(bound);
-    this.#stop ??= this.#sources.every(PAUSE_MS, () => void this.#ask());
+    if (this.#stop === undefined || this.#pauseMs > SHORTEST_PAUSE_MS) this.#pause(SHORTEST_PAUSE_MS);
     return () => this.#drop(bound);
   }
 
@@ -69,6 +80,12 @@ export class ProcessBound {
     this.#stop = undefined;
   }
 
+  #pause(ms: number): void {
+    this.#stop?.();
+    this.#pauseMs = ms;
+    this.#stop = this.#sources.after(ms, () => void this.#ask());
+  }
+
   /** May it have too many by now? Ids that were used up once around say nothing. */
   #isSuspect({ size, lastPid }: Bound, now: number | undefined): boolean {
     return now === undefined || lastPid === undefined || now < lastPid || size + now - lastPid > this.#most;
@@ -76,6 +93,9 @@ export class ProcessBound {
 
   async #ask(): Promise<void> {
     const lastPid = this.#sources.lastPid();
+    const given = lastPid === undefined ? 0 : Math.abs(lastPid - (this.#askedAt ?? lastPid));
+    this.#askedAt = lastPid;
+    this.#pause(nextPauseMs(this.#pauseMs, given, this.#most));
     const suspects = [...this.#bounds].filter((bound) => this.#isSuspect(bound, lastPid));
     if (this.#looking || suspects.length === 0) return;
     // First what can be counted without waiting for anybody: most have their limit.
@@ -84,8 +104,11 @@ export class ProcessBound {
       isStorm = this.#judge(bound, this.#processes.marked(bound.tree.signs).length) || isStorm;
     if (isStorm) return;
     this.#looking = true;
-    await this.#processes.fresh();
-    this.#looking = false;
+    try {
+      await this.#processes.fresh();
+    } finally {
+      this.#looking = false;
+    }
     for (const bound of this.#bounds) {
       const { signs } = bound.tree;
       bound.lastPid = lastPid;

@@ -80,9 +80,11 @@ const machine = (most: number, limit?: number) => {
     limit: () => limit,
   });
   let tick: (() => void) | undefined;
+  const pauses: number[] = [];
   const bound = new ProcessBound(most, processes, {
     lastPid: () => lastPid,
-    every: (_, call) => {
+    after: (ms, call) => {
+      pauses.push(ms);
       tick = call;
       return () => {
         tick = undefined;
@@ -109,6 +111,8 @@ const machine = (most: number, limit?: number) => {
     facts: () => facts,
     listings: () => listings,
     asks: () => tick !== undefined,
+    /** Before each question, milliseconds. */
+    pauses,
     /** One question, and all that follows from it. */
     ask: async () => {
       tick?.();
@@ -139,6 +143,22 @@ describe('ProcessBound', () => {
     fork(2);
     await ask();
     expect(faults).to.deep.equal(['it had more than 10 processes at once']);
+  });
+
+  it('asks less and less often while few ids are given out, and soon again after a beginning or many', async () => {
+    const { ask, bound, fork, pauses, tree } = machine(100);
+    bound.watch(tree, () => undefined);
+    for (let i = 0; i < 6; i += 1) await ask();
+    expect(pauses.splice(0)).to.deep.equal([100, 200, 400, 800, 1000, 1000, 1000]);
+    fork(12);
+    await ask();
+    fork(13);
+    await ask();
+    expect(pauses.splice(0)).to.deep.equal([1000, 100]);
+    await ask();
+    const unwatch = bound.watch(tree, () => undefined);
+    expect(pauses.splice(0)).to.deep.equal([200, 100]);
+    unwatch();
   });
 
   it('counts those that carry the limit without a read that could wait for one of them', async () => {
