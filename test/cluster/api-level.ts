@@ -2,7 +2,7 @@
  * A real control plane without nodes: etcd, kube-apiserver and, where there is one, kube-controller-manager, on
  * loopback ports, with our CRDs and the operator's rights installed. All it writes is below one folder.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -48,6 +48,11 @@ export type ApiLevel = Readonly<{
   create: (paths: ReadonlyArray<string>) => Promise<void>;
   /** Of kube-apiserver; whoever kills it sees it started again on the same data and port. */
   apiServerPid: () => number;
+  /**
+   * Copies what etcd has, as it is now. The answer goes back to that: all three programs are killed and started on the
+   * copy; it resolves when kube-apiserver answers.
+   */
+  copyStore: () => () => Promise<void>;
   /** Resolves when kube-apiserver answers, after a kill. */
   whenReady: () => Promise<void>;
   stop: () => Promise<void>;
@@ -99,20 +104,23 @@ export const startApiLevel = async (
     return path;
   };
 
-  const etcd = run(
-    join(programs, 'etcd'),
-    [
-      `--data-dir=${join(folder, 'etcd')}`,
-      `--listen-client-urls=${etcdUrl}`,
-      `--advertise-client-urls=${etcdUrl}`,
-      `--listen-peer-urls=${peerUrl}`,
-      `--initial-advertise-peer-urls=${peerUrl}`,
-      `--initial-cluster=default=${peerUrl}`,
-      // Nothing here has to survive the machine.
-      '--unsafe-no-fsync',
-    ],
-    log('etcd'),
-  );
+  const store = join(folder, 'etcd');
+  const startEtcd = (): Running =>
+    run(
+      join(programs, 'etcd'),
+      [
+        `--data-dir=${store}`,
+        `--listen-client-urls=${etcdUrl}`,
+        `--advertise-client-urls=${etcdUrl}`,
+        `--listen-peer-urls=${peerUrl}`,
+        `--initial-advertise-peer-urls=${peerUrl}`,
+        `--initial-cluster=default=${peerUrl}`,
+        // Nothing here has to survive the machine.
+        '--unsafe-no-fsync',
+      ],
+      log('etcd'),
+    );
+  let etcd = startEtcd();
   const startApiServer = (): Running =>
     run(
       join(programs, 'kube-apiserver'),
@@ -200,12 +208,54 @@ export const startApiLevel = async (
       await client.call('POST', `/api/v1/namespaces/default/${plural}`, object);
   };
 
-  const running: Running[] = [etcd];
+  let controllers: Running | undefined;
+  let controllersPort = 0;
+  const startControllers = (): Running =>
+    run(
+      join(programs, 'kube-controller-manager'),
+      [
+        `--kubeconfig=${kubeconfig('controllers', credentials.tokens.controllers)}`,
+        '--bind-address=127.0.0.1',
+        `--secure-port=${controllersPort}`,
+        `--cert-dir=${join(folder, 'certificates')}`,
+        '--leader-elect=false',
+        '--use-service-account-credentials=true',
+        `--service-account-private-key-file=${credentials.accountKeyFile}`,
+        `--root-ca-file=${credentials.caFile}`,
+        ...(forNodes === undefined
+          ? []
+          : [
+              '--allocate-node-cidrs=true',
+              `--cluster-cidr=${forNodes.podRange}`,
+              '--node-monitor-grace-period=20s',
+            ]),
+      ],
+      log('kube-controller-manager'),
+    );
+  const copyStore: ApiLevel['copyStore'] = () => {
+    const copy = `${store}.copy`;
+    // Between two instructions, as a crash would leave it.
+    process.kill(etcd.pid, 'SIGSTOP');
+    cpSync(store, copy, { recursive: true });
+    process.kill(etcd.pid, 'SIGCONT');
+    return async () => {
+      await controllers?.end('SIGKILL');
+      await etcd.end('SIGKILL');
+      rmSync(store, { recursive: true });
+      cpSync(copy, store, { recursive: true });
+      rmSync(copy, { recursive: true });
+      etcd = startEtcd();
+      // It is started again, as after any end.
+      await apiServer.end('SIGKILL');
+      await until('kube-apiserver is ready again', isReady);
+      if (controllers !== undefined) controllers = startControllers();
+    };
+  };
   const stop = async (): Promise<void> => {
     isStopping = true;
     await client.close();
     // etcd last: without it the others wait for it until they are killed.
-    for (const program of running.splice(1)) await program.end();
+    await controllers?.end();
     await apiServer.end();
     await etcd.end();
   };
@@ -220,30 +270,10 @@ export const startApiLevel = async (
       await until('the CRDs are served', async () => (await served('runs')) && served('runtimes'));
     }
     if (!hasControllers) await createByHand();
-    else
-      running.push(
-        run(
-          join(programs, 'kube-controller-manager'),
-          [
-            `--kubeconfig=${kubeconfig('controllers', credentials.tokens.controllers)}`,
-            '--bind-address=127.0.0.1',
-            `--secure-port=${await anyFreePort()}`,
-            `--cert-dir=${join(folder, 'certificates')}`,
-            '--leader-elect=false',
-            '--use-service-account-credentials=true',
-            `--service-account-private-key-file=${credentials.accountKeyFile}`,
-            `--root-ca-file=${credentials.caFile}`,
-            ...(forNodes === undefined
-              ? []
-              : [
-                  '--allocate-node-cidrs=true',
-                  `--cluster-cidr=${forNodes.podRange}`,
-                  '--node-monitor-grace-period=20s',
-                ]),
-          ],
-          log('kube-controller-manager'),
-        ),
-      );
+    else {
+      controllersPort = await anyFreePort();
+      controllers = startControllers();
+    }
   } catch (error) {
     await stop();
     throw error;
@@ -260,6 +290,7 @@ export const startApiLevel = async (
     call: client.call,
     create,
     apiServerPid: () => apiServer.pid,
+    copyStore,
     whenReady: () => until('kube-apiserver is ready again', isReady),
     stop,
   };

@@ -43,19 +43,21 @@ export const accountToken = async (level: ApiLevel, namespace: string, name: str
   return body.status.token;
 };
 
-/** How its parts reach each other, where something is to stand in between. */
+/** What its parts are, and how they reach each other, where something is to stand in between. */
 export type Ways = Readonly<{
   /** Where the operators, the kubelet and the pods find the API server; asked once it answers. */
   apiOf?: (level: ApiLevel) => Promise<string>;
   /** What pods dial for the operators' sessions, which listen on these ports. */
   sessionsOf?: (ports: ReadonlyArray<number>) => Promise<Readonly<{ port: number; close: () => void }>>;
+  /** Folder of our bundles; default: dist. */
+  bundles?: string;
 }>;
 
 /** Starts one with the programs in this folder; of several operators one leads, the others stand by. */
 export const startClusterPlane = async (
   programs: string,
   operators = 1,
-  { apiOf = async ({ url }) => url, sessionsOf = startRelay }: Ways = {},
+  { apiOf = async ({ url }) => url, sessionsOf = startRelay, bundles = file('../../dist') }: Ways = {},
 ): Promise<ClusterPlane> => {
   const folder = await mkdtemp(join(tmpdir(), 'krt-cluster-plane-'));
   const dataDir = join(folder, 'kubelet');
@@ -85,7 +87,7 @@ export const startClusterPlane = async (
       const component = keepRunning(
         {
           name,
-          argv: () => [file(`../../dist/${name}.js`), ...args],
+          argv: () => [join(bundles, `${name}.js`), ...args],
           env: { KRUNTIME_CONTROL_PLANE: id },
           logFile: join(folder, `${log}.log`),
           graceMs,

@@ -19,7 +19,13 @@ export const CLOCK_FAULTS: ReadonlyArray<Fault> = Object.entries(PARTS).flatMap(
   [-1, 1].map(
     (sign): Fault => ({
       name: `${part} set ${sign < 0 ? 'back' : 'forward'} an hour`,
-      lacks: ({ clocks }) => (clocks === undefined ? 'its programs have the machine’s clock' : undefined),
+      lacks: ({ clocks, cluster }) => {
+        if (clocks === undefined) return 'its programs have the machine’s clock';
+        // Those who are not ours have it, too.
+        return cluster !== undefined && (program === '*' || program === 'apiserver')
+          ? 'kube-apiserver has the machine’s clock'
+          : undefined;
+      },
       apply: async ({ clocks }) => {
         clocks?.set(program, sign * HOUR_MS);
         await sleep(1000);

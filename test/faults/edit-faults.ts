@@ -101,23 +101,26 @@ export const EDIT_FAULTS: ReadonlyArray<Fault> = [
   { name: 'all Secrets deleted', apply: (plane) => deleteSecrets(plane) },
 ];
 
-const lease = { namespace, name: 'kruntimes-controller' };
+const leaseOf = ({ leaseNamespace }: FaultyPlane) => ({
+  namespace: leaseNamespace,
+  name: 'kruntimes-controller',
+});
 
 /** Of two operators. */
 export const LEASE_FAULTS: ReadonlyArray<Fault> = [
   {
     name: 'Lease deleted, five times',
-    apply: async ({ kube }) => {
+    apply: async (plane) => {
       for (let i = 0; i < 5; i += 1) {
-        await firstValueFrom(kube.delete(leases, lease));
+        await firstValueFrom(plane.kube.delete(leases, leaseOf(plane)));
         await sleep(150);
       }
     },
   },
   {
     name: 'Lease given to nobody known',
-    apply: async ({ kube }) => {
-      await answer(kube.patch(leases, lease, merge({ spec: { holderIdentity: 'nobody' } })));
+    apply: async (plane) => {
+      await answer(plane.kube.patch(leases, leaseOf(plane), merge({ spec: { holderIdentity: 'nobody' } })));
     },
   },
 ];

@@ -2,7 +2,8 @@
  * npm run test:faults -- [--seed S] [--group NAME,NAME] [--only TEXT] [--situation NAME] [--long]: every fault in every
  * situation of a Run, on control planes of real processes, one for each group of faults. A table at the end; the exit code
  * is 1 where a promise was broken. `--long`: also pauses of 20 s and 60 s, the latter with Runs Running.
- * `--api real`: on kube-apiserver, where npm run test:cluster has its programs; without --only a selection of the faults.
+ * `--api real`: on kube-apiserver, where npm run test:cluster has its programs; without --only and --group a selection of the
+ * faults.
  */
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +52,9 @@ const SLOW_MS = 8000;
 const random = seeded(Number(values.seed));
 const asked = (all: ReadonlyArray<Fault>): ReadonlyArray<Fault> =>
   all.filter(({ name }) =>
-    isReal && values.only === '' ? ON_CLUSTERS.includes(name) : name.includes(values.only),
+    isReal && values.only === '' && values.group === ''
+      ? ON_CLUSTERS.includes(name)
+      : name.includes(values.only),
   );
 /** Faults that share a control plane, and what it has to have. */
 const GROUPS: Readonly<Record<string, Readonly<{ faults: ReadonlyArray<Fault>; on: FaultyPlaneOptions }>>> = {
@@ -101,7 +104,7 @@ const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Pr
   const start = (): Promise<FaultyPlane> =>
     clusterPrograms === undefined
       ? startFaultyPlane(REPLICAS, CAPACITY, options)
-      : startFaultyClusterPlane(clusterPrograms, REPLICAS, CAPACITY, options.operators);
+      : startFaultyClusterPlane(clusterPrograms, REPLICAS, CAPACITY, options);
   let plane = await start();
   try {
     for (const fault of some) {

@@ -23,6 +23,7 @@ import { openLog } from '../../src/io/log.js';
 import { Pod } from '../../src/model/pod.js';
 import { leases, pods } from '../../src/model/resources.js';
 import { informer } from '../../streams/watch/informer.js';
+import type { ApiLevel } from '../cluster/api-level.js';
 import { startClusterPlane } from '../cluster/control-plane.js';
 import { answer, attach, type ControlPlane } from '../e2e/attach.js';
 import { START_LIMIT_MS } from '../e2e/control-plane.js';
@@ -56,6 +57,10 @@ export type FaultyPlane = ControlPlane &
     deletionsSince: (ms: number) => ReadonlyArray<Deletion>;
     /** Its clocks, where its programs have some of their own. */
     clocks?: ClockedPrograms | undefined;
+    /** kube-apiserver and etcd, where it is on those; else it has the embedded API server. */
+    cluster?: ApiLevel;
+    /** Where the operators' Lease is. */
+    leaseNamespace: string;
     /** Pid of the operator that leads. */
     leader: () => Promise<number | undefined>;
   }>;
@@ -85,6 +90,9 @@ const operatorPid = async (logs: string, identity: string): Promise<number | und
   return undefined;
 };
 
+const buildClocked = async (): Promise<ClockedPrograms> =>
+  clockedPrograms(await mkdtemp(join(tmpdir(), 'krt-clocked-')));
+
 export type FaultyPlaneOptions = Readonly<{
   /** Of several operators one leads, by its Lease, the others stand by. */
   operators?: number;
@@ -103,9 +111,7 @@ export const startFaultyPlane = async (
   { operators = 1, withDisks = false, withClocks = false, ...options }: FaultyPlaneOptions = {},
 ): Promise<FaultyPlane> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'krt-faults-'));
-  const clocks = withClocks
-    ? await clockedPrograms(await mkdtemp(join(tmpdir(), 'krt-clocked-')))
-    : undefined;
+  const clocks = withClocks ? await buildClocked() : undefined;
   const programs = options.programs ?? clocks?.folder ?? dist;
   const disks = withDisks ? mountAll(dataDir) : 'not asked for';
   const log = openLog({ name: 'faults', streams: [] });
@@ -182,6 +188,7 @@ export const startFaultyPlane = async (
     sessions,
     disks,
     clocks,
+    leaseNamespace: 'default',
     leader: async () =>
       operators === 1
         ? pidsOf('controller.js')[0]
@@ -194,11 +201,13 @@ export const startFaultyClusterPlane = async (
   clusterPrograms: string,
   replicas: number,
   capacity: number,
-  operators = 1,
+  { operators = 1, withClocks = false }: Pick<FaultyPlaneOptions, 'operators' | 'withClocks'> = {},
 ): Promise<FaultyPlane> => {
   let api: ApiProxy | undefined;
   let sessions: SessionProxy | undefined;
+  const clocks = withClocks ? await buildClocked() : undefined;
   const started = await startClusterPlane(clusterPrograms, operators, {
+    bundles: clocks?.folder ?? dist,
     apiOf: async ({ url, certificate, caPem }) => {
       api = await startApiProxy(url, { ...certificate, caPem });
       return api.url;
@@ -216,15 +225,22 @@ export const startFaultyClusterPlane = async (
       proxy.set(undefined);
       await started.stop();
       await proxy.close();
+      clocks?.remove();
     },
   });
   return faulty(plane, replicas, capacity, {
     api,
     sessions,
     disks: 'kube-apiserver has its own',
-    leader: async () => operatorPid(dirname(started.dataDir), await holderIn(plane, 'kruntimes-system')),
+    clocks,
+    cluster: started.level,
+    leaseNamespace: SYSTEM,
+    leader: async () => operatorPid(dirname(started.dataDir), await holderIn(plane, SYSTEM)),
   });
 };
+
+/** Namespace of the operators on a cluster. */
+const SYSTEM = 'kruntimes-system';
 
 /** Who holds the operators' Lease. */
 const holderIn = async ({ kube }: ControlPlane, namespace: string): Promise<string> => {
@@ -237,7 +253,7 @@ const faulty = async (
   plane: ControlPlane,
   replicas: number,
   capacity: number,
-  parts: Pick<FaultyPlane, 'api' | 'sessions' | 'disks' | 'clocks' | 'leader'>,
+  parts: Omit<FaultyPlane, keyof ControlPlane | 'artifacts' | 'deletionsSince'>,
 ): Promise<FaultyPlane> => {
   const deletions: Deletion[] = [];
   const known = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** What may befall the files of the embedded API server: restored from a copy, torn, or damaged. */
+/** What may befall the API server's files: restored from a copy (etcd's, too), or torn. */
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -24,6 +24,12 @@ const restored = (afterMs: number): Fault => ({
   name: `store restored from a copy of ${afterMs} ms before`,
   rewinds: true,
   apply: async (plane) => {
+    if (plane.cluster !== undefined) {
+      const restore = plane.cluster.copyStore();
+      await sleep(afterMs);
+      await restore();
+      return;
+    }
     const copy = new Map<string, Buffer>();
     const store = join(plane.dataDir, 'store');
     for (const name of filesOf(store)) copy.set(name, readFileSync(join(store, name)));
@@ -52,6 +58,7 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
   restored(2000),
   {
     name: 'store torn: a record half written',
+    lacks: ({ cluster }) => (cluster === undefined ? undefined : 'how etcd mends its log is etcd’s'),
     // Behind what was synced: a disk that loses what it has synced is a store that went back, see above.
     apply: (plane) =>
       changed(plane, (folder) => {
