@@ -1,6 +1,6 @@
 /**
- * npm run test:faults -- [--seed S] [--group NAME,NAME] [--only TEXT] [--situation NAME] [--long]: every fault in every
- * situation of a Run, on control planes of real processes, one for each group of faults. A table at the end; the exit code
+ * npm run test:faults -- [--seed S] [--group NAME,NAME] [--only TEXT] [--situation NAME,NAME] [--long]: every fault in
+ * every situation of a Run, on control planes of real processes, one for each group of faults. A table at the end; the exit code
  * is 1 where a promise was broken. `--long`: also pauses of 20 s and 60 s, the latter with Runs Running.
  * `--api real`: on kube-apiserver, where npm run test:cluster has its programs; without --only and --group a selection of the
  * faults.
@@ -74,7 +74,9 @@ if (strange.length > 0)
   throw new Error(`--group is of ${Object.keys(GROUPS).join(', ')}, and not ${strange.join(', ')}`);
 const groups = wantedGroups.flatMap((name) => GROUPS[name] ?? []);
 const faults = groups.flatMap((group) => asked(group.faults));
-const situations = SITUATIONS.filter((name) => name.startsWith(values.situation));
+const situations = SITUATIONS.filter((name) =>
+  values.situation.split(',').some((wanted) => name.startsWith(wanted)),
+);
 say(`seed ${values.seed}, ${faults.length} faults, ${situations.length} situations`);
 
 /** Links to the programs of a cluster; undefined for the embedded one. */
