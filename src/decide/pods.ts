@@ -12,7 +12,7 @@ import type { News } from '../model/news.js';
 import type { Outcome } from '../model/outcome.js';
 import type { PodRecord } from '../model/pod.js';
 import type { RuntimeRecord } from '../model/runtime-record.js';
-import { micros } from '../model/time.js';
+import { type Micros, micros } from '../model/time.js';
 import type { World, WorldChange } from '../model/world.js';
 import { asked } from './asked.js';
 import { deadlines } from './deadlines.js';
@@ -54,6 +54,8 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
   const runtimeOf = new Map<ObjectKey, ObjectKey>();
   const writes = asked();
   const replacing = new Map<ObjectKey, Replacing>();
+  /** Pods whose cordon is of a time to come, and when that was seen. */
+  const cordonedAhead = new Map<PodUid, Micros>();
   /** `namespace/account` of ServiceAccounts that have runtimed's permissions. */
   const granted = new Set<string>();
 
@@ -87,12 +89,20 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
     if (keys?.size === 0) expected.delete(runtime);
   };
 
+  /** Never later than when it was seen: such a time was written by a clock that has been set back, or by another's. */
+  const cordonedSince = (pod: PodRecord, now: Micros): Micros | undefined => {
+    if (pod.cordonedSince === undefined) return writes.of(pod, 'CordonPod') === undefined ? undefined : now;
+    if (pod.cordonedSince <= now) return pod.cordonedSince;
+    const seen = cordonedAhead.get(pod.uid) ?? now;
+    cordonedAhead.set(pod.uid, seen);
+    return seen;
+  };
+
   /** The pod with what we have asked for as if it were done, so that no other is chosen in its stead meanwhile. */
   const foreseen = (pod: PodRecord, nowMs: number): PodRecord => ({
     ...pod,
     terminating: pod.terminating || writes.of(pod, 'DeletePod') !== undefined,
-    cordonedSince:
-      pod.cordonedSince ?? (writes.of(pod, 'CordonPod') === undefined ? undefined : micros(nowMs * 1000)),
+    cordonedSince: cordonedSince(pod, micros(nowMs * 1000)),
   });
 
   const look = (key: ObjectKey, nowMs: number): ReadonlyArray<Command> => {
@@ -151,7 +161,10 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
       case 'Pod': {
         const pod = change.after ?? change.before;
         if (!pod) return [];
-        if (change.before && change.before.uid !== change.after?.uid) writes.forget(change.before.uid);
+        if (change.before && change.before.uid !== change.after?.uid) {
+          writes.forget(change.before.uid);
+          cordonedAhead.delete(change.before.uid);
+        }
         if (change.after) forgetExpected(change.key);
         return lookSoon(pod.runtime, nowMs);
       }

@@ -163,6 +163,19 @@ describe('pods', () => {
     expect(wake(60_000), 'asked for once').to.deep.equal([]);
   });
 
+  it('counts a cordon of a time to come from when it is seen: the clock was set back', () => {
+    const { w, apply, wake, due } = permitted(aRuntime({ replicas: 0 }));
+    apply(changed(w.runtime(aRuntime({ replicas: 0 }))));
+    const leaving = aPod('a', { cordonedSince: at(3_600_000) });
+    const run = aRun('x', { status: runningOn(leaving) });
+    w.run(run);
+    expect(apply(changed(w.pod(leaving)), 10)).to.deep.equal([]);
+    expect(due(), 'of a busy pod the drain limit').to.equal(30_010);
+    expect(apply(changed(w.run({ ...run, status: { phase: 'Succeeded' } })), 20)).to.deep.equal([]);
+    expect(due(), 'of an idle one a moment').to.equal(510);
+    expect(wake(510)).to.deep.equal(['DeletePod a: Drained']);
+  });
+
   it('leaves the pods of a Runtime that is being deleted to the garbage collector', () => {
     const { w, apply, due } = permitted();
     expect(apply(changed(w.runtime(aRuntime({ deleting: true }))))).to.deep.equal([]);

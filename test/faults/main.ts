@@ -2,10 +2,11 @@
  * npm run test:faults -- [--seed S] [--group NAME,NAME] [--only TEXT] [--situation NAME,NAME] [--long]: every fault in
  * every situation of a Run, on control planes of real processes, one for each group of faults. A table at the end; the exit code
  * is 1 where a promise was broken. `--long`: also pauses of 20 s and 60 s, the latter with Runs Running.
+ * `--logs FOLDER` keeps the logs of all programs up to the end of each broken cell there.
  * `--api real`: on kube-apiserver, where npm run test:cluster has its programs; without --only and --group a selection of the
  * faults.
  */
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -38,6 +39,7 @@ const { values } = parseArgs({
     situation: { type: 'string', default: '' },
     long: { type: 'boolean', default: false },
     api: { type: 'string', default: 'embedded' },
+    logs: { type: 'string' },
   },
 });
 if (values.api !== 'embedded' && values.api !== 'real') throw new Error('--api is embedded or real');
@@ -126,6 +128,11 @@ const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Pr
         if (cell.broken.length > 0 || cell.afterMs > SLOW_MS)
           for (const line of cell.slowest) say(`      ${line}`);
         if (cell.broken.length === 0) continue;
+        if (values.logs !== undefined) {
+          const kept = join(values.logs, `${fault.name} ${situation}`.replaceAll(/[^A-Za-z0-9]+/g, '-'));
+          cpSync(plane.logs, kept, { recursive: true });
+          say(`      logs: ${kept}`);
+        }
         // What is stuck would spoil the cells that follow.
         await plane.stop();
         plane = await start();

@@ -51,6 +51,8 @@ export type FaultyPlane = ControlPlane &
     sessions: SessionProxy;
     /** Its disks, or why it has none. */
     disks: Readonly<Record<DiskName, SmallDisk>> | string;
+    /** Folder with the logs of its programs and pods, and maybe more. */
+    logs: string;
     /** Folder of the artifact store of namespace default. */
     artifacts: string;
     /** Runtime Pods that are gone since this moment, epoch milliseconds. */
@@ -188,6 +190,7 @@ export const startFaultyPlane = async (
     sessions,
     disks,
     clocks,
+    logs: folder.logs,
     leaseNamespace: 'default',
     leader: async () =>
       operators === 1
@@ -234,6 +237,7 @@ export const startFaultyClusterPlane = async (
     disks: 'kube-apiserver has its own',
     clocks,
     cluster: started.level,
+    logs: dirname(started.dataDir),
     leaseNamespace: SYSTEM,
     leader: async () => operatorPid(dirname(started.dataDir), await holderIn(plane, SYSTEM)),
   });
