@@ -6,8 +6,13 @@
 import { forwardMs } from '../../io/wall-clock.js';
 
 export type Alarms = Readonly<{
-  /** Calls `ring` at `atMs` (epoch milliseconds); replaces an earlier alarm of the same key. */
-  set: (key: string, atMs: number, ring: () => void) => void;
+  /**
+   * Calls `ring` at `atMs` (epoch milliseconds); replaces an earlier alarm of the same key.
+   *
+   * @param wallAtMs also when the wall clock says so, which is noticed with the next alarm of any key: for what others count
+   *   by it. It may be ahead of ours no more than before when it is set forward after it was set back.
+   */
+  set: (key: string, atMs: number, ring: () => void, wallAtMs?: number) => void;
   clear: (key: string) => void;
   /** Drops all of them. */
   stop: () => void;
@@ -16,16 +21,16 @@ export type Alarms = Readonly<{
 /** Longest delay a timer of node can have; later instants are approached in steps. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
-export const alarms = (now: () => number = forwardMs): Alarms => {
-  const entries = new Map<string, Readonly<{ atMs: number; ring: () => void }>>();
+export const alarms = (now: () => number = forwardMs, wall: () => number = Date.now): Alarms => {
+  const entries = new Map<string, Readonly<{ atMs: number; wallAtMs: number; ring: () => void }>>();
   let timer: NodeJS.Timeout | undefined;
   let timerAtMs = Number.POSITIVE_INFINITY;
 
   const ringDue = (): void => {
     timer = undefined;
     timerAtMs = Number.POSITIVE_INFINITY;
-    const nowMs = now();
-    const due = [...entries].filter(([, entry]) => entry.atMs <= nowMs);
+    const [nowMs, wallMs] = [now(), wall()];
+    const due = [...entries].filter(([, entry]) => entry.atMs <= nowMs || entry.wallAtMs <= wallMs);
     for (const [key] of due) entries.delete(key);
     for (const [, entry] of due) entry.ring();
     arm();
@@ -43,8 +48,8 @@ export const alarms = (now: () => number = forwardMs): Alarms => {
   };
 
   return {
-    set: (key, atMs, ring) => {
-      entries.set(key, { atMs, ring });
+    set: (key, atMs, ring, wallAtMs = Number.POSITIVE_INFINITY) => {
+      entries.set(key, { atMs, wallAtMs, ring });
       if (atMs < timerAtMs) arm();
     },
     clear: (key) => {

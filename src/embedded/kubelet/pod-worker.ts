@@ -141,7 +141,9 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
   const scheduleRenewal = (renewal: TokenRenewal): void => {
     const key = `token ${renewal.volume} ${renewal.source.serviceAccountToken?.path ?? ''}`;
     renewals.add(key);
-    alarms.set(alarmKey(key), renewal.renewAtMs, () => void renew(renewal));
+    const { waitMs } = renewal;
+    // By the clock that is never set back; and by the wall's, by which the API server says when a token is over.
+    alarms.set(alarmKey(key), forwardMs() + waitMs, () => void renew(renewal), Date.now() + waitMs);
   };
   const volumeContext = { kube: host.kube, machine: host.machine, dataDir, folder: folders.folder };
   const renew = async (renewal: TokenRenewal): Promise<void> => {
@@ -149,7 +151,7 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
     const next = await writeToken(volumeContext, pod, renewal.volume, renewal.source);
     if (isDone) return;
     if (E.isLeft(next)) log.warn({ volume: renewal.volume, reason: next.left }, 'token not renewed');
-    scheduleRenewal(E.isRight(next) ? next.right : { ...renewal, renewAtMs: forwardMs() + 10 * RETRY_MS });
+    scheduleRenewal(E.isRight(next) ? next.right : { ...renewal, waitMs: 10 * RETRY_MS });
   };
 
   // --- actions --------------------------------------------------------------------------------------------------

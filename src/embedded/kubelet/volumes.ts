@@ -9,7 +9,6 @@ import { isAbsolute, join, normalize } from 'node:path';
 
 import * as E from 'fp-ts/lib/Either.js';
 
-import { forwardMs } from '../../io/wall-clock.js';
 import type { KubePort } from '../../ports.js';
 import { bindClaim, type Content, readConfigMap, readSecret, requestToken } from './cluster.js';
 import { fieldValue, type Machine, resourceValue } from './downward.js';
@@ -25,8 +24,8 @@ export type VolumeContext = Readonly<{
   folder: string;
 }>;
 
-/** A token file and when it is to be written anew, epoch milliseconds. */
-export type TokenRenewal = Readonly<{ volume: string; source: ProjectedSource; renewAtMs: number }>;
+/** A token file and after how long it is to be written anew, milliseconds. */
+export type TokenRenewal = Readonly<{ volume: string; source: ProjectedSource; waitMs: number }>;
 
 /** Folder by volume name, and the tokens to renew; a Left is fit for the containers' waiting message. */
 export type PreparedVolumes = Readonly<{
@@ -153,11 +152,9 @@ export const writeToken = async (
     [{ path: wanted.path, content: token }],
     undefined,
   );
-  // By the API server's clock and by ours for what is left; by the one that is never set back for when that is over.
+  // By the API server's clock and by ours.
   const leftMs = expiresAtMs - Date.now();
-  return E.isLeft(written)
-    ? written
-    : E.right({ volume, source, renewAtMs: forwardMs() + Math.max(leftMs * 0.8, 1000) });
+  return E.isLeft(written) ? written : E.right({ volume, source, waitMs: Math.max(leftMs * 0.8, 1000) });
 };
 
 const fillProjected = async (
