@@ -6,7 +6,7 @@
  * `--api real`: on kube-apiserver, where npm run test:cluster has its programs; without --only and --group a selection of the
  * faults.
  */
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, lstatSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -94,6 +94,12 @@ const linksToPrograms = async (): Promise<string> => {
 };
 const clusterPrograms = isReal ? await linksToPrograms() : undefined;
 
+/** Nothing that only a process can answer for. */
+const isPlain = (path: string): boolean => {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() === true || stat?.isDirectory() === true;
+};
+
 const cells: Cell[] = [];
 /** A cell that could not be played to its end is broken, too. */
 const played = async (plane: FaultyPlane, fault: Fault, situation: Situation): Promise<Cell> => {
@@ -130,7 +136,7 @@ const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Pr
         if (cell.broken.length === 0) continue;
         if (values.logs !== undefined) {
           const kept = join(values.logs, `${fault.name} ${situation}`.replaceAll(/[^A-Za-z0-9]+/g, '-'));
-          cpSync(plane.logs, kept, { recursive: true });
+          cpSync(plane.logs, kept, { recursive: true, filter: isPlain });
           say(`      logs: ${kept}`);
         }
         // What is stuck would spoil the cells that follow.
