@@ -18,26 +18,36 @@ export type Fed<A> = Readonly<{
 type Step<A> = Readonly<{
   cache: Cache<A>;
   changes: ReadonlyArray<Change<A>>;
-  event: InformerEvent<A> | undefined;
+  news: Fed<A>['news'];
 }>;
 
 const isNews = <A>(event: InformerEvent<A>): event is NonNullable<Fed<A>['news']> =>
   (NEWS as ReadonlyArray<string>).includes(event.kind);
 
-const newsOf = <A>(event: InformerEvent<A> | undefined): Fed<A>['news'] =>
-  event !== undefined && isNews(event) ? event : undefined;
+/**
+ * What somebody should hear of. A list holds the newest version of everything, at a version that is no earlier than any that we
+ * were told (else the informer says so): an older one of an object than we know is of a server that went back and has come
+ * past that since.
+ */
+const newsOf = <A>({ objects, incoming }: Cache<A>, event: InformerEvent<A>): Fed<A>['news'] => {
+  if (isNews(event)) return event;
+  if (event.kind !== 'Apply' || incoming === undefined) return undefined;
+  const known = objects.get(event.key)?.resourceVersion;
+  return known !== undefined && Number(event.resourceVersion) < Number(known)
+    ? { kind: 'Rewound', from: known, to: event.resourceVersion }
+    : undefined;
+};
 
 /** Events in, changes out; whether the first list is complete with each. */
 export const feedOf = <A extends Readonly<{ key: ObjectKey }>>(
   events$: Observable<InformerEvent<A>>,
 ): Observable<Fed<A>> =>
   events$.pipe(
-    scan<InformerEvent<A>, Step<A>>(({ cache }, event) => ({ ...applyEvent(cache, event), event }), {
-      cache: emptyCache<A>(),
-      changes: [],
-      event: undefined,
-    }),
-    map(({ cache, changes, event }) => ({ news: newsOf(event), isSynced: cache.isSynced, changes })),
+    scan<InformerEvent<A>, Step<A>>(
+      ({ cache }, event) => ({ ...applyEvent(cache, event), news: newsOf(cache, event) }),
+      { cache: emptyCache<A>(), changes: [], news: undefined },
+    ),
+    map(({ cache, changes, news }) => ({ news, isSynced: cache.isSynced, changes })),
   );
 
 /** Several informers of one kind, of disjoint namespaces, as one: it is synced when all are. */

@@ -26,7 +26,7 @@ export type Rejected = Readonly<{
 /**
  * Between `Init` and `InitDone` comes everything there is: what is not among it is gone. An `Init` before the
  * `InitDone` begins anew. `Disconnected` says that what we know grows old; `Connected` ends that. `Rewound`, before an
- * `Init`: the server is at an earlier version than it was (restored from a copy), so that a greater version is not a
+ * `Init` or in a list: the server is at an earlier version than it was (restored from a copy), so that a greater version is not a
  * newer one any more, and what it said since may never have been.
  */
 export type InformerEvent<A> =

@@ -7,7 +7,7 @@
  *
  * Guarantees: every object's latest version is seen in the end, however connections fare; between two lists no event
  * is lost or repeated out of order. Versions in between may be missed only across a list. A server that went back is
- * `Rewound`, unless by then it has come past the version that we knew.
+ * `Rewound`, unless by then it has come past the version that we knew: that is seen where objects are known (`cache/feed.ts`).
  * Assumptions: the port reports silence (`idleMs`) and repeats the version once a watch is accepted.
  * Errors: none on the error channel; a lost server is `Disconnected`, a bad object `Rejected`.
  * Cost: one decoding per event; memory only for rejected objects.

@@ -46,6 +46,26 @@ describe('feedsOf', () => {
     expect(changes).to.deep.equal(['+a/thing', '+b/thing', '-a/thing']);
   });
 
+  it('says that the server went back when a list has an older version of an object than was known', () => {
+    const one = new Subject<InformerEvent<Thing>>();
+    const news: Fed<Thing>['news'][] = [];
+    feedsOf([one]).subscribe((fed) => news.push(fed.news));
+    const at = (name: string, resourceVersion: string): InformerEvent<Thing> => {
+      const key = objectKey('a', name);
+      return { kind: 'Apply', key, resourceVersion, object: { key } };
+    };
+    const listed = (...objects: ReadonlyArray<InformerEvent<Thing>>): ReadonlyArray<Fed<Thing>['news']> => {
+      news.splice(0);
+      for (const event of [init, ...objects, done]) one.next(event);
+      return news.filter((each) => each !== undefined);
+    };
+    expect(listed(at('same', '5'), at('newer', '6'), at('gone', '7'), at('older', '9'))).to.deep.equal([]);
+    one.next(at('older', '10'));
+    expect(listed(at('same', '5'), at('newer', '11'), at('older', '8'), at('made', '3'))).to.deep.equal([
+      { kind: 'Rewound', from: '10', to: '8' },
+    ]);
+  });
+
   it('is subscribed to twice without one knowing of the other', () => {
     const one = new Subject<InformerEvent<Thing>>();
     const feeds = feedsOf([one]);
