@@ -49,8 +49,9 @@ export type ApiLevel = Readonly<{
   /** Of kube-apiserver; whoever kills it sees it started again on the same data and port. */
   apiServerPid: () => number;
   /**
-   * Copies what etcd has, as it is now. The answer goes back to that: all three programs are killed and started on the
-   * copy; it resolves when kube-apiserver answers.
+   * Copies what etcd has, as it is now. The answer goes back to that as etcd's manual asks for (`etcdutl snapshot restore
+   * --bump-revision --mark-compacted`): all three programs are killed and started on the copy, its revision is put ahead of
+   * every one that anybody knows, and what was before is compacted. Resolves when kube-apiserver answers.
    */
   copyStore: () => () => Promise<void>;
   /** Resolves when kube-apiserver answers, after a kill. */
@@ -150,11 +151,11 @@ export const startApiLevel = async (
       ],
       log('kube-apiserver'),
     );
-  let isStopping = false;
+  let [isStopping, isRestoring] = [false, false];
   const keepApiServer = (): Running => {
     const started = startApiServer();
     void started.ended.then(() => {
-      if (!isStopping && isUp) apiServer = keepApiServer();
+      if (!isStopping && !isRestoring && isUp) apiServer = keepApiServer();
     });
     return started;
   };
@@ -232,6 +233,13 @@ export const startApiLevel = async (
       ],
       log('kube-controller-manager'),
     );
+  /** Asks etcd's gateway; the revision that it is at. */
+  const askEtcd = async (verb: string, body: Readonly<Record<string, string>>): Promise<number> => {
+    const answer = await fetch(`${etcdUrl}/v3/kv/${verb}`, { method: 'POST', body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`etcd refuses ${verb}: ${await answer.text()}`);
+    return Number(((await answer.json()) as { header: { revision: string } }).header.revision);
+  };
+  const BUMP = Buffer.from('bump').toString('base64');
   const copyStore: ApiLevel['copyStore'] = () => {
     const copy = `${store}.copy`;
     // Between two instructions, as a crash would leave it.
@@ -239,14 +247,19 @@ export const startApiLevel = async (
     cpSync(store, copy, { recursive: true });
     process.kill(etcd.pid, 'SIGCONT');
     return async () => {
-      await controllers?.end('SIGKILL');
-      await etcd.end('SIGKILL');
+      const known = await askEtcd('range', { key: BUMP });
+      isRestoring = true;
+      await Promise.all([controllers?.end('SIGKILL'), apiServer.end('SIGKILL'), etcd.end('SIGKILL')]);
       rmSync(store, { recursive: true });
       cpSync(copy, store, { recursive: true });
       rmSync(copy, { recursive: true });
       etcd = startEtcd();
-      // It is started again, as after any end.
-      await apiServer.end('SIGKILL');
+      await until('etcd answers', async () => (await askEtcd('range', { key: BUMP })) > 0);
+      let revision = 0;
+      while (revision <= known) revision = await askEtcd('put', { key: BUMP, value: BUMP });
+      await askEtcd('compaction', { revision: String(revision) });
+      isRestoring = false;
+      apiServer = keepApiServer();
       await until('kube-apiserver is ready again', isReady);
       if (controllers !== undefined) controllers = startControllers();
     };
