@@ -2,9 +2,10 @@
  * Output goes to the logs, all other news of the Runtime Server go on; an end takes the last line of stderr along.
  *
  * A flood must not hold up its neighbours: output is worked off in slices of 8 KiB, a turn of the event loop each,
- * in a lane per execution, and only an execution's own end waits for its lane. What waits is bounded, per lane and in
- * all; beyond that the oldest of the lane is dropped that is no part of the log's head, so that the beginning of a flood
- * and its end are there, and the log marks the gap by the offset of the next.
+ * in a lane per execution, and only an execution's own end waits for its lane; once that has gone on for a while, half of
+ * the time is left to everybody else. What waits is bounded, per lane and in all; beyond that the oldest of the lane is
+ * dropped that is no part of the log's head, so that the beginning of a flood and its end are there, and the log marks
+ * the gap by the offset of the next.
  */
 import { Observable } from 'rxjs';
 
@@ -19,6 +20,10 @@ export const LANE_BYTES = 10 * 1024 * 1024;
 /** Bytes that may wait in all lanes; beyond it only lanes with less than a small share take more. */
 export const LANES_BYTES = 32 * 1024 * 1024;
 const SHARE_BYTES = 256 * 1024;
+/** Bytes that are worked off turn by turn before there are rests, each as long as the spell of work before it. */
+const UNRESTED_BYTES = 1024 * 1024;
+/** Shortest spell of work before a rest, milliseconds: timers know no shorter rests than one. */
+const SPELL_MS = 3;
 
 type Item = OutputChunk | Extract<ServerEvent, { kind: 'Exited' }>;
 type Lane = { readonly items: Item[]; bytes: number };
@@ -31,7 +36,10 @@ export const teeOutput =
     new Observable((news) => {
       const lanes = new Map<string, Lane>();
       let bytes = 0;
-      let turn: NodeJS.Immediate | undefined;
+      /** Worked off since nothing waited. */
+      let worked = 0;
+      /** Ends the wait for the next round. */
+      let cancelTurn: (() => void) | undefined;
 
       const exited = ({ id, exit, kind }: Extract<ServerEvent, { kind: 'Exited' }>): void => {
         const lastStderr = logs.finish(id, exit.at);
@@ -51,8 +59,7 @@ export const teeOutput =
           : { ...item, offset: offset + SLICE_BYTES, data: data.subarray(SLICE_BYTES) };
       };
       /** One slice of each lane, so that they share the time. */
-      const round = (): void => {
-        turn = undefined;
+      const sliceOfEach = (): void => {
         for (const [id, lane] of lanes) {
           const first = lane.items.shift();
           const rest = first && work(first);
@@ -60,9 +67,28 @@ export const teeOutput =
           const done = first?.kind === 'Output' ? Math.min(first.data.length, SLICE_BYTES) : 0;
           lane.bytes -= done;
           bytes -= done;
+          worked += done;
           if (lane.items.length === 0) lanes.delete(id);
         }
-        if (lanes.size > 0) turn = setImmediate(round);
+      };
+      const round = (): void => {
+        const began = performance.now();
+        do sliceOfEach();
+        while (lanes.size > 0 && worked > UNRESTED_BYTES && performance.now() - began < SPELL_MS);
+        if (lanes.size > 0) next(worked > UNRESTED_BYTES ? performance.now() - began : 0);
+        else {
+          worked = 0;
+          cancelTurn = undefined;
+        }
+      };
+      const next = (afterMs: number): void => {
+        if (afterMs > 0) {
+          const timer = setTimeout(round, afterMs);
+          cancelTurn = () => clearTimeout(timer);
+        } else {
+          const turn = setImmediate(round);
+          cancelTurn = () => clearImmediate(turn);
+        }
       };
       const wait = (item: Item): void => {
         const size = sizeOf(item);
@@ -78,7 +104,7 @@ export const teeOutput =
         lane.bytes += size;
         bytes += size;
         lanes.set(item.id, lane);
-        turn ??= setImmediate(round);
+        if (cancelTurn === undefined) next(0);
       };
       const events = events$.subscribe({
         next: (event) => {
@@ -95,6 +121,6 @@ export const teeOutput =
       });
       return () => {
         events.unsubscribe();
-        clearImmediate(turn);
+        cancelTurn?.();
       };
     });
