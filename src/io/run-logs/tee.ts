@@ -2,8 +2,8 @@
  * Output goes to the logs, all other news of the Runtime Server go on; an end takes the last line of stderr along.
  *
  * A flood must not hold up its neighbours: output is worked off in slices of 8 KiB, a turn of the event loop each,
- * in a lane per execution, and only an execution's own end waits for its lane; once that has gone on for a while, half of
- * the time is left to everybody else. What waits is bounded, per lane and in all; beyond that the oldest of the lane is
+ * in a lane per execution, and only an execution's own end waits for its lane; once that has gone on for a while, three
+ * quarters of the time are left to everybody else, half when only ends are waited for. What waits is bounded, per lane and in all; beyond that the oldest of the lane is
  * dropped that is no part of the log's head, so that the beginning of a flood and its end are there, and the log marks
  * the gap by the offset of the next.
  */
@@ -20,8 +20,10 @@ export const LANE_BYTES = 10 * 1024 * 1024;
 /** Bytes that may wait in all lanes; beyond it only lanes with less than a small share take more. */
 export const LANES_BYTES = 32 * 1024 * 1024;
 const SHARE_BYTES = 256 * 1024;
-/** Bytes that are worked off turn by turn before there are rests, each as long as the spell of work before it. */
+/** Bytes that are worked off turn by turn before there are rests. */
 const UNRESTED_BYTES = 1024 * 1024;
+/** How long a rest is, in spells of work: while a script still writes, and when all that wait have ended. */
+const RESTS = { writing: 3, ended: 1 } as const;
 /** Shortest spell of work before a rest, milliseconds: timers know no shorter rests than one. */
 const SPELL_MS = 3;
 
@@ -71,11 +73,15 @@ export const teeOutput =
           if (lane.items.length === 0) lanes.delete(id);
         }
       };
+      const rests = (): number =>
+        [...lanes.values()].every(({ items }) => items.at(-1)?.kind === 'Exited')
+          ? RESTS.ended
+          : RESTS.writing;
       const round = (): void => {
         const began = performance.now();
         do sliceOfEach();
         while (lanes.size > 0 && worked > UNRESTED_BYTES && performance.now() - began < SPELL_MS);
-        if (lanes.size > 0) next(worked > UNRESTED_BYTES ? performance.now() - began : 0);
+        if (lanes.size > 0) next(worked > UNRESTED_BYTES ? rests() * (performance.now() - began) : 0);
         else {
           worked = 0;
           cancelTurn = undefined;

@@ -88,4 +88,28 @@ describe('teeOutput', () => {
     expect(pieces.at(-1)?.[0]).to.equal(count * chunk - SLICE_BYTES);
     expect(seen.at(-1)).to.equal('a exited: last of a');
   });
+
+  it('rests between spells of work once a flood has gone on for a while, so that others have their turn', async () => {
+    const chunk = output('flood', 0, 3 * 1024 * 1024);
+    let workedMs = 0;
+    const source = new Subject<ServerEvent>();
+    const began = performance.now();
+    await new Promise<void>((resolve) => {
+      const work = (_id: string, _stream: string, offset: number): void => {
+        const until = performance.now() + 1;
+        while (performance.now() < until);
+        if (offset >= 1024 * 1024) workedMs += 1;
+      };
+      source
+        .pipe(
+          teeOutput({ output: work, finish: () => '', close: () => undefined }, { headBytes: HEAD_BYTES }),
+        )
+        .subscribe(() => resolve());
+      source.next(chunk);
+      source.next(exited('flood'));
+    });
+    const rested = performance.now() - began - workedMs;
+    // Each rest is as long as the spell before it; the first MiB has none.
+    expect(rested).to.be.greaterThan(workedMs);
+  });
 });
