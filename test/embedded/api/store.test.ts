@@ -9,9 +9,11 @@
 
 import {
   appendFileSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -175,6 +177,42 @@ describe('Store', () => {
     await store.close();
     writeFileSync(join(folder, 'lock'), '4194999 12345\n');
     await (await Store.open({ folder })).close();
+  });
+
+  it('goes on when a snapshot or a new log cannot be written, reads the same afterwards, and takes one later', async () => {
+    const failures: Error[] = [];
+    const options = { folder, snapshotBytes: 2000, onFatal: (error: Error) => failures.push(error) };
+    const store = await Store.open(options);
+    const putSome = async (from: number): Promise<void> => {
+      for (let i = from; i < from + 40; i += 1) {
+        store.put(things, thing(`p${i % 5}`, String(i)));
+        await store.durable();
+      }
+    };
+    // Neither file can be made where there is a folder.
+    mkdirSync(join(folder, 'snapshot-2.tmp'));
+    mkdirSync(join(folder, 'log-3'));
+    await putSome(0);
+    expect(readdirSync(folder)).to.include.members(['log-1', 'log-2']);
+    rmdirSync(join(folder, 'snapshot-2.tmp'));
+    rmdirSync(join(folder, 'log-3'));
+    await putSome(40);
+    const before = contents(store);
+    await store.close();
+    expect(failures).to.deep.equal([]);
+    const names = readdirSync(folder);
+    expect(names.filter((name) => name.startsWith('snapshot-'))).to.have.length(1);
+    expect(names).to.not.include('log-1');
+    const again = await Store.open(options);
+    expect(contents(again)).to.deep.equal(before);
+    await again.close();
+  });
+
+  it('removes what is left of a snapshot in whose writing it was killed', async () => {
+    writeFileSync(join(folder, 'snapshot-2.tmp'), 'half of it');
+    const store = await Store.open({ folder });
+    expect(readdirSync(folder)).to.not.include('snapshot-2.tmp');
+    await store.close();
   });
 
   it('refuses a snapshot that is damaged instead of losing objects silently', async () => {

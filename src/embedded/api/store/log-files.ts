@@ -41,6 +41,9 @@ const damagedLog = (path: string, at: number): Error =>
  */
 export const recoverFiles = (folder: string): Recovered => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Of a process that ended while it wrote one.
+  for (const name of readdirSync(folder))
+    if (/^snapshot-[0-9]+\.tmp$/.test(name)) rmSync(join(folder, name), { force: true });
   const base = numbersOf(folder, 'snapshot-').at(-1) ?? 0;
   const logs = numbersOf(folder, 'log-').filter((n) => n >= base);
   // From the snapshot's own on, each is there: a log is made before the snapshot that it follows.
@@ -88,7 +91,7 @@ const snapshotBatch = 500;
 
 /**
  * Writes a snapshot and, once it is durable, removes the files it replaces. `marker` carries the revision that the
- * snapshot is complete up to.
+ * snapshot is complete up to. When it cannot be written nothing of it is left, and the files before it stay.
  */
 export const writeSnapshot = async (
   folder: string,
@@ -109,6 +112,9 @@ export const writeSnapshot = async (
     }
     await file.appendFile(Buffer.concat(batch));
     await file.sync();
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    throw cause;
   } finally {
     await file.close();
   }

@@ -8,12 +8,14 @@
  */
 import {
   close,
+  closeSync,
   constants,
   existsSync,
   fdatasync,
   fsyncSync,
   ftruncate,
   openSync,
+  rmSync,
   write,
   writeSync,
 } from 'node:fs';
@@ -59,10 +61,16 @@ export class LogWriter {
     const isNew = !existsSync(path);
     // Not O_APPEND, which would write behind the room.
     const fd = openSync(path, isNew ? 'wx' : constants.O_RDWR, 0o600);
-    if (isNew) {
-      fsyncSync(fd);
-      syncFolder(folder);
-    }
+    if (isNew)
+      try {
+        fsyncSync(fd);
+        syncFolder(folder);
+      } catch (cause) {
+        // Beside it the log before it would no longer be the newest, whose end may be torn.
+        closeSync(fd);
+        rmSync(path, { force: true });
+        throw cause;
+      }
     const writer = new LogWriter(fd, bytes);
     writer.#makeRoom();
     await writer.#making;

@@ -356,7 +356,13 @@ export class Store {
     )
       return;
     const next = this.#logNumber + 1;
-    const log = await LogWriter.open(this.#folder, next, 0);
+    let log: LogWriter;
+    try {
+      log = await LogWriter.open(this.#folder, next, 0);
+    } catch {
+      // The disk is full, or read-only: the log that there is grows on while it can.
+      return;
+    }
     await this.#log.close();
     this.#log = log;
     this.#logNumber = next;
@@ -371,7 +377,8 @@ export class Store {
       for (const tree of trees) yield* tree.values();
     })();
     this.#snapshotting = writeSnapshot(this.#folder, next, marker, entries)
-      .catch((error: unknown) => this.#onFatal(new Error('no snapshot could be written', { cause: error })))
+      // All logs since the last one are there still, and the next is written when this one is large.
+      .catch(() => undefined)
       .finally(() => {
         this.#snapshotting = undefined;
       });
