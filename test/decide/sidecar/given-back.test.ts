@@ -5,8 +5,8 @@ import { admitted, advance } from '../../../src/decide/sidecar/advance.js';
 import type { Assignment, AttemptInput, Work } from '../../../src/decide/sidecar/attempt.js';
 import { Holdings, SERVER_LOST_ENDING_MS, SERVER_LOST_MS } from '../../../src/decide/sidecar/holdings.js';
 import type { RunUid } from '../../../src/model/ids.js';
-import type { Run } from '../../../src/model/run.js';
 import { micros } from '../../../src/model/time.js';
+import { assignedRun, POD } from './assigned-run.js';
 
 const work: Work = { source: { inline: ':' }, entrypoint: 'script', args: [], env: {} };
 const assignment: Assignment = {
@@ -14,7 +14,7 @@ const assignment: Assignment = {
   runtime: 'bash',
   requests: { runs: 1 },
   policy: { retry: { maxAttempts: 1, backoffMs: 1, reasons: [] }, cancelRequested: false },
-  status: { phase: 'Scheduled', assignedPodUID: 'p', attempt: 1 },
+  status: { phase: 'Scheduled', assignedPodUID: POD, attempt: 1 },
 };
 const moment = { at: micros(1), chance: 0 };
 const facts = { serverUp: true, serverSynced: true };
@@ -48,18 +48,8 @@ describe('an attempt whose workspace cannot be made', () => {
   });
 
   it('is taken again when the same assignment comes again', () => {
-    const holdings = new Holdings({ uid: 'p', capacity: { runs: 1 } });
-    const run: Run = {
-      metadata: { name: 'a', uid: 'u', namespace: 'default', resourceVersion: '1', creationTimestamp: '' },
-      spec: { runtime: 'bash', source: { inline: ':' } },
-      status: {
-        phase: 'Scheduled',
-        assignedPod: 'p',
-        assignedPodUID: 'p',
-        attempt: 1,
-        scheduledTime: micros(1),
-      },
-    };
+    const holdings = new Holdings({ uid: POD, capacity: { runs: 1 } });
+    const run = assignedRun('u', {}, { scheduledTime: micros(1) });
     const assign = (): ReadonlyArray<string> =>
       holdings.reduce({ kind: 'Assigned', run, via: 'session' }, moment).map(({ kind }) => kind);
     expect(assign()).to.include('Prepare');
@@ -102,7 +92,7 @@ describe('an attempt whose Runtime Server is gone', () => {
 
   it('is not waited for long in a pod that ends', () => {
     const waits = (isEnding: boolean): unknown => {
-      const holdings = new Holdings({ uid: 'p', capacity: { runs: 1 } });
+      const holdings = new Holdings({ uid: POD, capacity: { runs: 1 } });
       holdings.reduce({ kind: 'ServerOpened' }, moment);
       holdings.reduce({ kind: 'DrainAsked', isEnding }, moment);
       const [alarm] = holdings.reduce({ kind: 'ServerDown' }, moment);

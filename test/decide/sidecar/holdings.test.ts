@@ -17,24 +17,12 @@ import * as E from 'fp-ts/lib/Either.js';
 import { step } from '../../../src/decide/lifecycle.js';
 import { type AlarmKind, type AttemptInput, type Exit, idOf } from '../../../src/decide/sidecar/attempt.js';
 import { type Command, Holdings, type Input, SERVER_ALARM } from '../../../src/decide/sidecar/holdings.js';
-import { isTerminal, type Run, type RunStatus } from '../../../src/model/run.js';
+import { isTerminal, type Run } from '../../../src/model/run.js';
 import { type Micros, micros } from '../../../src/model/time.js';
+import { assignedRun, POD } from './assigned-run.js';
 
-const POD = 'pod-1';
 const CAPACITY = { runs: 3 };
 const ID = /^[^.]+/;
-
-const aRun = (uid: string, spec: Partial<Run['spec']> = {}, status: RunStatus = {}): Run => ({
-  metadata: {
-    name: uid,
-    namespace: 'default',
-    uid,
-    resourceVersion: '1',
-    creationTimestamp: '2026-01-01T00:00:00Z',
-  },
-  spec: { runtime: 'bash', source: { inline: ':' }, ...spec },
-  status: { phase: 'Scheduled', assignedPod: 'p', assignedPodUID: POD, attempt: 1, ...status },
-});
 
 const anExit = (now: number, cause: Exit['cause']): Exit => ({
   code: 0,
@@ -213,7 +201,7 @@ class World {
   assign(n: number): void {
     const uid = `r${n % 6}`;
     if (this.#api.has(uid)) return;
-    const run = aRun(uid, {
+    const run = assignedRun(uid, {
       ...(n % 2 === 0 ? { timeout: 100 } : {}),
       ...(n % 3 === 0 ? { source: { repoURL: 'https://h/r', ref: 'main' }, entrypoint: 'x' } : {}),
       ...(n % 5 === 0 ? {} : { retryPolicy: { maxAttempts: 3, backoff: 1 } }),
@@ -395,7 +383,7 @@ describe('Holdings', function () {
     const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
     const assigned = (scheduledMs: number): Input => ({
       kind: 'Assigned',
-      run: aRun('a', {}, { scheduledTime: micros(scheduledMs * 1000) }),
+      run: assignedRun('a', {}, { scheduledTime: micros(scheduledMs * 1000) }),
       via: 'session',
     });
     const input = (given: AttemptInput): Input => ({ kind: 'Attempt', id: 'a', input: given });
@@ -443,20 +431,26 @@ describe('Holdings', function () {
       holdings.reduce({ kind: 'Assigned', run, via: 'session' }, at(0));
     const reason = (commands: ReadonlyArray<Command>): unknown =>
       commands.map((c) => (c.kind === 'Refuse' ? c.refusal.reason : c.kind));
-    expect(reason(assign(aRun('other', {}, { assignedPodUID: 'pod-2' })))).to.deep.equal(['Stale']);
-    expect(reason(assign(aRun('a', { resources: { requests: { gpu: 1 } } })))).to.deep.equal(['Prepare']);
-    expect(reason(assign(aRun('b', { resources: { requests: { gpu: 1 } } })))).to.deep.equal(['AtCapacity']);
-    expect(reason(assign(aRun('c', { resources: { requests: { tpu: 1 } } })))).to.deep.equal(['AtCapacity']);
-    expect(reason(assign(aRun('d')))).to.deep.equal(['Prepare']);
-    expect(reason(assign(aRun('e')))).to.deep.equal(['AtCapacity']);
+    expect(reason(assign(assignedRun('other', {}, { assignedPodUID: 'pod-2' })))).to.deep.equal(['Stale']);
+    expect(reason(assign(assignedRun('a', { resources: { requests: { gpu: 1 } } })))).to.deep.equal([
+      'Prepare',
+    ]);
+    expect(reason(assign(assignedRun('b', { resources: { requests: { gpu: 1 } } })))).to.deep.equal([
+      'AtCapacity',
+    ]);
+    expect(reason(assign(assignedRun('c', { resources: { requests: { tpu: 1 } } })))).to.deep.equal([
+      'AtCapacity',
+    ]);
+    expect(reason(assign(assignedRun('d')))).to.deep.equal(['Prepare']);
+    expect(reason(assign(assignedRun('e')))).to.deep.equal(['AtCapacity']);
     holdings.reduce({ kind: 'DrainAsked' }, at(0));
-    expect(reason(assign(aRun('f')))).to.deep.equal(['Draining']);
+    expect(reason(assign(assignedRun('f')))).to.deep.equal(['Draining']);
   });
 
   it('does not stop an attempt for a list that is older than its assignment', () => {
     const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
     const scheduled = (attempt: number, ms: number, pod = POD): Run =>
-      aRun('a', {}, { attempt, scheduledTime: micros(ms * 1000), assignedPodUID: pod });
+      assignedRun('a', {}, { attempt, scheduledTime: micros(ms * 1000), assignedPodUID: pod });
     holdings.reduce({ kind: 'Assigned', run: scheduled(2, 20), via: 'session' }, at(0));
     const seen = (run: Run): ReadonlyArray<string> => {
       holdings.reduce({ kind: 'Listed', runs: [run], heldBefore: new Set() }, at(0));
@@ -470,7 +464,10 @@ describe('Holdings', function () {
 
   it('fails what is Running here and held by nobody, and does not execute it', () => {
     const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
-    const commands = holdings.reduce({ kind: 'Seen', run: aRun('a', {}, { phase: 'Running' }) }, at(5));
+    const commands = holdings.reduce(
+      { kind: 'Seen', run: assignedRun('a', {}, { phase: 'Running' }) },
+      at(5),
+    );
     expect(kinds(commands)).to.deep.equal(['WriteStatus']);
     expect(commands[0]).to.have.nested.property('event.result.reason', 'ExecutionLost');
   });
@@ -479,7 +476,7 @@ describe('Holdings', function () {
     for (const phase of ['Scheduled', 'Running'] as const) {
       const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
       const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
-      const run = aRun('a', {}, { scheduledTime: micros(1000) });
+      const run = assignedRun('a', {}, { scheduledTime: micros(1000) });
       const feed = (given: Input): ReadonlyArray<Command> => holdings.reduce(given, at(0));
       const attempt = (input: AttemptInput): Input => ({ kind: 'Attempt', id: 'a', input });
       feed({ kind: 'ServerOpened' });
@@ -505,17 +502,17 @@ describe('Holdings', function () {
     const tell = (run: Run): ReadonlyArray<Command> =>
       holdings.reduce({ kind: 'Assigned', run, via: 'session' }, at(0));
     holdings.reduce({ kind: 'ServerOpened' }, at(0));
-    tell(aRun('a'));
+    tell(assignedRun('a'));
     holdings.reduce({ kind: 'Attempt', id: 'a', input: { kind: 'Prepared', execution } }, at(0));
     holdings.reduce({ kind: 'Attempt', id: 'a', input: { kind: 'Started', at: micros(0) } }, at(0));
-    const isLost = tell(aRun('a', {}, { phase: 'Running', attempt: 5 }));
+    const isLost = tell(assignedRun('a', {}, { phase: 'Running', attempt: 5 }));
     expect(kinds(isLost), 'attempt 5 is not, attempt 1 is to end').to.deep.equal([
       'CancelExecution',
       'SetAlarm',
       'WriteStatus',
     ]);
-    tell(aRun('b'));
-    tell(aRun('b', {}, { assignedPodUID: 'pod-2', phase: 'Running' }));
+    tell(assignedRun('b'));
+    tell(assignedRun('b', {}, { assignedPodUID: 'pod-2', phase: 'Running' }));
     expect(holdings.get('b')?.stop, 'it is on another pod').to.equal('Fenced');
   });
 
@@ -528,7 +525,7 @@ describe('Holdings', function () {
       const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
       const feed = (given: Input): ReadonlyArray<Command> => holdings.reduce(given, at(5000));
       feed({ kind: 'ServerOpened' });
-      feed({ kind: 'Assigned', run: aRun('a', { timeout: 2000 }), via: 'session' });
+      feed({ kind: 'Assigned', run: assignedRun('a', { timeout: 2000 }), via: 'session' });
       feed({ kind: 'Attempt', id: 'a', input: { kind: 'Prepared', execution } });
       const started: AttemptInput = { kind: 'Started', at: micros(startedMs * 1000) };
       expect(feed({ kind: 'Attempt', id: 'a', input: started })).to.deep.include({
@@ -545,7 +542,7 @@ describe('Holdings', function () {
     const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
     const feed = (given: Input): ReadonlyArray<string> => kinds(holdings.reduce(given, at(0)));
     feed({ kind: 'ServerOpened' });
-    feed({ kind: 'Assigned', run: aRun('a'), via: 'session' });
+    feed({ kind: 'Assigned', run: assignedRun('a'), via: 'session' });
     feed({ kind: 'Attempt', id: 'a', input: { kind: 'Prepared', execution } });
     feed({ kind: 'Attempt', id: 'a', input: { kind: 'ExecuteUnanswered', message: 'no answer' } });
     feed({ kind: 'ServerDown' });
@@ -556,7 +553,7 @@ describe('Holdings', function () {
 
   it('gives up what ran on a server that stays away for too long, and not before', () => {
     const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
-    const run = aRun('a');
+    const run = assignedRun('a');
     const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
     for (const input of [
       { kind: 'ServerOpened' },

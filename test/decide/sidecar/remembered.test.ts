@@ -4,31 +4,17 @@ import { expect } from 'chai';
 import { Holdings, REMEMBERED_ENDS } from '../../../src/decide/sidecar/holdings.js';
 import type { Run } from '../../../src/model/run.js';
 import { micros } from '../../../src/model/time.js';
+import { assignedRun, POD } from './assigned-run.js';
 
 const moment = { at: micros(1), chance: 0 };
 const execution = { workingDir: '', entrypoint: 'script', args: [], env: {}, timeoutSeconds: 0 };
 
-const aRun = (n: number): Run => ({
-  metadata: {
-    name: `r-${n}`,
-    uid: `uid-${n}`,
-    namespace: 'default',
-    resourceVersion: '1',
-    creationTimestamp: '',
-  },
-  spec: { runtime: 'bash', source: { inline: ':' } },
-  status: {
-    phase: 'Scheduled',
-    assignedPod: 'p',
-    assignedPodUID: 'p',
-    attempt: 1,
-    scheduledTime: micros(1_700_000_000_000_000 + n),
-  },
-});
+const aRun = (n: number): Run =>
+  assignedRun(`uid-${n}`, {}, { scheduledTime: micros(1_700_000_000_000_000 + n) });
 
 describe('assignments that ended', () => {
   it('are remembered, the last of them, and nothing else is held', () => {
-    const holdings = new Holdings({ uid: 'p', capacity: { runs: 1 } });
+    const holdings = new Holdings({ uid: POD, capacity: { runs: 1 } });
     const isTaken = (n: number): boolean =>
       holdings.reduce({ kind: 'Assigned', run: aRun(n), via: 'session' }, moment).length > 0;
     /** The Run is deleted while its workspace is being made. */
