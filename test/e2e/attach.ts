@@ -52,6 +52,8 @@ export type ControlPlane = Readonly<{
   whenReady: (name: string, pods: number, withinMs?: number) => Promise<void>;
   /** Names of Runtime Pods that exist. */
   podNames: () => Promise<ReadonlyArray<string>>;
+  /** The API server answers; one that was killed is started again. */
+  whenServed: (withinMs?: number) => Promise<void>;
   /** No Runtime Pod exists any more. */
   whenNoPods: (withinMs?: number) => Promise<void>;
   /** Pids of this control plane's processes that run the program, oldest first. */
@@ -195,6 +197,15 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
         kube.list(pods, { namespace: 'default', labelSelector: 'kruntimes.io/runtime' }),
       );
       return list.items.map((item) => (item as { metadata: { name: string } }).metadata.name);
+    },
+    whenServed: async (withinMs = 60_000) => {
+      await first(
+        informer(kube, runs, { namespace: 'default' }, Run, { random: Math.random }).pipe(
+          filter(({ kind }) => kind === 'InitDone'),
+        ),
+        withinMs,
+        () => 'the API server does not answer',
+      );
     },
     whenNoPods: async (withinMs = 60_000) => {
       const ofRuntimes = { namespace: 'default', labelSelector: 'kruntimes.io/runtime' };

@@ -285,7 +285,8 @@ describe('the control plane as processes', function () {
     await exitOf(ending);
     expect(Date.now() - beforeMs).to.be.lessThan(8000);
     expect(ending.exitCode).to.equal(0);
-    expect(processesOf(dataDir)).to.deep.equal([]);
+    // All are killed by now; on a busy machine one that is has yet to go.
+    await untilEmpty(() => processesOf(dataDir), 5000);
     expect(existsSync(join(dataDir, 'run'))).to.equal(false);
     client.close();
     await up();
@@ -322,7 +323,7 @@ describe('the control plane as processes', function () {
     } finally {
       expect(await stopControlPlane(other)).to.equal('stopped');
     }
-    expect(processesOf(other)).to.deep.equal([]);
+    await untilEmpty(() => processesOf(other), 5000);
     expect((await controlPlaneStatus(dataDir)).state).to.equal('running');
   });
 });
