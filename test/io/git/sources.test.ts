@@ -147,7 +147,7 @@ describe('gitSources over https', function () {
     expect(server.requests).to.deep.equal([]);
   });
 
-  it('looks up branches and tags each time, tags first, and says what they meant', async () => {
+  it('looks up branches and tags, tags first, and says what they mean', async () => {
     const { repo, url } = repository();
     const one = repo.commit({ a: '1' });
     const two = repo.commit({ a: '2' });
@@ -166,8 +166,15 @@ describe('gitSources over https', function () {
     expect(await of('both')).to.equal(one);
     expect(await of('refs/heads/both')).to.equal(two);
     expect(await of('HEAD')).to.equal(two);
-    const three = repo.commit({ a: '4' });
-    expect(await of('main')).to.equal(three);
+  });
+
+  it('looks a branch up each time, and says that there is none', async () => {
+    const { repo, url } = repository();
+    const sources = await open();
+    for (const a of ['1', '2']) {
+      const tip = repo.commit({ a });
+      expect(commitOf(await checkOut(sources, { repoURL: url, ref: 'main' }))).to.equal(tip);
+    }
     expect(failureOf(await checkOut(sources, { repoURL: url, ref: 'none' }))).to.deep.equal({
       reason: 'PrepareSource',
       message: 'the repository has neither a tag nor a branch named none',
@@ -548,7 +555,7 @@ describe('gitSources over https', function () {
       expect(failure.message).to.match(/more than 10000000 bytes in all/);
       const { repo, url } = repository();
       let nested = repo.commit({ a: '1' });
-      for (let level = 0; level < 10; level += 1)
+      for (let level = 0; level < 6; level += 1)
         nested = withSubmodules(repo, { a: '1' }, { m: [url, nested] });
       const deep = failureOf(
         await checkOut(await open(), { repoURL: url, commitSHA: nested, submodules: true }),
