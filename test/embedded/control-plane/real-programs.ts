@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -32,5 +32,7 @@ export const bundlePrograms = async (): Promise<Programs> => {
     external: ['dtrace-provider', 'source-map-support'],
     banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
   });
+  // esbuild's own process, which else stays as long as this one.
+  await stop();
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 };
