@@ -120,7 +120,9 @@ export const LEASE_FAULTS: ReadonlyArray<Fault> = [
   {
     name: 'Lease given to nobody known',
     apply: async (plane) => {
-      await answer(plane.kube.patch(leases, leaseOf(plane), merge({ spec: { holderIdentity: 'nobody' } })));
+      const given = merge({ spec: { holderIdentity: 'nobody' } });
+      // One that was deleted in the cell before is just being made anew.
+      while (E.isLeft(await firstValueFrom(plane.kube.patch(leases, leaseOf(plane), given)))) await sleep(20);
     },
   },
 ];
