@@ -5,7 +5,10 @@
  * not the leader would refuse for ever. The token is read at each dial, since the kubelet replaces it.
  */
 import { readFile } from 'node:fs/promises';
-import { ChannelCredentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
+
+import { ChannelCredentials, type ChannelOptions, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { concatMap, from, Observable } from 'rxjs';
 
 import { type FromOperator, type FromRuntimed, SessionsClient } from '../../proto/gen/session.js';
@@ -19,21 +22,30 @@ export type SessionTarget = Readonly<{
   tokenFile: string;
 }>;
 
+/** The name a server is called by where all that is known is its address: TLS has no way to ask for an address. */
+const UNNAMED = 'operator.kruntimes.invalid';
+
 /** gRPC's name for the address, and how to speak to it. */
 const endpointOf = ({
   url,
   ca,
-}: SessionTarget): Readonly<{ target: string; credentials: ChannelCredentials }> => {
+}: SessionTarget): Readonly<{
+  target: string;
+  credentials: ChannelCredentials;
+  options?: ChannelOptions;
+}> => {
   if (url.startsWith('unix:')) return { target: url, credentials: ChannelCredentials.createInsecure() };
   const { protocol, hostname, port } = new URL(url);
   const target = `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`;
-  return {
-    target,
-    credentials:
-      protocol === 'https:'
-        ? ChannelCredentials.createSsl(ca === '' ? null : Buffer.from(ca))
-        : ChannelCredentials.createInsecure(),
-  };
+  if (protocol !== 'https:') return { target, credentials: ChannelCredentials.createInsecure() };
+  const roots = ca === '' ? null : Buffer.from(ca);
+  const address = hostname.replace(/^\[|\]$/g, '');
+  if (isIP(address) === 0) return { target, credentials: ChannelCredentials.createSsl(roots) };
+  // The certificate is still that of the address.
+  const credentials = ChannelCredentials.createSsl(roots, null, null, {
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(address, certificate),
+  });
+  return { target, credentials, options: { 'grpc.ssl_target_name_override': UNNAMED } };
 };
 
 const OPTIONS = {
@@ -76,7 +88,10 @@ const call = (
 ): Observable<FromOperator> =>
   new Observable((incoming) => {
     const endpoint = endpointOf(target);
-    const client = new SessionsClient(endpoint.target, untilDestroyed(endpoint.credentials), OPTIONS);
+    const client = new SessionsClient(endpoint.target, untilDestroyed(endpoint.credentials), {
+      ...OPTIONS,
+      ...endpoint.options,
+    });
     const metadata = new Metadata();
     metadata.set('authorization', `Bearer ${token}`);
     const stream = client.connect(metadata);

@@ -1,13 +1,17 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
+
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import * as E from 'fp-ts/lib/Either.js';
 import { concat, firstValueFrom, lastValueFrom, NEVER, of, toArray } from 'rxjs';
 
 import { listenGrpc, parseAddress } from '../../../src/io/address.js';
+import { createAuthority, issueCertificate } from '../../../src/io/session/certificates.js';
 import { dialOperator } from '../../../src/io/session/client.js';
 import { type FromOperator, type FromRuntimed, SessionsService } from '../../../src/proto/gen/session.js';
 
@@ -59,6 +63,52 @@ describe('dialOperator', () => {
     });
     const dial = dialOperator({ url, ca: '', tokenFile: join(folder, 'token') });
     expect(await lastValueFrom(dial(concat(of(beat), NEVER)).pipe(toArray()))).to.deep.equal([beat]);
+  });
+
+  it('knows an operator by its address, of which its certificate has to be, and asks it for no name that is an address', async () => {
+    const authority = await createAuthority();
+    const names: string[] = [];
+    const warnings: string[] = [];
+    const warn = ({ message }: Error): void => void warnings.push(message);
+    process.on('warning', warn);
+    const dialled = async (name: string): Promise<unknown> => {
+      const { certificate, privateKey } = await issueCertificate(authority, [name]);
+      const serving = createTlsServer(
+        {
+          cert: certificate,
+          key: privateKey,
+          ALPNProtocols: ['h2'],
+          SNICallback: (asked, done) => {
+            names.push(asked);
+            done(null);
+          },
+        },
+        // Who does not trust the certificate says nothing to whoever has it.
+        (socket) => socket.on('error', () => undefined).once('data', () => serving.emit('trusted')),
+      ).listen(0, '127.0.0.1');
+      await once(serving, 'listening');
+      const { port } = serving.address() as AddressInfo;
+      const url = `https://127.0.0.1:${port}`;
+      const dial = dialOperator({ url, ca: authority.certificate, tokenFile: join(folder, 'token') });
+      const session = dial(NEVER).subscribe({ error: (error) => serving.emit('refused', error) });
+      try {
+        return await Promise.race([
+          once(serving, 'trusted').then(() => 'trusted'),
+          once(serving, 'refused').then(([error]) => error.message),
+        ]);
+      } finally {
+        session.unsubscribe();
+        serving.close();
+      }
+    };
+    try {
+      expect(await dialled('127.0.0.1')).to.equal('trusted');
+      expect(await dialled('127.0.0.2')).to.match(/IP: 127\.0\.0\.1 is not in the cert's list: 127\.0\.0\.2/);
+      expect(names).to.deep.equal(Array(2).fill('operator.kruntimes.invalid'));
+      expect(warnings).to.deep.equal([]);
+    } finally {
+      process.off('warning', warn);
+    }
   });
 
   it('reads its token at each dial, and makes a connection of its own for each', async () => {
