@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
@@ -73,6 +73,7 @@ describe('dialOperator', () => {
     process.on('warning', warn);
     const dialled = async (name: string): Promise<unknown> => {
       const { certificate, privateKey } = await issueCertificate(authority, [name]);
+      const accepted: Socket[] = [];
       const serving = createTlsServer(
         {
           cert: certificate,
@@ -84,7 +85,10 @@ describe('dialOperator', () => {
           },
         },
         // Who does not trust the certificate says nothing to whoever has it.
-        (socket) => socket.on('error', () => undefined).once('data', () => serving.emit('trusted')),
+        (socket) => {
+          accepted.push(socket);
+          socket.on('error', () => undefined).once('data', () => serving.emit('trusted'));
+        },
       ).listen(0, '127.0.0.1');
       await once(serving, 'listening');
       const { port } = serving.address() as AddressInfo;
@@ -98,6 +102,7 @@ describe('dialOperator', () => {
         ]);
       } finally {
         session.unsubscribe();
+        for (const socket of accepted) socket.destroy();
         serving.close();
       }
     };
