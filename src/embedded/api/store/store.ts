@@ -6,6 +6,9 @@
  * `head`, which includes changes not yet durable, and must await `durable()` before they answer anything, an error
  * included. Revisions are the log's order; they are the objects' resource versions.
  *
+ * A store that is opened goes on a billion revisions further. One that was put back to an earlier state cannot give a
+ * revision of the state that is gone to something else: who asks for what came after it is told that nobody knows.
+ *
  * Cost: all changes that arrive while one sync runs share the next one.
  */
 import { mkdirSync } from 'node:fs';
@@ -45,6 +48,9 @@ type Table = {
   history: History;
   listeners: Set<(event: StoreEvent) => void>;
 };
+
+/** Revisions left out when a store is opened: more than can be lost with what was written since a copy of it. */
+const LEAP = 1_000_000_000;
 
 type Change = Readonly<{ kind: 'P' | 'D'; entry: Entry; parts: Buffer[] }>;
 type Waiter = Readonly<{ resolve: () => void; reject: (error: Error) => void }>;
@@ -87,6 +93,10 @@ export class Store {
   #floor = 0;
   #headRevision = 0;
   #durableRevision = 0;
+  /** Newest revision that a record has. Between it and `#durableRevision` there is nothing but what was left out. */
+  #recordedRevision = 0;
+  /** The newest revision of before, and that from which this store went on. */
+  #leap = { from: 0, to: 0 };
   #queue: Change[] = [];
   #waiters: Waiter[] = [];
   #flushing: Promise<void> | undefined;
@@ -192,7 +202,8 @@ export class Store {
 
   /** Durable changes of a resource after a revision; undefined when they are no longer known. */
   since(resource: string, revision: number): StoreEvent[] | undefined {
-    return this.#table(resource).history.after(revision);
+    const { from, to } = this.#leap;
+    return revision > from && revision < to ? undefined : this.#table(resource).history.after(revision);
   }
 
   /** Oldest revision from which a watch of the resource can start. */
@@ -243,6 +254,7 @@ export class Store {
       if (record.resource === '') {
         this.#floor = record.revision;
         this.#durableRevision = record.revision;
+        this.#recordedRevision = record.revision;
         continue;
       }
       const entry = entryOf(
@@ -259,7 +271,9 @@ export class Store {
       if (record.revision <= this.#floor) continue;
       this.#apply(record.kind === 'D' ? 'D' : 'P', this.#entryOfChange(record), nowMs);
     }
+    if (this.#recordedRevision > 0) this.#durableRevision += LEAP;
     this.#headRevision = this.#durableRevision;
+    this.#leap = { from: this.#recordedRevision, to: this.#durableRevision };
   }
 
   #entryOfChange(record: LogRecord): Entry {
@@ -285,6 +299,7 @@ export class Store {
     }
     if (table.pending.get(entry.key)?.entry === entry) table.pending.delete(entry.key);
     this.#durableRevision = entry.revision;
+    this.#recordedRevision = entry.revision;
     const event: StoreEvent = {
       type: kind === 'D' ? 'DELETED' : previous === undefined ? 'ADDED' : 'MODIFIED',
       revision: entry.revision,
@@ -311,7 +326,7 @@ export class Store {
       const waiters = this.#waiters;
       this.#queue = [];
       this.#waiters = [];
-      const buffers = [encodeSynced(this.#durableRevision), ...batch.flatMap(({ parts }) => parts)];
+      const buffers = [encodeSynced(this.#recordedRevision), ...batch.flatMap(({ parts }) => parts)];
       try {
         await this.#append(buffers);
       } catch (error) {
