@@ -1,20 +1,13 @@
-/**
- * npm run test:faults -- [--seed S] [--group NAME,NAME] [--only TEXT] [--situation NAME,NAME] [--long]: every fault in
- * every situation of a Run, on control planes of real processes, one for each group of faults. A table at the end; the exit code
- * is 1 where a promise was broken. `--long`: also pauses of 20 s and 60 s, the latter with Runs Running.
- * `--logs FOLDER` keeps the logs of all programs up to the end of each broken cell there.
- * `--api real`: on kube-apiserver, where npm run test:cluster has its programs; without --only and --group a selection of the
- * faults.
- */
+/** `npm run test:faults`: see USAGE. */
 import { cpSync, lstatSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 
 import * as E from 'fp-ts/lib/Either.js';
 
 import { apiLevelPrograms, findBinaries } from '../cluster/binaries.js';
 import { seeded } from '../model-check/explore.js';
+import { flagsOf } from '../support/command-line.js';
 import { type Cell, playCell, SITUATIONS, type Situation } from './cell.js';
 import { CLOCK_FAULTS } from './clock-faults.js';
 import { EDIT_FAULTS, LEASE_FAULTS } from './edit-faults.js';
@@ -31,16 +24,29 @@ import {
 } from './plane.js';
 import { STORE_FAULTS } from './store-faults.js';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    only: { type: 'string', default: '' },
-    group: { type: 'string', default: '' },
-    situation: { type: 'string', default: '' },
-    long: { type: 'boolean', default: false },
-    api: { type: 'string', default: 'embedded' },
-    logs: { type: 'string' },
-  },
+const USAGE = `Usage: npm run test:faults -- [flags]
+
+Every fault in every situation of a Run, on control planes of real processes, one for each group of faults. A table at
+the end; exit code 1 where a promise was broken.
+
+  --seed S           of what is drawn (default 1)
+  --group A,B        of parts, storage, messages, edits, store, machine, clocks, standby, and with --long pauses
+  --situation A,B    of Pending, Scheduled, Running, ending, rollout, scale-down; the beginning of a name is enough
+  --only TEXT        faults whose name holds this
+  --long             also pauses of 20 s and 60 s, the latter with Runs Running
+  --api real         on kube-apiserver, where npm run test:cluster has its programs; without --only and --group a
+                     selection of the faults
+  --logs FOLDER      keeps the logs of all programs up to the end of each broken cell there
+`;
+
+const values = flagsOf(USAGE, {
+  seed: { type: 'string', default: '1' },
+  only: { type: 'string', default: '' },
+  group: { type: 'string', default: '' },
+  situation: { type: 'string', default: '' },
+  long: { type: 'boolean', default: false },
+  api: { type: 'string', default: 'embedded' },
+  logs: { type: 'string' },
 });
 if (values.api !== 'embedded' && values.api !== 'real') throw new Error('--api is embedded or real');
 const isReal = values.api === 'real';

@@ -2,13 +2,20 @@
  * npm run test:model -- --seconds N --seed S: the checker for as long as one likes. All executions with one deviation,
  * of every small story; then those with two, and walks, turn by turn. A finding is shrunk, printed, and the exit code 1.
  */
-import { parseArgs } from 'node:util';
 
+import { flagsOf } from '../support/command-line.js';
 import { describeFound, exhaust, shrink, walk } from './explore.js';
 import { LARGE, SMALL } from './stories.js';
 
-const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' } },
+const USAGE = `Usage: npm run test:model -- [--seconds N] [--seed S]
+
+The checker of the session protocol for as long as one likes (default 60 s, seed 1): all executions with one deviation, of
+every small story; then those with two, and walks, turn by turn. A finding is shrunk and printed, exit code 1.
+`;
+
+const values = flagsOf(USAGE, {
+  seconds: { type: 'string', default: '60' },
+  seed: { type: 'string', default: '1' },
 });
 const untilMs = performance.now() + Number(values.seconds) * 1000;
 const hasTime = (): boolean => performance.now() < untilMs;

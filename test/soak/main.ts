@@ -1,35 +1,37 @@
-/**
- * npm run soak -- --minutes N --seed S: rounds of load and faults (round.ts), and after each, at rest, what every
- * process holds (inside.ts). The rounds after the warm-up are tested for growth (trend.ts). The exit code is 1 where
- * something grows, a Run did not end as it should, or a process was not there to the end. It takes longer than it was given where the machine is too busy for enough rounds.
- *
- * --plant KIND[,KIND]: every program holds on to one thing of each kind for each Run it had (1 KiB of heap or of buffers,
- * a timer, a subscription, a descriptor): proof that the soak would find it.
- * --idle: after the first round no Runs, and nobody asks the control plane for anything.
- * --readings FILE: also every single reading, a line of JSON each.
- */
+/** `npm run soak`: see USAGE; the rounds are in round.ts, what a process holds in inside.ts, the test for growth in trend.ts. */
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 
 import { socketFolder } from '../../src/embedded/kubelet/socket-folder.js';
 import { startFaultyPlane } from '../faults/plane.js';
 import { seeded } from '../model-check/explore.js';
+import { flagsOf } from '../support/command-line.js';
 import { metricsReading } from './metrics.js';
 import { type Probe, probedPrograms } from './probed-programs.js';
 import type { Reading } from './question.js';
 import { playRound, type Round } from './round.js';
 import { FEWEST, isRising, type Sample, trendOf } from './trend.js';
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '20' },
-    seed: { type: 'string', default: '1' },
-    plant: { type: 'string' },
-    idle: { type: 'boolean', default: false },
-    readings: { type: 'string' },
-  },
+const USAGE = `Usage: npm run soak -- [flags]
+
+Rounds of load and faults, and after each, at rest, what every process holds; the rounds after the warm-up are tested
+for growth. Exit code 1 where something grows, a Run did not end as it should, or a process was not there to the end.
+
+  --minutes N        how long (default 20); longer where the machine is too busy for enough rounds
+  --seed S           of load and faults (default 1)
+  --plant A,B        every program holds on to one thing of each kind for each Run it had, as a proof that the soak finds
+                     it: heap, buffers (1 KiB each), timers, subscriptions, descriptors
+  --idle             after the first round no Runs, and nobody asks the control plane for anything
+  --readings FILE    also every single reading, a line of JSON each
+`;
+
+const values = flagsOf(USAGE, {
+  minutes: { type: 'string', default: '20' },
+  seed: { type: 'string', default: '1' },
+  plant: { type: 'string' },
+  idle: { type: 'boolean', default: false },
+  readings: { type: 'string' },
 });
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
