@@ -44,12 +44,15 @@ const emptyLoop = (): Promise<void> =>
   });
 
 export const mochaHooks = {
-  afterAll(this: Mocha.Context, done: Mocha.Done): void {
-    // mocha's own timer would keep the loop going.
-    this.test?.clearTimeout();
-    // What an earlier file of the same worker left has been told.
-    if (isLeftAlready) done();
-    else emptyLoop().then(done, done);
+  /** Put behind the hooks that files have outside their suites, which are loaded by now: they may end what is shared. */
+  beforeAll(this: Mocha.Context): void {
+    this.test?.parent?.afterAll('nothing is left', function (this: Mocha.Context, done: Mocha.Done): void {
+      // mocha's own timer would keep the loop going.
+      this.test?.clearTimeout();
+      // What an earlier file of the same worker left has been told.
+      if (isLeftAlready) done();
+      else emptyLoop().then(done, done);
+    });
   },
 };
 
