@@ -74,15 +74,6 @@ const inFolder = async <A>(folder: string, call: () => Promise<A>): Promise<A> =
   }
 };
 
-/** Makes a folder that is most likely not there, but the one it is in is. */
-const makeFolder = async (folder: string): Promise<void> => {
-  try {
-    await mkdir(folder, { mode: 0o700 });
-  } catch (cause) {
-    if (codeOf(cause) !== 'EEXIST') await mkdir(folder, { recursive: true, mode: 0o700 });
-  }
-};
-
 /** So that the entry itself survives a power cut. */
 const syncFolder = async (path: string): Promise<void> => {
   const folder = await open(path, 'r');
@@ -181,7 +172,7 @@ export const filesystemStore = ({
           await file.close();
         }
         const into = dirname(target);
-        if (into !== lastFolder) await makeFolder(into);
+        if (into !== lastFolder) await mkdir(into, { recursive: true, mode: 0o700 });
         lastFolder = into;
         await inFolder(into, () => rename(own, target));
         if (options.sync !== false) await syncFolder(into);

@@ -21,7 +21,7 @@ const LONGEST_PAUSE_MS = 1_000;
 const FEW = 1 / 8;
 
 /** How long to wait for the next question, milliseconds, after a pause in which so many ids were given out. */
-export const nextPauseMs = (pauseMs: number, given: number, most: number): number =>
+const nextPauseMs = (pauseMs: number, given: number, most: number): number =>
   given > most * FEW ? SHORTEST_PAUSE_MS : Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
 
 type Bound = {

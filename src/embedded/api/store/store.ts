@@ -93,8 +93,6 @@ export class Store {
   #floor = 0;
   #headRevision = 0;
   #durableRevision = 0;
-  /** Newest revision that a record has. Between it and `#durableRevision` there is nothing but what was left out. */
-  #recordedRevision = 0;
   /** The newest revision of before, and that from which this store went on. */
   #leap = { from: 0, to: 0 };
   #queue: Change[] = [];
@@ -254,7 +252,6 @@ export class Store {
       if (record.resource === '') {
         this.#floor = record.revision;
         this.#durableRevision = record.revision;
-        this.#recordedRevision = record.revision;
         continue;
       }
       const entry = entryOf(
@@ -271,9 +268,16 @@ export class Store {
       if (record.revision <= this.#floor) continue;
       this.#apply(record.kind === 'D' ? 'D' : 'P', this.#entryOfChange(record), nowMs);
     }
-    if (this.#recordedRevision > 0) this.#durableRevision += LEAP;
-    this.#headRevision = this.#durableRevision;
-    this.#leap = { from: this.#recordedRevision, to: this.#durableRevision };
+    const from = this.#durableRevision;
+    this.#leap = { from, to: from > 0 ? from + LEAP : 0 };
+    this.#durableRevision = this.#leap.to;
+    this.#headRevision = this.#leap.to;
+  }
+
+  /** Newest revision that a record has: there is none of those that were left out. */
+  get #recordedRevision(): number {
+    const { from, to } = this.#leap;
+    return this.#durableRevision === to ? from : this.#durableRevision;
   }
 
   #entryOfChange(record: LogRecord): Entry {
@@ -299,7 +303,6 @@ export class Store {
     }
     if (table.pending.get(entry.key)?.entry === entry) table.pending.delete(entry.key);
     this.#durableRevision = entry.revision;
-    this.#recordedRevision = entry.revision;
     const event: StoreEvent = {
       type: kind === 'D' ? 'DELETED' : previous === undefined ? 'ADDED' : 'MODIFIED',
       revision: entry.revision,
