@@ -1,27 +1,31 @@
-/**
- * What do good Runs feel of one that means harm? Short Runs, one at a time, in turn on the pod of the hostile one and
- * on a pod of another Runtime, each alone and beside it, in rounds: the ratio is within one run.
- *
- *   node --import tsx test/bench/neighbours.ts [--rounds 5] [--good 30] [--only NAME,NAME]
- *
- * Every hostile Run is bounded, so that the machine survives when nothing else stops it.
- */
+/** What do good Runs feel of one that means harm? See USAGE. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 
 import { runtimes } from '../../src/model/resources.js';
 import { answer, startControlPlane } from '../e2e/control-plane.js';
+import { flagsOf } from '../support/command-line.js';
+import { runtimeManifest } from './plane.js';
 import { openRuns } from './runs.js';
 import { summary } from './stats.js';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    good: { type: 'string', default: '30' },
-    'warm-up': { type: 'string', default: '1000' },
-    only: { type: 'string' },
-  },
+const USAGE = `Usage: node --import tsx test/bench/neighbours.ts [flags]
+
+Short Runs, one at a time, in turn on the pod of a hostile one and on a pod of another Runtime, each alone and beside it,
+in rounds: the ratio is within one run. Every hostile Run is bounded, so that the machine survives when nothing else
+stops it.
+
+  --rounds N       of each hostile Run (default 5)
+  --good N         good Runs on each pod in a round (default 30)
+  --warm-up N      Runs before the first round (default 1000)
+  --only NAME,NAME hostile Runs whose name holds one of these
+`;
+
+const values = flagsOf(USAGE, {
+  rounds: { type: 'string', default: '5' },
+  good: { type: 'string', default: '30' },
+  'warm-up': { type: 'string', default: '1000' },
+  only: { type: 'string' },
 });
 const ROUNDS = Number(values.rounds);
 const GOOD = Number(values.good);
@@ -56,22 +60,11 @@ const good = { source: { inline: 'echo "n=1" >> "$KRUNTIME_OUTPUTS"' }, entrypoi
 const plane = await startControlPlane({ replicas: 1 });
 try {
   await answer(
-    plane.kube.create(runtimes, 'default', {
-      apiVersion: 'kruntimes.io/v1alpha1',
-      kind: 'Runtime',
-      metadata: { name: 'other' },
-      spec: {
-        replicas: 1,
-        capacity: { resources: { runs: 4 } },
-        template: {
-          spec: {
-            containers: [
-              { name: 'runtime', image: 'kruntimes-bash-runtime:latest', ports: [{ containerPort: 19091 }] },
-            ],
-          },
-        },
-      },
-    }),
+    plane.kube.create(
+      runtimes,
+      'default',
+      runtimeManifest('other', { pods: 1, slots: 4 }, 'kruntimes-bash-runtime:latest'),
+    ),
   );
   await plane.whenReady('other', 1, 60_000);
   const runs = await openRuns({ kube: plane.kube, namespace: 'default' });

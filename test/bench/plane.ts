@@ -52,7 +52,8 @@ const connect = async (kubeconfig: string): Promise<KubeClient> => {
   return kubeClient(cluster.right, { userAgent: 'bench' });
 };
 
-const manifest = (name: string, { pods: replicas, slots }: Shape, image: string): unknown => ({
+/** A Runtime whose pods are Bash Runtime Servers of this image. */
+export const runtimeManifest = (name: string, { pods: replicas, slots }: Shape, image: string): unknown => ({
   apiVersion: 'kruntimes.io/v1alpha1',
   kind: 'Runtime',
   metadata: { name },
@@ -115,7 +116,7 @@ const attached = (
           timeout({ first: READY_MS }),
         ),
       );
-      await answer(kube.create(runtimes, namespace, manifest(name, shape, image)));
+      await answer(kube.create(runtimes, namespace, runtimeManifest(name, shape, image)));
       made.set(key, name);
       await ready;
       return name;
