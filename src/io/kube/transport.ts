@@ -88,6 +88,29 @@ const readAll = (
     .once('error', (error) => done(error, Buffer.alloc(0)));
 };
 
+type Patience = Readonly<{ renew: () => void; end: () => void }>;
+
+/**
+ * Calls `over` when nothing was heard of a peer for `ms` milliseconds. What it sent while this process itself stood still
+ * (starved, or stopped) is read first, in the turn that follows: it is no silence of the peer.
+ */
+const patience = (ms: number, over: () => void): Patience => {
+  let reading: NodeJS.Immediate | undefined;
+  const timer = setTimeout(() => {
+    reading = setImmediate(over);
+  }, ms);
+  return {
+    renew: () => {
+      clearImmediate(reading);
+      timer.refresh();
+    },
+    end: () => {
+      clearTimeout(timer);
+      clearImmediate(reading);
+    },
+  };
+};
+
 /** A transport to `cluster`; it opens no connection before the first request. */
 export const openTransport = (cluster: Cluster, userAgent: string): Transport => {
   const { server } = cluster;
@@ -129,21 +152,21 @@ export const openTransport = (cluster: Cluster, userAgent: string): Transport =>
       const finish = (answer: E.Either<EffectError, HttpAnswer>): void => {
         if (over) return;
         over = true;
-        clearTimeout(timer);
+        limit.end();
         subscriber.next(answer);
         subscriber.complete();
       };
       const abort = (): void => {
         over = true;
-        clearTimeout(timer);
+        limit.end();
         current?.destroy();
       };
-      const timer = setTimeout(() => {
+      const limit = patience(timeoutMs, () => {
         finish(E.left(timeoutError(server, request.what, timeoutMs)));
         abort();
         // A peer that went silent took its other connections with it, most likely.
         agents.dropIdle();
-      }, timeoutMs);
+      });
 
       const attempt = (withHeaders: Record<string, string>, mayRepeat: boolean): void => {
         let answered = false;
@@ -191,32 +214,30 @@ export const openTransport = (cluster: Cluster, userAgent: string): Transport =>
     const stop = (): boolean => {
       if (over) return false;
       over = true;
-      clearTimeout(timer);
+      limit.end();
       current?.destroy();
       return true;
     };
     const fail = (error: EffectError): void => {
       if (stop()) answer.failed(error);
     };
-    let timer = setTimeout(() => fail(timeoutError(server, request.what, headersMs)), headersMs);
+    let limit = patience(headersMs, () => fail(timeoutError(server, request.what, headersMs)));
 
     const listen = (response: http.IncomingMessage): void => {
-      clearTimeout(timer);
+      limit.end();
       probeSilence(response.socket);
       if (idleMs !== undefined)
-        timer = setTimeout(
-          () =>
-            fail({
-              kind: 'Timeout',
-              message: `cannot ${request.what}: the API server at ${server.origin} was silent for ${idleMs / 1000} s`,
-            }),
-          idleMs,
+        limit = patience(idleMs, () =>
+          fail({
+            kind: 'Timeout',
+            message: `cannot ${request.what}: the API server at ${server.origin} was silent for ${idleMs / 1000} s`,
+          }),
         );
       answer.opened();
       response
         .on('data', (chunk: Buffer) => {
           if (over) return;
-          if (idleMs !== undefined) timer.refresh();
+          if (idleMs !== undefined) limit.renew();
           answer.chunk(chunk);
         })
         .once('end', () => {
