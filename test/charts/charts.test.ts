@@ -16,8 +16,7 @@ import { chart, findHelm, helm, render, renderObjects } from './helm.js';
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const golden = (name: string): string => file(`golden/${name}.yaml`);
 
-describe('charts', function () {
-  this.timeout(60_000);
+describe('charts', () => {
   const found = findHelm();
   const path = found ?? '';
   if (found === undefined) process.stdout.write('  skipped: the tests of the charts: helm is not here\n');

@@ -20,8 +20,7 @@ type Running = Readonly<{
   url: string;
 }>;
 
-describe('the api server process', function () {
-  this.timeout(30_000);
+describe('the api server process', () => {
   let dataDir = '';
   const children: ChildProcess[] = [];
   beforeEach(() => {

@@ -55,8 +55,7 @@ spec:
   entrypoint: script
 `;
 
-describe('kubectl', function () {
-  this.timeout(30_000);
+describe('kubectl', () => {
   let target: Target;
   let folder = '';
   before(async function () {

@@ -23,8 +23,7 @@ import { secrets } from '../../src/model/resources.js';
 const REF = { namespace: 'kruntimes-system', name: 'kruntimes-sessions-ca' };
 const HOST = 'kruntimes-sessions.kruntimes-system.svc';
 
-describe('session certificates', function () {
-  this.timeout(30_000);
+describe('session certificates', () => {
   let folder: string;
   let api: ApiServer;
   let kube: KubeClient;

@@ -26,8 +26,7 @@ type Said = Readonly<{ code: number | null; out: string; err: string }>;
 
 const LARGE_BYTES = 60_000_000;
 
-describe('krt artifact', function () {
-  this.timeout(120_000);
+describe('krt artifact', () => {
   let plane: ControlPlane;
   let target: string;
   const children = new Set<ChildProcess>();

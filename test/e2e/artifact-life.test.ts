@@ -29,8 +29,7 @@ const appears = (path: string, isThere = true): Promise<void> =>
     look();
   });
 
-describe('the life of artifacts', function () {
-  this.timeout(90_000);
+describe('the life of artifacts', () => {
   let plane: ControlPlane;
   let claim = '';
   before(async () => {

@@ -12,8 +12,7 @@ import { conditionOf } from '../../src/model/conditions.js';
 import type { Run } from '../../src/model/run.js';
 import { type ControlPlane, startControlPlane } from './control-plane.js';
 
-describe('artifacts', function () {
-  this.timeout(30_000);
+describe('artifacts', () => {
   let plane: ControlPlane;
   before(async () => {
     plane = await startControlPlane({ replicas: 1 });

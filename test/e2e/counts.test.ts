@@ -9,7 +9,7 @@ import { expect } from 'chai';
 import { decodeRecords, type LogRecord } from '../../src/embedded/api/store/record.js';
 import type { Run } from '../../src/model/run.js';
 import type { ControlPlane } from './attach.js';
-import { START_LIMIT_MS, startControlPlane } from './control-plane.js';
+import { startControlPlane } from './control-plane.js';
 
 /** Everything the store has written since the control plane's first start: no snapshot is taken that early. */
 const recordsOf = ({ dataDir }: ControlPlane): ReadonlyArray<LogRecord> => {
@@ -23,13 +23,11 @@ const recordsOf = ({ dataDir }: ControlPlane): ReadonlyArray<LogRecord> => {
 const RUNS = 'kruntimes.io/runs';
 const isEvent = ({ resource }: LogRecord): boolean => /(^|\/)events$/.test(resource);
 
-describe('counts of a short Run', function () {
-  this.timeout(90_000);
+describe('counts of a short Run', () => {
   let plane: ControlPlane;
   before(async function () {
     // On kube-apiserver the store is etcd's.
     if (process.env.CLUSTER_BINARIES !== undefined) return this.skip();
-    this.timeout(START_LIMIT_MS);
     plane = await startControlPlane();
   });
   after(() => plane?.stop());

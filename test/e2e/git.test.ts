@@ -46,8 +46,7 @@ const pidsNaming = (text: string): ReadonlyArray<number> =>
     }
   });
 
-describe('Git sources on a control plane', function () {
-  this.timeout(START_LIMIT_MS);
+describe('Git sources on a control plane', () => {
   let root: string;
   let server: GitHttpServer;
   let plane: ControlPlane;

@@ -7,14 +7,12 @@ import { runs, runtimes } from '../../src/model/resources.js';
 import { Run } from '../../src/model/run.js';
 import { informer } from '../../streams/watch/informer.js';
 import { answer, type ControlPlane } from './attach.js';
-import { START_LIMIT_MS, startControlPlane } from './control-plane.js';
+import { startControlPlane } from './control-plane.js';
 import { commandLinesWith } from './pids.js';
 
-describe('the guide', function () {
-  this.timeout(30_000);
+describe('the guide', () => {
   let plane: ControlPlane;
-  before(async function () {
-    this.timeout(START_LIMIT_MS);
+  before(async () => {
     plane = await startControlPlane();
   });
   after(() => plane?.stop());

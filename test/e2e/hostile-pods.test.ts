@@ -20,7 +20,7 @@ import { expect } from 'chai';
 
 import { mountSmallDisk } from '../faults/small-disk.js';
 import type { ControlPlane } from './attach.js';
-import { START_LIMIT_MS, startControlPlane, startEmbedded } from './control-plane.js';
+import { startControlPlane, startEmbedded } from './control-plane.js';
 import { commandLinesWith } from './pids.js';
 
 /** Processes that only these Runs start. */
@@ -38,11 +38,9 @@ const waiting = (goFile: string) => ({
   retryPolicy: { maxAttempts: 3, backoff: '100ms' },
 });
 
-describe('a Run that kills everything of its container', function () {
-  this.timeout(120_000);
+describe('a Run that kills everything of its container', () => {
   let plane: ControlPlane;
-  before(async function () {
-    this.timeout(START_LIMIT_MS);
+  before(async () => {
     plane = await startControlPlane();
   });
   after(() => plane?.stop());
@@ -94,9 +92,7 @@ const lacksNamespaces = (): string | undefined => {
     : `no PID namespace can be made here: ${error?.message ?? stderr.toString().trim()}`;
 };
 
-describe('a Run that kills everything of its user', function () {
-  this.timeout(180_000);
-
+describe('a Run that kills everything of its user', () => {
   it('takes the control plane of one machine along; started again, it loses no Run and leaves nothing', async function () {
     const lack = lacksNamespaces();
     if (lack !== undefined) {
@@ -157,9 +153,7 @@ const appears = async (folder: string, name: string): Promise<void> => {
   }
 };
 
-describe('a Run that fills the disk', function () {
-  this.timeout(180_000);
-
+describe('a Run that fills the disk', () => {
   it('fails by itself; its neighbours end well as soon as it is gone, and all it took is free again', async function () {
     let lack: string | undefined;
     const plane = await startEmbedded({
@@ -218,8 +212,7 @@ describe('a Run that fills the disk', function () {
 describe('a Run that writes without end', function () {
   this.timeout(300_000);
   let plane: ControlPlane;
-  before(async function () {
-    this.timeout(START_LIMIT_MS);
+  before(async () => {
     plane = await startControlPlane();
   });
   after(() => plane?.stop());

@@ -114,8 +114,7 @@ const endOf = ({ status }: Run): string => {
   return `${status?.phase} ${finished?.reason}: ${status?.message}`;
 };
 
-describe('hostile Runs', function () {
-  this.timeout(120_000);
+describe('hostile Runs', () => {
   let plane: ControlPlane;
   let servers: ReadonlyArray<number>;
   const ends = new Map<string, Run>();

@@ -8,8 +8,7 @@ import { runs, runtimes } from '../../src/model/resources.js';
 import type { Run } from '../../src/model/run.js';
 import { answer, type ControlPlane, hasControllers, startControlPlane } from './control-plane.js';
 
-describe('logs of Runs that are gone', function () {
-  this.timeout(120_000);
+describe('logs of Runs that are gone', () => {
   let plane: ControlPlane;
   before(async () => {
     plane = await startControlPlane({ replicas: 1 });

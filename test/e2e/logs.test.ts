@@ -22,8 +22,7 @@ import { type Krt, krtWith } from './krt.js';
 import { expectSameLogs, liveLogs, textOf } from './log-cases.js';
 import { replacePods } from './replace-pods.js';
 
-describe('logs', function () {
-  this.timeout(120_000);
+describe('logs', () => {
   let plane: ControlPlane;
   let krt: Krt;
   let kill: () => void = () => undefined;

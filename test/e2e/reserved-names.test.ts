@@ -21,7 +21,7 @@ import { isTerminal, Run } from '../../src/model/run.js';
 import { RUNTIMED_RULES } from '../../streams/effects/grant-calls.js';
 import { informer } from '../../streams/watch/informer.js';
 import { answer, type ControlPlane } from './attach.js';
-import { hasControllers, START_LIMIT_MS, startControlPlane } from './control-plane.js';
+import { hasControllers, startControlPlane } from './control-plane.js';
 
 const NAMESPACE = 'taken';
 const NAME = 'kruntimes-runtimed';
@@ -31,19 +31,16 @@ const ref = { name: NAME, namespace: NAMESPACE };
 
 describe('names and labels that somebody took before', () => {
   let plane: ControlPlane;
-  before(async function () {
-    this.timeout(START_LIMIT_MS);
+  before(async () => {
     plane = await startControlPlane({ replicas: 1 });
   });
-  after(async function () {
-    this.timeout(20_000);
+  after(async () => {
     await plane?.stop();
   });
 
   it('get our content, and a pod that nobody owns is left alone', async function () {
     // Of $KUBEBUILDER_ASSETS, where nobody makes what pods of a new namespace need.
     if (!hasControllers) return this.skip();
-    this.timeout(90_000);
     const { kube } = plane;
     const create = (resource: Parameters<typeof kube.create>[0], body: unknown): Promise<unknown> =>
       answer(kube.create(resource, resource === namespaces ? '' : NAMESPACE, body));

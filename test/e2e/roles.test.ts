@@ -8,13 +8,12 @@ import * as yaml from 'js-yaml';
 
 import { start } from '../cli/black-box/call.js';
 import { type Body, connect } from '../conformance/target.js';
-import { type ControlPlane, START_LIMIT_MS, startControlPlane } from './control-plane.js';
+import { type ControlPlane, startControlPlane } from './control-plane.js';
 
 const page = readFileSync(fileURLToPath(new URL('../../docs/rbac.md', import.meta.url)), 'utf8');
 const rbac = '/apis/rbac.authorization.k8s.io/v1';
 
-describe('the roles of docs/rbac.md', function () {
-  this.timeout(START_LIMIT_MS);
+describe('the roles of docs/rbac.md', () => {
   let plane: ControlPlane;
   let client: ReturnType<typeof connect>;
   let config: Body;

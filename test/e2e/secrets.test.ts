@@ -18,7 +18,7 @@ import { expect } from 'chai';
 import { events } from '../../src/model/resources.js';
 import { type FromOperator, SessionsClient } from '../../src/proto/gen/session.js';
 import { answer, type ControlPlane } from './attach.js';
-import { START_LIMIT_MS, startControlPlane } from './control-plane.js';
+import { startControlPlane } from './control-plane.js';
 
 const VALUE = 'value-of-a-variable-7f3a91';
 const SCRIPT = 'word-of-a-script-7f3a91';
@@ -146,7 +146,6 @@ for (const umask of [0, 0o077])
     let plane: ControlPlane;
     before(async function () {
       if (process.env.CLUSTER_BINARIES !== undefined || process.platform !== 'linux') this.skip();
-      this.timeout(START_LIMIT_MS);
       const old = process.umask(umask);
       process.env.KRUNTIME_LOG_LEVEL = 'trace';
       try {
@@ -156,13 +155,11 @@ for (const umask of [0, 0o077])
         delete process.env.KRUNTIME_LOG_LEVEL;
       }
     });
-    after(async function () {
-      this.timeout(20_000);
+    after(async () => {
       await plane?.stop();
     });
 
-    it('has no secret in a command line, log, Event, status or record, while a Run is there and after it', async function () {
-      this.timeout(90_000);
+    it('has no secret in a command line, log, Event, status or record, while a Run is there and after it', async () => {
       const secrets = secretsOf(plane.dataDir);
       expect([...secrets.values()].filter((from) => from.includes('token'))).to.not.be.empty;
       const found: string[] = [];
@@ -221,8 +218,7 @@ for (const umask of [0, 0o077])
       expect(sockets.filter((path) => isReachable('/', path))).to.deep.equal([]);
     });
 
-    it('answers on TCP nobody who has not proved who they are, and no page of another site', async function () {
-      this.timeout(60_000);
+    it('answers on TCP nobody who has not proved who they are, and no page of another site', async () => {
       const ports = [...new Set(portsOf(pidsOf(plane)))];
       // The API and the sessions; a new listener has to be thought about here.
       expect(ports).to.have.length(2);

@@ -5,10 +5,9 @@ import { filter, firstValueFrom, timeout } from 'rxjs';
 import { pods, secrets } from '../../src/model/resources.js';
 import type { Run } from '../../src/model/run.js';
 import type { Body } from '../conformance/target.js';
-import { answer, type ControlPlane, START_LIMIT_MS, startControlPlane } from './control-plane.js';
+import { answer, type ControlPlane, startControlPlane } from './control-plane.js';
 
-describe('a new session CA', function () {
-  this.timeout(START_LIMIT_MS);
+describe('a new session CA', () => {
   let plane: ControlPlane;
   before(async () => {
     plane = await startControlPlane();

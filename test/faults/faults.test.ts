@@ -4,7 +4,6 @@
  */
 import { expect } from 'chai';
 
-import { START_LIMIT_MS } from '../e2e/control-plane.js';
 import { seeded } from '../model-check/explore.js';
 import { playCell, SITUATIONS } from './cell.js';
 import { EDIT_FAULTS } from './edit-faults.js';
@@ -25,15 +24,12 @@ const seed = Number(process.env.FAULTS_SEED ?? new Date().toISOString().slice(0,
 const random = seeded(seed);
 const draw = <A>(from: ReadonlyArray<A>): A => from[Math.floor(random() * from.length)] as A;
 
-describe(`faults on a whole control plane, FAULTS_SEED=${seed}`, function () {
-  this.timeout(120_000);
+describe(`faults on a whole control plane, FAULTS_SEED=${seed}`, () => {
   let plane: FaultyPlane;
-  before(async function () {
-    this.timeout(START_LIMIT_MS);
+  before(async () => {
     plane = await startFaultyPlane(REPLICAS, CAPACITY);
   });
-  after(async function () {
-    this.timeout(30_000);
+  after(async () => {
     await plane?.stop();
   });
 

@@ -37,9 +37,7 @@ describe('throughTrouble', () => {
   });
 });
 
-describe('collectOutputs', function () {
-  this.timeout(20_000);
-
+describe('collectOutputs', () => {
   it('reads the outputs once there are descriptors again', () => {
     // In a process of its own, whose descriptors are used up, and one is given back after a while.
     const program = `

@@ -9,8 +9,7 @@ import { expect } from 'chai';
 
 const FULL = '/dev/full';
 
-describe('surviveLostOutput', function () {
-  this.timeout(30_000);
+describe('surviveLostOutput', () => {
   let folder: string;
   before(function () {
     if (!existsSync(FULL)) this.skip();

@@ -24,9 +24,7 @@ const counted = (most: number): (() => boolean) => {
   };
 };
 
-describe('the protocol, in a small world', function () {
-  this.timeout(180_000);
-
+describe('the protocol, in a small world', () => {
   for (const story of [...SMALL, ...LARGE])
     it(`keeps its claims without faults: ${story.name}`, () => {
       const { found } = execute(story, []);
@@ -57,9 +55,7 @@ describe('the protocol, in a small world', function () {
   });
 });
 
-describe('the checker of the protocol', function () {
-  this.timeout(180_000);
-
+describe('the checker of the protocol', () => {
   for (const mutant of MUTANTS)
     it(`finds it when ${mutant.name}`, () => {
       const found = hunt(storiesNamed(mutant.stories), 1, counted(HUNTED), mutant);

@@ -15,8 +15,7 @@ import { Pod } from './pod.js';
 const reasonOf = ({ conditions }: RunStatus): string | undefined =>
   conditionOf(conditions, 'Completed')?.reason;
 
-describe('runtimed with Git sources', function () {
-  this.timeout(60_000);
+describe('runtimed with Git sources', () => {
   let root: string;
   let server: GitHttpServer;
   let api: Api;

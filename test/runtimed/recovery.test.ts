@@ -34,8 +34,7 @@ const readLines = (
     stream.on('close', () => client.close());
   });
 
-describe('runtimed, when something dies', function () {
-  this.timeout(90_000);
+describe('runtimed, when something dies', () => {
   let api: Api;
   const open: Pod[] = [];
 

@@ -18,8 +18,7 @@ const isAlive = (pid: unknown): boolean => {
 };
 
 for (const kind of ['bash', 'unary'] satisfies ReadonlyArray<ServerKind>)
-  describe(`runtimed with the ${kind} Runtime Server`, function () {
-    this.timeout(60_000);
+  describe(`runtimed with the ${kind} Runtime Server`, () => {
     let api: Api;
     let pod: Pod;
 
@@ -141,8 +140,7 @@ for (const kind of ['bash', 'unary'] satisfies ReadonlyArray<ServerKind>)
       });
   });
 
-describe('runtimed', function () {
-  this.timeout(60_000);
+describe('runtimed', () => {
   let api: Api;
   let pod: Pod;
 

@@ -6,8 +6,7 @@ import { expect } from 'chai';
 const program = fileURLToPath(new URL('allocations-program.ts', import.meta.url));
 
 describe('allocations', () => {
-  it('of a decision are few, and no more when many wait', async function () {
-    this.timeout(60_000);
+  it('of a decision are few, and no more when many wait', async () => {
     const { NODE_V8_COVERAGE: _none, ...env } = process.env;
     const { stdout } = await promisify(execFile)(
       process.execPath,

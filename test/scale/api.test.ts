@@ -41,8 +41,7 @@ const named = (kind: string, namespace: string, name: string, rest: object = {})
   ...rest,
 });
 
-describe('work of the API server', function () {
-  this.timeout(60_000);
+describe('work of the API server', () => {
   const folders: string[] = [];
   const stores: Store[] = [];
 

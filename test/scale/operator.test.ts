@@ -155,9 +155,7 @@ const setUpRunning = (count: number) => {
   return test;
 };
 
-describe('the operator, counted', function () {
-  this.timeout(30_000);
-
+describe('the operator, counted', () => {
   it('does not wake up for Runs that only run', () => {
     const wakes = (count: number): number => {
       const { count: timers, until, statusOf, subscription } = setUpRunning(count);

@@ -161,8 +161,7 @@ const costs = (surround: (o: Operator, n: number) => void, n: number): ReadonlyM
   );
 };
 
-describe('work per change', function () {
-  this.timeout(120_000);
+describe('work per change', () => {
   before(function () {
     if (!canCountWork) this.skip();
   });

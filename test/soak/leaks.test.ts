@@ -23,8 +23,7 @@ describe('a Bash Runtime Server with a probe in it', () => {
   let client: Client;
   let probe: Probe;
 
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'soak-'));
     const [work, socket] = [join(folder, 'work'), join(folder, 'server.sock')];
     mkdirSync(work);
@@ -69,14 +68,12 @@ describe('a Bash Runtime Server with a probe in it', () => {
   };
   const read = (): Promise<Reading> => probe.ask({ isCollected: true });
 
-  it('holds after executions what it held before', async function () {
-    this.timeout(60_000);
+  it('holds after executions what it held before', async () => {
     const found = await trends(read);
     for (const what of COUNTED) expect(isRising(found(what)), what).to.equal(false);
   });
 
-  it('is found to leak, whatever it is', async function () {
-    this.timeout(60_000);
+  it('is found to leak, whatever it is', async () => {
     const found = await trends(async () => {
       for (const [kind, count] of Object.entries(LEAKS))
         await probe.ask({ isCollected: false, plants: [{ kind, count }] });

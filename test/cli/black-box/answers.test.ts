@@ -20,8 +20,7 @@ const runtimeNamed = (name: string) => ({
   spec: { template: { spec: { containers: [{ name: 'runtime', image: 'x' }] } } },
 });
 
-describe('krt', function () {
-  this.timeout(20_000);
+describe('krt', () => {
   let cluster: TestCluster;
   before(async () => {
     cluster = await startCluster();

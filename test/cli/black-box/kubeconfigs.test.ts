@@ -16,8 +16,7 @@ import type { Body } from '../../conformance/target.js';
 import { endCalls, type Said, start } from './call.js';
 import { runNamed, startCluster, type TestCluster } from './cluster.js';
 
-describe('krt and kubeconfigs', function () {
-  this.timeout(180_000);
+describe('krt and kubeconfigs', () => {
   let cluster: TestCluster;
   let plain: Body;
   let api: URL;

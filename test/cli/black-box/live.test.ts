@@ -9,8 +9,7 @@ import { expect } from 'chai';
 
 import { type Call, endCalls, type Said, start } from './call.js';
 
-describe('krt up, and Runs on it', function () {
-  this.timeout(60_000);
+describe('krt up, and Runs on it', () => {
   let home: string;
   let dataDir: string;
   const call = (...argv: ReadonlyArray<string>): Call => start(argv, { home });

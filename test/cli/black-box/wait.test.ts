@@ -5,8 +5,7 @@ import { runs } from '../../../src/model/resources.js';
 import { endCalls } from './call.js';
 import { end, runNamed, startCluster, type TestCluster } from './cluster.js';
 
-describe('krt waiting for a Run', function () {
-  this.timeout(20_000);
+describe('krt waiting for a Run', () => {
   let cluster: TestCluster;
   before(async () => {
     cluster = await startCluster();

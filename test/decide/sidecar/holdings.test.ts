@@ -351,10 +351,7 @@ const action = fc.tuple(
   fc.nat(60),
 );
 
-describe('Holdings', function () {
-  // Thousands of steps: a second alone, more on a machine that has other work.
-  this.timeout(60_000);
-
+describe('Holdings', () => {
   it('keeps its invariants over any interleaving', () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 120, size: 'max' }), (actions) => {

@@ -192,8 +192,7 @@ const checkRefusal = ({ code, body }: Reply, what: string): void => {
       .and.not.equal('');
 };
 
-describe('the API server under bad input', function () {
-  this.timeout(60_000);
+describe('the API server under bad input', () => {
   let target: Target;
   let namespace: string;
   before(async () => {

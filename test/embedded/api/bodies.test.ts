@@ -31,8 +31,7 @@ const SECRETS = '/api/v1/namespaces/default/secrets';
 const MARK = 'tok3n';
 const SECRET = `${MARK}-${MARK}-${MARK}`;
 
-describe('bodies', function () {
-  this.timeout(60_000);
+describe('bodies', () => {
   let folder: string;
   let server: ApiServer;
   let target: Pick<Target, 'call' | 'close'>;

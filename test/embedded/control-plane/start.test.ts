@@ -87,9 +87,7 @@ const untilFile = (file: string, holds: (text: string) => boolean): Promise<void
     look();
   });
 
-describe('startControlPlane', function () {
-  this.timeout(30_000);
-
+describe('startControlPlane', () => {
   it('makes a closed folder with a kubeconfig that only its owner reads', async () => {
     const { kubeconfig, url } = await up();
     expect(mode(dataDir)).to.equal(0o700);

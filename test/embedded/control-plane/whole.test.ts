@@ -127,10 +127,7 @@ const containerProcesses = (): ReadonlyArray<number> =>
 const STUBBORN =
   "trap '' TERM; (trap '' TERM; exec setsid sleep 1000) & echo up; while :; do sleep 1001; done";
 
-describe('the control plane as processes', function () {
-  // Many processes start and end here; on a machine busy with other things that takes its time.
-  this.timeout(60_000);
-
+describe('the control plane as processes', () => {
   before(async () => {
     programs = await bundlePrograms();
     folder = mkdtempSync(join(tmpdir(), 'krt-whole-'));

@@ -18,8 +18,7 @@ import { makeRepository } from '../../../src/io/git/repository.js';
 const MAX = 1000;
 const hashOf = (repo: number, commit: number): string => `${repo}${commit}`.padEnd(40, '0');
 
-describe('Mirrors', function () {
-  this.timeout(60_000);
+describe('Mirrors', () => {
   let folder: string;
   let mirrors: Mirrors;
   let reserved = 0;

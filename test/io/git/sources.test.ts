@@ -37,8 +37,7 @@ import { basicAuth, GitHttpServer } from './http-server.js';
 
 const log = bunyan.createLogger({ name: 'test', level: bunyan.FATAL + 1 });
 
-describe('gitSources over https', function () {
-  this.timeout(30_000);
+describe('gitSources over https', () => {
   let root: string;
   let authority: KeyPair;
   let server: GitHttpServer;

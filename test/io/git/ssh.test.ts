@@ -24,8 +24,7 @@ import { SshServer, whyNoSshd } from './ssh-server.js';
 
 const log = bunyan.createLogger({ name: 'test', level: bunyan.FATAL + 1 });
 
-describe('gitSources over ssh', function () {
-  this.timeout(30_000);
+describe('gitSources over ssh', () => {
   let root: string;
   let server: SshServer;
   let repo: ARepository;

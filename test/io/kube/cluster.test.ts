@@ -176,7 +176,7 @@ echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","s
     expect(await left({ paths: [write('bad', config('fail'))] })).to.equal(
       'NoCredentials: the credential plugin of user "u" failed: please log in first',
     );
-  }).timeout(20_000);
+  });
 
   it('splits $KUBECONFIG', () => {
     expect(kubeconfigPaths('/a::/b')).to.deep.equal(['/a', '/b']);

@@ -149,8 +149,7 @@ describe('a Runtime Server that answers any bytes', () => {
     expect([...seen].sort()).to.deep.equal(['Left', 'Right']);
   });
 
-  it('tells what comes after a stream of any messages', async function () {
-    this.timeout(60_000);
+  it('tells what comes after a stream of any messages', async () => {
     const end = eventBytes({ id: 'after', timeMicros: 1, event: { $case: 'started', value: { pid: 1 } } });
     await fc.assert(
       fc.asyncProperty(fc.array(near(exited), { minLength: 1, maxLength: 4 }), async (messages) => {
@@ -178,8 +177,7 @@ describe('a Runtime Server that answers any bytes', () => {
 });
 
 describe('a Bash Runtime Server that is sent any bytes', () => {
-  it('answers or refuses, and runs the next script', async function () {
-    this.timeout(60_000);
+  it('answers or refuses, and runs the next script', async () => {
     const harness = await startHarness();
     const raw = new GrpcClient(grpcTarget(harness.server.address), credentials.createInsecure());
     try {

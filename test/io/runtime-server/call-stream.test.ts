@@ -162,8 +162,7 @@ describe('calls on one stream', () => {
     client.close();
   });
 
-  it('end once each, in time, whatever the server answers', async function () {
-    this.timeout(30_000);
+  it('end once each, in time, whatever the server answers', async () => {
     const steps = fc.array(fc.constantFrom<Step>('answer', 'twice', 'stranger', 'nothing', 'end', 'error'), {
       minLength: 1,
       maxLength: 6,

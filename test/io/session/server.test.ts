@@ -288,8 +288,7 @@ describe('serveSessions', () => {
     expect(server.port.forgetLogs(p2, uids)).to.equal(false);
   });
 
-  it('survives any bytes, before and after Hello, and serves the other pods on', async function () {
-    this.timeout(30_000);
+  it('survives any bytes, before and after Hello, and serves the other pods on', async () => {
     await start();
     const neighbour = await opened('two', p2);
     const good = Buffer.from(FromRuntimed.encode(hello(p1)).finish());

@@ -88,8 +88,7 @@ const refOf = (uid: string): AttemptRef => ({ namespace: 'n', name: uid, uid: ui
 
 type Scene = Readonly<{ folders: Folders; elsewhere: string; files: AttemptFiles }>;
 
-describe('a Run that replaces a folder by a link', function () {
-  this.timeout(120_000);
+describe('a Run that replaces a folder by a link', () => {
   let base: string;
   beforeEach(() => {
     // In memory where that is possible: it is some ten thousand small files.

@@ -124,7 +124,7 @@ describe('warm start', () => {
       ),
       { numRuns: 60 },
     );
-  }).timeout(60_000);
+  });
 
   it('carries a large environment and large arguments', async () => {
     const { client } = harness;

@@ -154,7 +154,7 @@ describe('Execute', () => {
     results.forEach(({ exited, stdout, stderr }, n) => {
       expect([exited.code, stdout, stderr]).to.deep.equal([n, `${n}\n`, `${n}\n`]);
     });
-  }).timeout(60_000);
+  });
 
   it('gives a Run no settings of the server, no descriptor but the three, and the pod sign', async () => {
     const other = await startHarness(

@@ -14,8 +14,7 @@ import { type Harness, startHarness } from './harness.js';
 
 const MOST = 50;
 
-describe('an execution with too many processes', function () {
-  this.timeout(30_000);
+describe('an execution with too many processes', () => {
   let harness: Harness;
   before(async () => {
     harness = await startHarness({ mostProcesses: MOST });
