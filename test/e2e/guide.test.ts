@@ -6,6 +6,7 @@ import { conditionOf } from '../../src/model/conditions.js';
 import { runs, runtimes } from '../../src/model/resources.js';
 import { Run } from '../../src/model/run.js';
 import { informer } from '../../streams/watch/informer.js';
+import { expectBelow } from '../support/pace.js';
 import { answer, type ControlPlane } from './attach.js';
 import { startControlPlane } from './control-plane.js';
 import { commandLinesWith } from './pids.js';
@@ -34,37 +35,49 @@ describe('the guide', () => {
 
   it('cancels a tree of stubborn children within its grace, and the phase is Cancelled', async () => {
     const inline = `trap '' TERM; (trap '' TERM; setsid sleep 987123 & exec sleep 987123) & sleep 987123 & wait`;
-    await plane.create('cancelled', { source: { inline } });
-    await plane.whenRun('cancelled', ({ status }) => status?.phase === 'Running');
-    expect(commandLinesWith('sleep 987123').length).to.be.at.least(3);
-    const asked = performance.now();
-    await plane.patchRun('cancelled', { spec: { cancelRequested: true } });
-    const { status } = await plane.end('cancelled');
-    const took = performance.now() - asked;
-    expect(status?.phase).to.equal('Cancelled');
-    expect(commandLinesWith('sleep 987123')).to.deep.equal([]);
-    expect(took, 'milliseconds beyond the 2 s grace').to.be.below(2000 + 1000);
+    // The grace is 2 s.
+    await expectBelow(2000 + 1000, async (round) => {
+      const name = `cancelled-${round}`;
+      await plane.create(name, { source: { inline } });
+      await plane.whenRun(name, ({ status }) => status?.phase === 'Running');
+      expect(commandLinesWith('sleep 987123').length).to.be.at.least(3);
+      const asked = performance.now();
+      await plane.patchRun(name, { spec: { cancelRequested: true } });
+      const { status } = await plane.end(name);
+      const took = performance.now() - asked;
+      expect(status?.phase).to.equal('Cancelled');
+      expect(commandLinesWith('sleep 987123')).to.deep.equal([]);
+      return took;
+    });
   });
 
   it('cancels what obeys SIGTERM without waiting for the grace', async () => {
-    await plane.create('obedient', { source: { inline: 'sleep 987124' } });
-    await plane.whenRun('obedient', ({ status }) => status?.phase === 'Running');
-    const asked = performance.now();
-    await plane.patchRun('obedient', { spec: { cancelRequested: true } });
-    expect((await plane.end('obedient')).status?.phase).to.equal('Cancelled');
-    expect(performance.now() - asked).to.be.below(1500);
+    await expectBelow(1500, async (round) => {
+      const name = `obedient-${round}`;
+      await plane.create(name, { source: { inline: 'sleep 987124' } });
+      await plane.whenRun(name, ({ status }) => status?.phase === 'Running');
+      const asked = performance.now();
+      await plane.patchRun(name, { spec: { cancelRequested: true } });
+      expect((await plane.end(name)).status?.phase).to.equal('Cancelled');
+      return performance.now() - asked;
+    });
   });
 
   it('ends a timeout as Timeout, its clock starting anew with each attempt', async () => {
-    await plane.create('slow', {
-      source: { inline: 'sleep 60' },
-      timeout: '300ms',
-      retryPolicy: { maxAttempts: 2, backoff: '50ms' },
+    await expectBelow(2000, async (round) => {
+      const name = `slow-${round}`;
+      await plane.create(name, {
+        source: { inline: 'sleep 60' },
+        timeout: '300ms',
+        retryPolicy: { maxAttempts: 2, backoff: '50ms' },
+      });
+      const { status } = await plane.end(name);
+      expect(status).to.include({ phase: 'Timeout', attempt: 2 });
+      expect(status?.attemptHistory?.[0]).to.include({ reason: 'Timeout', attempt: 1 });
+      const took = ((status?.completionTime ?? 0) - (status?.startTime ?? 0)) / 1000;
+      expect(took).to.be.at.least(300);
+      return took;
     });
-    const { status } = await plane.end('slow');
-    expect(status).to.include({ phase: 'Timeout', attempt: 2 });
-    expect(status?.attemptHistory?.[0]).to.include({ reason: 'Timeout', attempt: 1 });
-    expect(((status?.completionTime ?? 0) - (status?.startTime ?? 0)) / 1000).to.be.within(300, 2000);
   });
 
   it('retries until a script succeeds, running its code each time', async () => {

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 
 import { expect } from 'chai';
 import * as E from 'fp-ts/lib/Either.js';
-import { filter, firstValueFrom, map, merge, timer } from 'rxjs';
+import { filter, firstValueFrom, map, merge, Subject, takeUntil, timer } from 'rxjs';
 
 import {
   controlPlaneStatus,
@@ -25,6 +25,7 @@ import { type KubeClient, kubeClient } from '../../../src/io/kube/client.js';
 import { clusterFromKubeconfig } from '../../../src/io/kube/cluster.js';
 import { configMaps, pods, runtimes } from '../../../src/model/resources.js';
 import type { Effect } from '../../../src/ports.js';
+import { expectBelow } from '../../support/pace.js';
 import { bundlePrograms, type Programs } from './real-programs.js';
 
 let programs: Programs;
@@ -85,10 +86,13 @@ const processesOf = (dir: string): ReadonlyArray<string> =>
     }
   });
 
-/** Resolves when \`list\` is empty; the ends of processes that are not our children come without an event. */
-const untilEmpty = (list: () => ReadonlyArray<unknown>, limitMs: number): Promise<void> =>
+/** Only against waiting for ever, milliseconds: what was killed may need a while to go, on a busy machine. */
+const LEFT_MS = 60_000;
+
+/** Resolves when `list` is empty; the ends of processes that are not our children come without an event. */
+const untilEmpty = (list: () => ReadonlyArray<unknown>): Promise<void> =>
   firstValueFrom(
-    merge(timer(0, 20).pipe(filter(() => list().length === 0)), timer(limitMs)).pipe(
+    merge(timer(0, 20).pipe(filter(() => list().length === 0)), timer(LEFT_MS)).pipe(
       map(() => expect(list()).to.deep.equal([])),
     ),
   ).then(() => undefined);
@@ -96,9 +100,16 @@ const untilEmpty = (list: () => ReadonlyArray<unknown>, limitMs: number): Promis
 const create = (name: string, spec: Record<string, unknown>): Promise<unknown> =>
   answer(client.create(pods, 'default', { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec }));
 
+/** When a test is over, however. */
+const testOverSubject = new Subject<void>();
+
+/** Changes of pods; one that never comes is waited for no longer than its test goes on. */
+const changesOfPods = (of: KubeClient): ReturnType<typeof watchPods> =>
+  watchPods(of).pipe(takeUntil(testOverSubject));
+
 const until = (name: string, holds: (pod: Pod) => boolean): Promise<Pod> =>
   firstValueFrom(
-    watchPods(client).pipe(
+    changesOfPods(client).pipe(
       filter((event) => event.kind === 'Apply'),
       map(({ pod }) => pod),
       filter((pod) => pod.metadata.name === name && holds(pod)),
@@ -135,10 +146,12 @@ describe('the control plane as processes', () => {
     await up();
   });
 
+  afterEach(() => testOverSubject.next());
+
   after(async () => {
     client.close();
     await stopControlPlane(dataDir);
-    await untilEmpty(() => processesOf(dataDir), 5000);
+    await untilEmpty(() => processesOf(dataDir));
     programs.remove();
     rmSync(folder, { recursive: true, force: true });
   });
@@ -156,11 +169,13 @@ describe('the control plane as processes', () => {
   });
 
   it('makes a pod Ready without waiting for any period', async () => {
-    const beforeMs = Date.now();
-    await create('quick', { containers: [shell('exec sleep 1000')] });
-    await until('quick', isReady);
-    // 0.1 s on an idle machine; any poll or probe period would be longer than this on a busy one.
-    expect(Date.now() - beforeMs).to.be.lessThan(3000);
+    // 0.1 s on an idle machine.
+    await expectBelow(1000, async (round) => {
+      const beganMs = performance.now();
+      await create(`quick${round}`, { containers: [shell('exec sleep 1000')] });
+      await until(`quick${round}`, isReady);
+      return performance.now() - beganMs;
+    });
   });
 
   it('gives a pod a token that the API accepts as its service account, bound to the pod', async () => {
@@ -230,7 +245,7 @@ describe('the control plane as processes', () => {
     const api = await pidOf('apiserver');
     process.kill(api, 'SIGKILL');
     // The watch of `until` outlives the server, on the same address.
-    const pod = await until('quick', isReady);
+    const pod = await until('quick0', isReady);
     expect(restarts(pod)).to.equal(0);
     expect(
       await answer(client.get(configMaps, { namespace: 'default', name: 'kept' })),
@@ -252,7 +267,7 @@ describe('the control plane as processes', () => {
   it('deletes a tree that ignores SIGTERM when its grace is over', async () => {
     const uid = (await until('tree', isReady)).metadata.uid;
     const gone = firstValueFrom(
-      watchPods(client).pipe(filter((event) => event.kind === 'Delete' && event.uid === uid)),
+      changesOfPods(client).pipe(filter((event) => event.kind === 'Delete' && event.uid === uid)),
     );
     await answer(client.delete(pods, { namespace: 'default', name: 'tree' }));
     await gone;
@@ -267,23 +282,24 @@ describe('the control plane as processes', () => {
     if (killed === undefined) throw new Error('no supervisor');
     killed.kill('SIGKILL');
     await exitOf(killed);
-    await untilEmpty(() => processesOf(dataDir), 5000);
+    await untilEmpty(() => processesOf(dataDir));
     client.close();
     await up();
     const pod = await until('tree', (one) => restarts(one) === 1 && isReady(one));
     expect(pod.status?.phase).to.equal('Running');
   });
 
-  it('ends everything on SIGTERM within seconds, keeping the pods', async () => {
+  it('ends everything on SIGTERM without waiting for the grace of a pod, and keeps the pods', async () => {
     const ending = supervisor;
     if (ending === undefined) throw new Error('no supervisor');
     const beforeMs = Date.now();
     ending.kill('SIGTERM');
     await exitOf(ending);
-    expect(Date.now() - beforeMs).to.be.lessThan(8000);
+    // The pod that ignores SIGTERM has the grace that is given where none is set, 30 s.
+    expect(Date.now() - beforeMs).to.be.lessThan(30_000);
     expect(ending.exitCode).to.equal(0);
     // All are killed by now; on a busy machine one that is has yet to go.
-    await untilEmpty(() => processesOf(dataDir), 5000);
+    await untilEmpty(() => processesOf(dataDir));
     expect(existsSync(join(dataDir, 'run'))).to.equal(false);
     client.close();
     await up();
@@ -306,7 +322,7 @@ describe('the control plane as processes', () => {
       ).to.have.nested.property('spec.replicas', 2);
       // The operator's pods; here without bundles of their images.
       await firstValueFrom(
-        watchPods(theirs).pipe(
+        changesOfPods(theirs).pipe(
           filter((event) => event.kind === 'Apply' && event.pod.metadata.labels?.runtime === 'bash'),
         ),
       );
@@ -320,7 +336,7 @@ describe('the control plane as processes', () => {
     } finally {
       expect(await stopControlPlane(other)).to.equal('stopped');
     }
-    await untilEmpty(() => processesOf(other), 5000);
+    await untilEmpty(() => processesOf(other));
     expect((await controlPlaneStatus(dataDir)).state).to.equal('running');
   });
 });

@@ -176,11 +176,11 @@ describe('a Run that replaces a folder by a link', () => {
     ['that left much, from a source', true, false, MUCH],
     ['that left much, from a source on another volume', true, true, MUCH],
   ] as const)
-    it(`changes nothing there and gets nothing from there: an attempt ${what}`, async () => {
-      let planted = 0;
-      for (const target of targets)
+    for (const [index, target] of targets.entries())
+      it(`changes nothing there and gets nothing from there: an attempt ${what}, and ${target}`, async () => {
+        let planted = 0;
         for (let at = 0, isOver = false; !isOver; at += 1) {
-          const name = `${targets.indexOf(target)}-${at}`;
+          const name = `${index}-${at}`;
           const scene = await setScene(name);
           const path = join(scene.folders.work, target);
           const before = pictureOf(scene.elsewhere);
@@ -199,11 +199,11 @@ describe('a Run that replaces a folder by a link', () => {
           });
           const results = await story(scene, isMuch).finally(restore);
           isOver = calls <= at;
-          const moment = `${target} replaced before call ${at}`;
+          const moment = `replaced before call ${at}`;
           expect(pictureOf(scene.elsewhere), moment).to.deep.equal(before);
           expect(results.join(' '), moment).to.not.contain('stolen').and.not.contain('result');
           real.rmSync(join(base, name), { recursive: true, force: true });
         }
-      expect(planted).to.be.greaterThan(20);
-    });
+        expect(planted).to.be.greaterThan(5);
+      });
 });
