@@ -264,8 +264,8 @@ export const serveSessions = async ({
     ),
   );
 
-  // One timer for all sessions: a beat to each, and an end to those that are silent.
-  const beats = setInterval(() => {
+  /** A beat to each session, and an end to those that are silent. */
+  const look = (): void => {
     const oldest = performance.now() - 3 * beatIntervalMs;
     for (const [podUid, { call, heardMs }] of open) {
       if (heardMs >= oldest) call.write(BEAT);
@@ -277,6 +277,12 @@ export const serveSessions = async ({
     // One that has said who it is waits for us: when a thousand pods dial at once, the last are not to begin anew.
     for (const [call, { sinceMs, hasSpoken }] of knocking)
       if (sinceMs < oldest && !hasSpoken) refuse(call, status.DEADLINE_EXCEEDED, 'no Hello came in time');
+  };
+  // One timer for all. What pods sent while this process stood still (starved, or stopped) is read first, in the turn that
+  // follows: it is no silence of theirs.
+  let looking: NodeJS.Immediate | undefined;
+  const beats = setInterval(() => {
+    looking = setImmediate(look);
   }, beatIntervalMs);
 
   const closeSessions = (why: string): void => {
@@ -316,6 +322,7 @@ export const serveSessions = async ({
     close: () =>
       new Promise((resolve) => {
         clearInterval(beats);
+        clearImmediate(looking);
         closeSessions('the operator is stopping');
         const force = setTimeout(() => server.forceShutdown(), 500);
         server.tryShutdown(() => {

@@ -243,6 +243,19 @@ describe('serveSessions', () => {
     expect(await events.next()).to.include({ kind: 'Closed', podUid: p1 });
   });
 
+  it('does not take its own standing still for the silence of a pod', async () => {
+    const beatMs = 200;
+    await start(beatMs);
+    const caller = await opened('one', p1);
+    caller.send(beat);
+    // The beat is in the socket, unread, when the process stands still for longer than three.
+    setImmediate(() => {
+      for (const untilMs = performance.now() + 3.5 * beatMs; performance.now() < untilMs; );
+    });
+    expect(await events.next()).to.include({ kind: 'Changed', podUid: p1 });
+    expect(await caller.inbox.next()).to.have.nested.property('message.$case', 'beat');
+  });
+
   it('ends all sessions when it no longer leads, and takes no message after that', async () => {
     await start();
     const caller = await opened('one', p1);
@@ -320,6 +333,13 @@ describe('serveSessions', () => {
         'Timeout',
       ),
     ).to.equal(true);
-    expect(await neighbour.inbox.next()).to.have.nested.property('message.value.reason', 'Timeout');
+    // After the beats of as long as that took.
+    const said: string[] = [];
+    while (said.at(-1) !== 'cancel') {
+      const item = await neighbour.inbox.next();
+      if (item instanceof Error) throw item;
+      said.push(item.message?.$case ?? 'nothing');
+    }
+    expect(said.filter((each) => each !== 'beat')).to.deep.equal(['cancel']);
   });
 });
