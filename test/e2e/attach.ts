@@ -27,6 +27,9 @@ import { CachedRuntime } from '../../src/model/runtime-record.js';
 import type { Effect, KubePort, Patch } from '../../src/ports.js';
 import { informer } from '../../streams/watch/informer.js';
 
+/** Only against waiting for ever, milliseconds: a test that claims a time measures it. */
+const LIMIT_MS = 120_000;
+
 /** A running control plane. */
 export type ControlPlane = Readonly<{
   dataDir: string;
@@ -144,7 +147,7 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
   const strict = { fieldValidation: 'Strict' } as const;
   const runsNamed = (name: string): Observable<Run> =>
     merge(of(...(versions.get(name) ?? [])), seen.pipe(filter(({ metadata }) => metadata.name === name)));
-  const whenRun: ControlPlane['whenRun'] = (name, satisfies, withinMs = 20_000) =>
+  const whenRun: ControlPlane['whenRun'] = (name, satisfies, withinMs = LIMIT_MS) =>
     first(
       runsNamed(name).pipe(filter(satisfies)),
       withinMs,
@@ -171,7 +174,7 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
       ),
     whenRun,
     end: (name, withinMs) => whenRun(name, ({ status }) => isTerminal(status?.phase), withinMs),
-    whenGone: async (name, withinMs = 20_000) => {
+    whenGone: async (name, withinMs = LIMIT_MS) => {
       if (gone.has(name)) return;
       await first(
         goneSubject.pipe(filter((each) => each === name)),
@@ -183,7 +186,7 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
     patchRuntime: (name, body) => answer(kube.patch(runtimes, { namespace: 'default', name }, merged(body))),
     history: (name) => versions.get(name) ?? [],
     lists: () => lists,
-    whenReady: async (name, count, withinMs = 20_000) => {
+    whenReady: async (name, count, withinMs = LIMIT_MS) => {
       await first(
         merge(of(name), readySubject).pipe(
           filter((runtime) => runtime === name && ready.get(name) === count),
@@ -198,7 +201,7 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
       );
       return list.items.map((item) => (item as { metadata: { name: string } }).metadata.name);
     },
-    whenServed: async (withinMs = 60_000) => {
+    whenServed: async (withinMs = LIMIT_MS) => {
       await first(
         informer(kube, runs, { namespace: 'default' }, Run, { random: Math.random }).pipe(
           filter(({ kind }) => kind === 'InitDone'),
@@ -207,7 +210,7 @@ export const attach = async (plane: Plane): Promise<ControlPlane> => {
         () => 'the API server does not answer',
       );
     },
-    whenNoPods: async (withinMs = 60_000) => {
+    whenNoPods: async (withinMs = LIMIT_MS) => {
       const ofRuntimes = { namespace: 'default', labelSelector: 'kruntimes.io/runtime' };
       const known = new Set<string>();
       await first(

@@ -210,7 +210,7 @@ describe('the guide', () => {
           { isThere: false, isListed: false },
         ),
         filter(({ isThere, isListed }) => isListed && !isThere),
-        timeout({ first: 5000 }),
+        timeout({ first: 60_000 }),
       ),
     );
   });

@@ -208,7 +208,7 @@ export const playScenario = async (steps: ReadonlyArray<Step>): Promise<Scenario
     received,
     connections: () => sockets.length,
     aborted: (step) => aborts[step]?.promise ?? Promise.reject(new Error(`there is no step ${step}`)),
-    finished: async (limitMs = 5000) => {
+    finished: async (limitMs = 60_000) => {
       const late = settleable<never>();
       const timer = setTimeout(
         () => late.reject(new Error(`the scenario stopped at step ${next} of ${steps.length}`)),

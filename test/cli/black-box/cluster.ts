@@ -18,6 +18,9 @@ import type { Effect } from '../../../src/ports.js';
 import { bundles } from './bundle.js';
 import { type Call, start } from './call.js';
 
+/** Only against waiting for ever, milliseconds. */
+const LIMIT_MS = 120_000;
+
 /** The API server as a process, and the URL it listens on. */
 const startApi = async (folder: Folder, port: number): Promise<readonly [ChildProcess, string]> => {
   const child = spawn(
@@ -25,7 +28,12 @@ const startApi = async (folder: Folder, port: number): Promise<readonly [ChildPr
     [join(bundles, 'apiserver.js'), '--data-dir', folder.dataDir, '--port', String(port)],
     { stdio: 'ignore' },
   );
-  return [child, await waitForApi(folder, () => child.pid, AbortSignal.timeout(10_000))];
+  try {
+    return [child, await waitForApi(folder, () => child.pid, AbortSignal.timeout(LIMIT_MS))];
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
 };
 
 const ended = (child: ChildProcess): Promise<void> =>
@@ -118,8 +126,8 @@ export const startCluster = async (): Promise<TestCluster> => {
             { namespace, fieldSelector: `metadata.name=${name}` },
             {
               resourceVersion: '0',
-              timeoutSeconds: 60,
-              idleMs: 60_000,
+              timeoutSeconds: LIMIT_MS / 1000,
+              idleMs: LIMIT_MS,
             },
           )
           .pipe(
@@ -129,7 +137,7 @@ export const startCluster = async (): Promise<TestCluster> => {
                 (each.right.type === 'ADDED' || each.right.type === 'MODIFIED') &&
                 wanted(each.right.object as Readonly<Record<string, unknown>>),
             ),
-            timeout(8_000),
+            timeout(LIMIT_MS),
           ),
       );
       return frame;

@@ -55,7 +55,7 @@ describe('kubeClient and the embedded API server', () => {
   before(async () => {
     dataDir = mkdtempSync(join(tmpdir(), 'kube-client-'));
     api = await startApiServer({ dataDir });
-    kube = kubeClient(clusterOf(api), { userAgent: 'test/1', requestTimeoutMs: 5000 });
+    kube = kubeClient(clusterOf(api), { userAgent: 'test/1', requestTimeoutMs: 60_000 });
   });
   after(async () => {
     kube.close();

@@ -67,7 +67,7 @@ describe('port-forward', () => {
         namespace: 'default',
         headers: () => Promise.resolve({ authorization: 'Bearer sesame' }),
       },
-      { userAgent: 'test/1', requestTimeoutMs: 2000 },
+      { userAgent: 'test/1', requestTimeoutMs: 60_000 },
     );
   });
   beforeEach(() => {
