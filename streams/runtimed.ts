@@ -153,6 +153,8 @@ const newsInputs = (news: ServerNews): ReadonlyArray<Input> => {
       return [{ kind: 'ServerSynced' }];
     case 'Down':
       return [{ kind: 'ServerDown' }];
+    case 'Gone':
+      return [{ kind: 'ServerGone' }];
     case 'Started':
       return [ofAttempt(news.id)({ kind: 'Started', at: news.at })];
     case 'Exited':

@@ -13,6 +13,8 @@ import type { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import { type Either, isLeft, left, right } from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 
+import { errorCode } from './error-code.js';
+
 /** A host and port. Port 0 asks for any free port and is only good for listening. */
 export type TcpAddress = Readonly<{ kind: 'Tcp'; host: string; port: number }>;
 /** The absolute path of a unix socket. */
@@ -81,16 +83,27 @@ export const listenOptions = (address: Address): ListenOptions =>
 export const connectOptions = (address: Address): NetConnectOpts =>
   address.kind === 'Unix' ? { path: address.path } : { host: address.host, port: address.port };
 
-/** Does something accept connections on this socket file? */
-const answers = (path: string): Promise<boolean> =>
+/** The kernel takes connections for a process that listens; only one that is stopped lets them pile up, milliseconds. */
+const CONNECT_MS = 1_000;
+
+/** What the kernel says where no process listens. */
+const NOBODY: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT']);
+
+/**
+ * Does a process listen there? Says nothing about whether it answers: one that is stopped or busy listens, too. True where
+ * it cannot be said.
+ */
+export const isListening = (address: Address): Promise<boolean> =>
   new Promise((resolve) => {
-    const probe = connect({ path });
-    const say = (alive: boolean): void => {
+    const probe = connect(connectOptions(address));
+    const say = (isThere: boolean): void => {
+      clearTimeout(limit);
       probe.destroy();
-      resolve(alive);
+      resolve(isThere);
     };
+    const limit = setTimeout(say, CONNECT_MS, true);
     probe.once('connect', () => say(true));
-    probe.once('error', () => say(false));
+    probe.once('error', (cause) => say(!NOBODY.has(errorCode(cause))));
   });
 
 /**
@@ -105,7 +118,7 @@ export const prepareListen = async (address: Address): Promise<void> => {
   if (!existsSync(address.path)) return;
   if (!lstatSync(address.path).isSocket())
     throw new Error(`cannot listen on ${printAddress(address)}: the path is not a socket; move it away`);
-  if (await answers(address.path))
+  if (await isListening(address))
     throw new Error(
       `cannot listen on ${printAddress(address)}: another process listens there; stop it first`,
     );

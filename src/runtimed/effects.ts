@@ -25,7 +25,7 @@ import type { Log } from '../io/log.js';
 import type { RunLogs } from '../io/run-logs/run-logs.js';
 import type { LogShipper } from '../io/run-logs/ship.js';
 import { type WriterPorts, type Written, writeStatus } from '../io/runs/status-writer.js';
-import type { RuntimeServerClient } from '../io/runtime-server/client.js';
+import type { Call, RuntimeServerClient } from '../io/runtime-server/client.js';
 import type { AttemptFiles } from '../io/workspace/attempt-files.js';
 import { cleanPatiently } from '../io/workspace/clean.js';
 import { prepareWorkspace } from '../io/workspace/prepare.js';
@@ -132,11 +132,15 @@ export const sidecarEffects = ({
     if (await artifacts.discard(ref, stored)) shipping?.shipper.ended(idOf(ref));
   };
 
-  /** A call whose failure is only worth a log record: the news of the server say what became of it. */
-  const told = (what: string, id: string, call$: Observable<E.Either<unknown, unknown>>): Observable<never> =>
+  /**
+   * A call whose failure is only worth a log record: the news of the server say what became of it. What the server does
+   * not know is ended and forgotten already.
+   */
+  const told = (what: string, id: string, call$: Call<unknown>): Observable<never> =>
     call$.pipe(
       tap((answer) => {
-        if (E.isLeft(answer)) log.warn({ execution: id, err: answer.left }, what);
+        if (E.isLeft(answer) && answer.left.kind !== 'NotFound')
+          log.warn({ execution: id, err: answer.left }, what);
       }),
       ignoreElements(),
     );

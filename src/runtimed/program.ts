@@ -9,7 +9,7 @@ import { informer } from '../../streams/watch/informer.js';
 import { logKey } from '../decide/artifacts/keys.js';
 import { idOf } from '../decide/sidecar/attempt.js';
 import { Holdings, type Input } from '../decide/sidecar/holdings.js';
-import { listenGrpc, printAddress } from '../io/address.js';
+import { grpcTarget, isListening, listenGrpc } from '../io/address.js';
 import { openStore } from '../io/artifacts/open-store.js';
 import { serveArtifacts } from '../io/artifacts/server.js';
 import { afterInput } from '../io/clock.js';
@@ -156,7 +156,7 @@ export const startRuntimed = async (
   );
   const files = await AttemptFiles.open(folders, pod.uid);
   const { inputs: recovered, unshipped } = await recover(config, files, logs, log);
-  const server = new RuntimeServerClient(printAddress(config.serverAddress));
+  const server = new RuntimeServerClient(grpcTarget(config.serverAddress));
   const holdings = new Holdings({ uid: pod.uid, capacity: config.capacity });
   const metrics = runtimedMetrics(holdings, config.capacity, () => logs.stored, nowMicros);
   const podStore = await openPodStore(config, log);
@@ -199,6 +199,7 @@ export const startRuntimed = async (
         }),
       ),
       server$: serverEvents(server, {
+        isListening: () => isListening(config.serverAddress),
         cursors: () => logs.cursors(),
         cursor: (id) => logs.cursor(id),
         executed$: executedSubject,

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,15 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { isLeft, isRight } from 'fp-ts/lib/Either.js';
 
-import { Address, connectOptions, listen, parseAddress, printAddress } from '../../src/io/address.js';
+import {
+  Address,
+  connectOptions,
+  isListening,
+  listen,
+  listenOptions,
+  parseAddress,
+  printAddress,
+} from '../../src/io/address.js';
 
 const tcp = (host: string, port: number): Address => ({ kind: 'Tcp', host, port });
 const unix = (path: string): Address => ({ kind: 'Unix', path });
@@ -110,4 +119,28 @@ describe('listen', () => {
     writeFileSync(path, 'precious');
     expect(await listen(createServer(), unix(path)).then(() => '', String)).to.contain('not a socket');
   });
+});
+
+describe('isListening', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'address-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  for (const address of [unix(join(folder, 's')), tcp('127.0.0.1', 0)])
+    it(`sees a process that listens, also while it is stopped, and one that is gone: ${address.kind}`, async () => {
+      const listening = `const server = require('node:net').createServer();
+        server.listen(${JSON.stringify({ ...listenOptions(address), backlog: 1 })}, () => {
+          process.stdout.write(String(server.address().port ?? 0));
+          process.kill(process.pid, 'SIGSTOP');
+        });`;
+      const child = spawn(process.execPath, ['-e', listening], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const [port] = await once(child.stdout, 'data');
+      const bound = address.kind === 'Tcp' ? tcp(address.host, Number(port)) : address;
+      // More than its queue takes: nobody accepts them.
+      const asked = await Promise.all(Array.from({ length: 5 }, () => isListening(bound)));
+      expect(asked).to.deep.equal([true, true, true, true, true]);
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+      expect(await isListening(bound)).to.equal(false);
+    });
 });

@@ -143,7 +143,16 @@ export class PodNode {
   #connect(process: Process, reader: Subscriber<ServerNews>): void {
     this.#news = { process, reader };
     const { server } = this;
-    if (!server?.process.isAlive) return;
+    if (!server?.process.isAlive) {
+      this.setting.post.send({
+        channel: `news ${process.id}`,
+        label: `${process.id} > nobody listens`,
+        to: () => process,
+        isPrompt: true,
+        run: () => reader.next({ kind: 'Gone' }),
+      });
+      return;
+    }
     this.setting.post.send({
       channel: `calls ${server.process.id}`,
       label: `${process.id} > server watch`,

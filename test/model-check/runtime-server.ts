@@ -60,6 +60,7 @@ export class RuntimeServer {
       // What it ran goes with it: a shell that sleeps beside it sees to that.
       for (const execution of this.executions.values()) execution.isLive = false;
       this.#tell('down', { kind: 'Down', message: 'gone' });
+      this.#tell('gone', { kind: 'Gone' });
       this.#reader = undefined;
     });
   }
@@ -79,7 +80,7 @@ export class RuntimeServer {
       channel: `news ${reader.process.id}`,
       label: `${reader.process.id} < server ${label}`,
       to: () => reader.process,
-      isPrompt: news.kind === 'Down',
+      isPrompt: news.kind === 'Down' || news.kind === 'Gone',
       run: () => reader.news.next(news),
     });
   }

@@ -541,7 +541,7 @@ export class ModelWorld {
   #hold(item: Item, ms: number): void {
     item.readyMs = Math.max(item.readyMs, this.nowMs) + ms;
     this.#lasts(ms);
-    if (ms >= SERVER_LOST_MS) this.#wereAway();
+    if (ms >= SERVER_LOST_MS.gone) this.#wereAway();
     this.told.push(`${this.nowMs - START_MS} HELD ${ms} ms: ${item.label}`);
   }
 

@@ -123,6 +123,10 @@ const GONE = failed(
   'ExecutionLost',
   'the Runtime Server is gone and the execution with it; its result is unknown',
 );
+const SILENT = failed(
+  'ExecutionLost',
+  'the Runtime Server is there and has not answered for too long; the result of the execution is unknown',
+);
 const UNANSWERED = (message: string): AttemptResult =>
   failed('ExecutionLost', `the Runtime Server did not say whether it started the execution: ${message}`);
 
@@ -409,16 +413,16 @@ const giveBack = (
 };
 
 /**
- * The Runtime Server is gone. In a pod that ends it does not come back; what was never written as Running is then treated
- * as the operator treats what is Scheduled on a pod that is gone: it takes no attempt.
+ * The Runtime Server is gone, or silent for too long. In a pod that ends it does not come back; what was never written as
+ * Running is then treated as the operator treats what is Scheduled on a pod that is gone: it takes no attempt.
  */
-const serverLost = (attempt: Attempt, moment: Moment, isEnding: boolean): Advance => {
+const serverLost = (attempt: Attempt, moment: Moment, isGone: boolean, isEnding: boolean): Advance => {
   const { stage, stop, status, writing } = attempt;
   const isExecuted = stage.name === 'Executing' || stage.name === 'Running';
   if (!isExecuted && !(isEnding && stage.name === 'Ready')) return only(attempt);
   return isEnding && stop === undefined && writing === undefined && status.phase === 'Scheduled'
     ? giveBack(attempt, 'PodTerminating', 'the pod ends, and its Runtime Server is gone')
-    : end(attempt, isExecuted ? GONE : stoppedBeforeStart(attempt), moment);
+    : end(attempt, isExecuted ? (isGone ? GONE : SILENT) : stoppedBeforeStart(attempt), moment);
 };
 
 /** Facts about the pod that a step depends on. */
@@ -471,10 +475,15 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
           : next;
       }
       // Given up for lost, and back: what it does now is nobody's any more.
-      if (stage.name === 'Ending') return only(attempt, { kind: 'CancelExecution', ref: attempt.ref });
+      if (stage.name === 'Ending' || stage.name === 'Cleaning')
+        return only(attempt, { kind: 'CancelExecution', ref: attempt.ref });
       return only({ ...attempt, confirmed: true });
     case 'Exited':
-      return isExecuted ? exited(attempt, input.exit) : only(attempt);
+      if (isExecuted) return exited(attempt, input.exit);
+      // Where it has come back while it was cleaned away, the server may have refused to forget what ran still.
+      return stage.name === 'Cleaning'
+        ? only(attempt, { kind: 'EndUnknown', id: idOf(attempt.ref), running: false })
+        : only(attempt);
     case 'Collected': {
       if (stage.name !== 'Collecting') return only(attempt);
       const { exit } = stage;
@@ -508,7 +517,7 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
     case 'ServerSynced':
       return mayRun(attempt) && !attempt.confirmed ? end(attempt, LOST, moment) : only(attempt);
     case 'ServerLost':
-      return serverLost(attempt, moment, pod.isEnding === true);
+      return serverLost(attempt, moment, input.isGone, pod.isEnding === true);
     default:
       return input satisfies never;
   }

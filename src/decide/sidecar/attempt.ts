@@ -177,8 +177,8 @@ export type AttemptInput =
   | Readonly<{ kind: 'ServerOpened' }>
   | Readonly<{ kind: 'ServerSynced' }>
   | Readonly<{ kind: 'ServerDown' }>
-  /** The Runtime Server was away for too long. */
-  | Readonly<{ kind: 'ServerLost' }>;
+  /** The Runtime Server was away for too long. `isGone`: nobody listens in its place; else it is there and silent. */
+  | Readonly<{ kind: 'ServerLost'; isGone: boolean }>;
 
 /** What may be asked for an attempt; each is enacted once and answers with inputs. */
 export type AttemptCommand =
@@ -194,6 +194,8 @@ export type AttemptCommand =
     }>
   | Readonly<{ kind: 'Execute'; ref: AttemptRef; execution: Execution }>
   | Readonly<{ kind: 'CancelExecution'; ref: AttemptRef }>
+  /** The Runtime Server runs or keeps something that is nobody's here. */
+  | Readonly<{ kind: 'EndUnknown'; id: string; running: boolean }>
   /** Read the outputs and, unless the attempt was cancelled, store the artifacts. */
   | Readonly<{ kind: 'Collect'; ref: AttemptRef; artifacts: 'Store' | 'Leave' }>
   | Readonly<{ kind: 'WriteStatus'; assignment: Assignment; event: RunEvent }>

@@ -24,10 +24,14 @@ import {
   type Stage,
 } from './attempt.js';
 
-/** How long the Runtime Server may be away before what ran there counts as lost, milliseconds. */
-export const SERVER_LOST_MS = 5_000;
+/**
+ * How long the Runtime Server may be away before what ran there counts as lost, milliseconds: `gone` when no process listens
+ * in its place; `silent` when one does and does not answer, on a node that is too busy, say, where all that it runs is
+ * most likely well. That is longer than a liveness probe of Kubernetes' defaults takes to have it killed (30 s).
+ */
+export const SERVER_LOST_MS = { gone: 5_000, silent: 60_000 };
 /** The same in a pod that ends, where nobody starts it again: only the connection may come back. */
-export const SERVER_LOST_ENDING_MS = 1_000;
+export const SERVER_LOST_ENDING_MS = { gone: 1_000, silent: 5_000 };
 /** Names of assignments that ended here are kept, so that a late or repeated message cannot run one again. */
 export const REMEMBERED_ENDS = 8_192;
 /** The alarm that belongs to the Runtime Server rather than to an attempt has this id. */
@@ -47,7 +51,8 @@ export type Input =
   | Readonly<{ kind: 'Listed'; runs: ReadonlyArray<Run>; heldBefore: ReadonlySet<string> }>
   /** `isEnding`: the containers of the pod were told to end. */
   | Readonly<{ kind: 'DrainAsked'; isEnding?: boolean }>
-  | Readonly<{ kind: 'ServerOpened' | 'ServerSynced' | 'ServerDown' }>
+  /** After ServerDown, or before the first ServerOpened, ServerGone says that no process listens in its place. */
+  | Readonly<{ kind: 'ServerOpened' | 'ServerSynced' | 'ServerDown' | 'ServerGone' }>
   /** Found on disk at the start. */
   | Readonly<{ kind: 'Resumed'; assignment: Assignment; end?: EndEvent }>
   | Readonly<{ kind: 'Cleaned'; id: string }>
@@ -59,8 +64,6 @@ export type Command =
   | AttemptCommand
   /** Tell the operator, or, when it is not there, give the Run back in the API. */
   | Readonly<{ kind: 'Refuse'; assignment: Assignment; refusal: Refusal; via: Via }>
-  /** The Runtime Server runs or keeps something nobody here knows. */
-  | Readonly<{ kind: 'EndUnknown'; id: string; running: boolean }>
   | Readonly<{ kind: 'SetAlarm'; id: typeof SERVER_ALARM; alarm: AlarmKind; at: Micros }>
   | Readonly<{ kind: 'ClearAlarms'; id: typeof SERVER_ALARM }>;
 
@@ -104,6 +107,7 @@ export class Holdings {
   #ending = false;
   #serverUp = false;
   #serverSynced = false;
+  #serverGone = false;
 
   constructor(pod: Pod) {
     this.#pod = pod;
@@ -143,7 +147,7 @@ export class Holdings {
         return this.#attempt(input.id, input.input, moment);
       case 'Rang':
         return input.id === SERVER_ALARM
-          ? this.#all({ kind: 'ServerLost' }, moment)
+          ? this.#all({ kind: 'ServerLost', isGone: this.#serverGone }, moment)
           : this.#attempt(input.id, { kind: 'Rang', alarm: input.alarm }, moment);
       case 'Assigned':
         return this.#assigned(input.run, input.via, moment);
@@ -157,17 +161,22 @@ export class Holdings {
         return this.#listed(input.runs, input.heldBefore, moment);
       case 'DrainAsked':
         this.#draining = true;
-        if (input.isEnding) this.#ending = true;
-        return [];
+        if (!input.isEnding) return [];
+        this.#ending = true;
+        return this.#serverUp ? [] : [this.#serverAlarm(moment)];
       case 'ServerOpened':
         this.#serverUp = true;
         this.#serverSynced = false;
+        this.#serverGone = false;
         return [{ kind: 'ClearAlarms', id: SERVER_ALARM }, ...this.#all({ kind: 'ServerOpened' }, moment)];
       case 'ServerSynced':
         this.#serverSynced = true;
         return this.#all({ kind: 'ServerSynced' }, moment);
       case 'ServerDown':
         return this.#serverDown(moment);
+      case 'ServerGone':
+        this.#serverGone = true;
+        return [this.#serverAlarm(moment)];
       case 'Resumed':
         return this.#resumed(input.assignment, input.end, moment);
       case 'Cleaned':
@@ -323,7 +332,8 @@ export class Holdings {
   }
 
   #serverAlarm({ at }: Moment): Command {
-    const ms = this.#ending ? SERVER_LOST_ENDING_MS : SERVER_LOST_MS;
+    const { gone, silent } = this.#ending ? SERVER_LOST_ENDING_MS : SERVER_LOST_MS;
+    const ms = this.#serverGone ? gone : silent;
     return { kind: 'SetAlarm', id: SERVER_ALARM, alarm: 'Stop', at: plusMillis(at, ms) };
   }
 

@@ -11,6 +11,8 @@ export type ServerNews =
   | Readonly<{ kind: 'Opened' }>
   | Readonly<{ kind: 'Synced' }>
   | Readonly<{ kind: 'Down'; message: string }>
+  /** After Down, or before the first Opened: no process listens where it is to be. Not so while one is there and silent. */
+  | Readonly<{ kind: 'Gone' }>
   | Readonly<{ kind: 'Started'; id: string; at: Micros }>
   | Readonly<{ kind: 'Exited'; id: string; exit: Exit }>;
 

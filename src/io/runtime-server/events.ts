@@ -1,10 +1,11 @@
 /**
  * What happens at the Runtime Server, for ever: one stream of events over all its restarts.
  *
- *     connect ─▶ Health ─▶ Opened ─▶ (what exists) ─▶ Synced ─▶ (what happens) ─▶ Down ─▶ connect …
+ *     connect ─▶ Health ─▶ Opened ─▶ (what exists) ─▶ Synced ─▶ (what happens) ─▶ Down ─▶ (Gone) ─▶ connect …
  *
  * Guarantees: Opened, then every execution the server knows is reported, then Synced; so an execution that was there
- * before and is not named between the two is gone. Down follows every Opened, once. Never errors, never completes.
+ * before and is not named between the two is gone. Down follows every Opened, once; Gone follows, once, when no process
+ * listens there any more, and not when one does and is silent. Never errors, never completes.
  *
  * A server without Watch (UNIMPLEMENTED) is asked by polling, see `poll.ts`.
  */
@@ -30,6 +31,8 @@ export type EventOptions = Readonly<{
   cursor: (id: string) => Cursor;
   /** Ids to poll for where there is no Watch: those that were executed, as they come. */
   executed$: Observable<string>;
+  /** Whether a process listens where the server is to be, whatever it answers. */
+  isListening: () => Promise<boolean>;
   /** While true no event is read. */
   pressure$: Observable<boolean>;
   now: () => Micros;
@@ -131,27 +134,45 @@ const connection = (client: RuntimeServerClient, options: EventOptions): Observa
     }),
   );
 
-/** The events, for ever. */
-export const serverEvents = (client: RuntimeServerClient, options: EventOptions): Observable<ServerEvent> =>
-  defer(() => {
-    let isUp = false;
-    return defer(() => client.health()).pipe(
+/** One connection, from the first question to its loss: errors with the reason. */
+const dialled = (client: RuntimeServerClient, options: EventOptions): Observable<ServerEvent> =>
+  client
+    .health()
+    .pipe(
       switchMap((answer) =>
         E.isLeft(answer) && answer.left.kind === 'Unanswered'
           ? of<ServerEvent>({ kind: 'Down', message: answer.left.message })
           : merge(healthEvents(client, answer), connection(client, options)),
       ),
+    );
+
+const NOBODY_LISTENS = 'no process listens at the address of the Runtime Server';
+
+/** The events, for ever. */
+export const serverEvents = (client: RuntimeServerClient, options: EventOptions): Observable<ServerEvent> =>
+  defer(() => {
+    let isUp = false;
+    let isGone = false;
+    return defer(options.isListening).pipe(
+      switchMap((isListening) =>
+        isListening ? dialled(client, options) : of<ServerEvent>({ kind: 'Gone' }),
+      ),
       catchError((cause: unknown) =>
         of<ServerEvent>({ kind: 'Down', message: isFailure(cause) ? cause.message : String(cause) }),
       ),
-      // Down is told once, and an unhealthy server first of all.
+      // Down and Gone are told once, and an unhealthy server first of all.
       mergeMap((event): Observable<ServerEvent> => {
-        if (event.kind === 'Opened') isUp = true;
-        if (event.kind !== 'Down') return of(event);
-        const wasUp = isUp;
+        if (event.kind === 'Opened') {
+          isUp = true;
+          isGone = false;
+        }
+        if (event.kind !== 'Down' && event.kind !== 'Gone') return of(event);
+        const isNews = event.kind === 'Down' ? isUp : !isGone;
         isUp = false;
-        const unhealthy: ServerEvent = { kind: 'Health', healthy: false, message: event.message };
-        return wasUp ? of(unhealthy, event) : of(unhealthy);
+        isGone ||= event.kind === 'Gone';
+        const message = event.kind === 'Down' ? event.message : NOBODY_LISTENS;
+        const unhealthy: ServerEvent = { kind: 'Health', healthy: false, message };
+        return isNews ? of(unhealthy, event) : of(unhealthy);
       }),
       repeat({
         delay: () => {

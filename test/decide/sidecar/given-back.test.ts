@@ -68,7 +68,7 @@ describe('an attempt whose Runtime Server is gone', () => {
     { kind: 'ServerDown' },
   ];
   const lose = (isEnding: boolean, status = assignment.status, ...inputs: ReadonlyArray<AttemptInput>) =>
-    [...inputs, { kind: 'ServerLost' } as const].reduce(
+    [...inputs, { kind: 'ServerLost', isGone: true } as const].reduce(
       ({ attempt }, input) => advance(attempt, input, moment, { ...facts, isEnding }),
       admitted({ ...assignment, status }, work, false, moment),
     );
@@ -91,14 +91,27 @@ describe('an attempt whose Runtime Server is gone', () => {
   });
 
   it('is not waited for long in a pod that ends', () => {
-    const waits = (isEnding: boolean): unknown => {
+    const waits = (...kinds: ReadonlyArray<'ends' | 'goes on' | 'ServerDown' | 'ServerGone'>): unknown => {
       const holdings = new Holdings({ uid: POD, capacity: { runs: 1 } });
       holdings.reduce({ kind: 'ServerOpened' }, moment);
-      holdings.reduce({ kind: 'DrainAsked', isEnding }, moment);
-      const [alarm] = holdings.reduce({ kind: 'ServerDown' }, moment);
+      const [alarm] =
+        kinds
+          .map((kind) =>
+            holdings.reduce(
+              kind === 'ends' || kind === 'goes on'
+                ? { kind: 'DrainAsked', isEnding: kind === 'ends' }
+                : { kind },
+              moment,
+            ),
+          )
+          .at(-1) ?? [];
       return alarm?.kind === 'SetAlarm' ? (alarm.at - moment.at) / 1000 : undefined;
     };
-    expect(waits(true)).to.equal(SERVER_LOST_ENDING_MS);
-    expect(waits(false)).to.equal(SERVER_LOST_MS);
+    expect(waits('goes on', 'ServerDown')).to.equal(SERVER_LOST_MS.silent);
+    expect(waits('goes on', 'ServerDown', 'ServerGone')).to.equal(SERVER_LOST_MS.gone);
+    expect(waits('ends', 'ServerDown')).to.equal(SERVER_LOST_ENDING_MS.silent);
+    expect(waits('ends', 'ServerDown', 'ServerGone')).to.equal(SERVER_LOST_ENDING_MS.gone);
+    expect(waits('ServerDown', 'ends')).to.equal(SERVER_LOST_ENDING_MS.silent);
+    expect(waits('ServerDown', 'ServerGone', 'ends')).to.equal(SERVER_LOST_ENDING_MS.gone);
   });
 });

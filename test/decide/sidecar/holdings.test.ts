@@ -276,6 +276,7 @@ class World {
     }
     this.#server.clear();
     this.feed({ kind: 'ServerDown' });
+    this.feed({ kind: 'ServerGone' });
   }
 
   open(): void {
@@ -548,25 +549,72 @@ describe('Holdings', () => {
     expect(feed({ kind: 'ServerSynced' })).to.include('WriteStatus');
   });
 
-  it('gives up what ran on a server that stays away for too long, and not before', () => {
+  /** One Run, `a`, that runs. */
+  const running = (): Holdings => {
     const holdings = new Holdings({ uid: POD, capacity: CAPACITY });
-    const run = assignedRun('a');
     const execution = { workingDir: '', entrypoint: '', args: [], env: {}, timeoutSeconds: 0 };
     for (const input of [
       { kind: 'ServerOpened' },
-      { kind: 'Assigned', run, via: 'session' },
+      { kind: 'Assigned', run: assignedRun('a'), via: 'session' },
       { kind: 'Attempt', id: 'a', input: { kind: 'Prepared', execution } },
       { kind: 'Attempt', id: 'a', input: { kind: 'Executed' } },
       { kind: 'Attempt', id: 'a', input: { kind: 'Started', at: micros(0) } },
     ] satisfies ReadonlyArray<Input>)
       holdings.reduce(input, at(0));
-    expect(holdings.reduce({ kind: 'ServerDown' }, at(10))).to.deep.equal([
-      { kind: 'SetAlarm', id: SERVER_ALARM, alarm: 'Stop', at: micros(5_010_000) },
-    ]);
-    const lost = holdings.reduce({ kind: 'Rang', id: SERVER_ALARM, alarm: 'Stop' }, at(5_010));
-    expect(lost.find(({ kind }) => kind === 'WriteStatus')).to.have.nested.property(
-      'event.result.reason',
-      'ExecutionLost',
-    );
+    return holdings;
+  };
+  const serverAlarm = (ms: number): Command => ({
+    kind: 'SetAlarm',
+    id: SERVER_ALARM,
+    alarm: 'Stop',
+    at: micros(ms * 1000),
+  });
+  const rings: Input = { kind: 'Rang', id: SERVER_ALARM, alarm: 'Stop' };
+
+  it('gives up what ran on a server that is gone or silent for too long, and not before', () => {
+    for (const isGone of [true, false]) {
+      const holdings = running();
+      expect(holdings.reduce({ kind: 'ServerDown' }, at(10))).to.deep.equal([serverAlarm(60_010)]);
+      if (isGone)
+        expect(holdings.reduce({ kind: 'ServerGone' }, at(110))).to.deep.equal([serverAlarm(5_110)]);
+      const lost = holdings.reduce(rings, at(60_010)).find(({ kind }) => kind === 'WriteStatus');
+      expect(lost).to.have.nested.property('event.result.reason', 'ExecutionLost');
+      expect(lost)
+        .to.have.nested.property('event.result.message')
+        .that.includes(isGone ? 'is gone' : 'has not answered');
+    }
+  });
+
+  it('waits for a server that was gone as for any other once it has been back', () => {
+    const holdings = running();
+    holdings.reduce({ kind: 'ServerDown' }, at(0));
+    holdings.reduce({ kind: 'ServerGone' }, at(0));
+    holdings.reduce({ kind: 'ServerOpened' }, at(10));
+    expect(holdings.reduce({ kind: 'ServerDown' }, at(20))).to.deep.equal([serverAlarm(60_020)]);
+  });
+
+  it('ends and has forgotten what it gave up for lost, however far it is with it when the server is back', () => {
+    const STEPS: ReadonlyArray<Input> = [
+      { kind: 'Attempt', id: 'a', input: { kind: 'StatusWritten', status: { phase: 'Failed' } } },
+      { kind: 'Cleaned', id: 'a' },
+    ];
+    for (const done of [0, 1, 2]) {
+      const holdings = running();
+      holdings.reduce({ kind: 'ServerDown' }, at(0));
+      holdings.reduce(rings, at(60_000));
+      for (const step of STEPS.slice(0, done)) holdings.reduce(step, at(60_000));
+      holdings.reduce({ kind: 'ServerOpened' }, at(60_010));
+      const told = (input: AttemptInput): ReadonlyArray<Command> =>
+        holdings.reduce({ kind: 'Attempt', id: 'a', input }, at(60_020));
+      expect(told({ kind: 'Started', at: micros(0) }), `after ${done} steps`).to.deep.equal([
+        done === 2
+          ? { kind: 'EndUnknown', id: 'a', running: true }
+          : { kind: 'CancelExecution', ref: { namespace: 'default', name: 'a', uid: 'a', attempt: 1 } },
+      ]);
+      // Before it is cleaned away, that forgets it.
+      expect(told({ kind: 'Exited', exit: anExit(60_030, 'Stopped') }), `after ${done} steps`).to.deep.equal(
+        done === 0 ? [] : [{ kind: 'EndUnknown', id: 'a', running: false }],
+      );
+    }
   });
 });

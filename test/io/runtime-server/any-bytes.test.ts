@@ -156,6 +156,7 @@ describe('a Runtime Server that answers any bytes', () => {
         streams = [messages, [end]];
         const events = await firstValueFrom(
           serverEvents(client, {
+            isListening: () => Promise.resolve(true),
             cursors: () => [],
             cursor: (id) => ({ id, stdoutOffset: 0, stderrOffset: 0 }),
             executed$: NEVER,
