@@ -42,7 +42,8 @@ const ask = (probe: Probe) => {
     workingDir: folder,
     rewrite: (word) => word,
   };
-  return askProbe({ timeoutSeconds: 1, ...probe }, target);
+  // Only against waiting for ever, unless a test is about it.
+  return askProbe({ timeoutSeconds: 60, ...probe }, target);
 };
 
 describe('askProbe', () => {
@@ -70,7 +71,7 @@ describe('askProbe', () => {
       createHttp(() => undefined),
       80,
     );
-    expect((await ask({ httpGet: { port: 80 } })).message).to.contain('no answer in time');
+    expect((await ask({ httpGet: { port: 80 }, timeoutSeconds: 1 })).message).to.contain('no answer in time');
   });
 
   it('connects for tcpSocket', async () => {
@@ -106,11 +107,12 @@ describe('askProbe', () => {
     });
     const slow = await ask({
       exec: { command: ['/bin/sh', '-c', 'setsid sleep 1000 >/dev/null 2>&1 & sleep 1000'] },
+      timeoutSeconds: 1,
     });
     expect(slow).to.deep.equal({ ok: false, message: 'command timed out' });
     // Killed they are; how soon a process that was killed is gone is the kernel's business.
     const left = (): readonly number[] => markedProcesses({ prefix: `probe-test/${process.pid}` });
-    const untilMs = Date.now() + 5_000;
+    const untilMs = Date.now() + 60_000;
     while (left().length > 0 && Date.now() < untilMs) await pause(5);
     expect(left()).to.deep.equal([]);
   });
