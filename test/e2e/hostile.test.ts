@@ -53,13 +53,13 @@ const HOSTILE: Readonly<Record<string, Hostile>> = {
     does: 'is a fork bomb',
     // It would stop by itself at 2,048, so that no machine suffers when nothing stops it.
     inline: 'b() { (($1 > 0)) || exec sleep 987301; b $(($1 - 1)) & b $(($1 - 1)); }; b 11',
-    ends: /^Failed RuntimeError: killed by signal 9 \(SIGKILL\): it had more than 1024 processes at once$/,
+    ends: /^Failed RuntimeError: killed by signal 9 \(SIGKILL\): it had more than 512 processes at once$/,
   },
   scatter: {
     does: 'is a fork bomb of which each process is in a session of its own',
     inline:
       'set -- "$@" 11; (($1)) || exec sleep 987301; setsid bash script $(($1 - 1)) >/dev/null 2>&1 & exec bash script $(($1 - 1))',
-    ends: /^Failed RuntimeError: killed by signal 9 \(SIGKILL\): it had more than 1024 processes at once$/,
+    ends: /^Failed RuntimeError: killed by signal 9 \(SIGKILL\): it had more than 512 processes at once$/,
   },
   files: {
     does: 'leaves 100,000 files, some of them in folders that nobody may enter',

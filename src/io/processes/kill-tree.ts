@@ -122,11 +122,17 @@ export const killStorm = async (tree: Tree): Promise<boolean> => {
   const end = performance.now() + killBoundMs;
   const pardon = processes.condemn(signs);
   try {
+    const told = new Set<number>();
     for (let look = 0; performance.now() < end; look += 1) {
       send(-signs.leader, 'SIGKILL');
-      const marked = processes.marked(signs);
-      if (marked.length === 0) break;
-      for (const pid of marked) send(pid, 'SIGKILL');
+      const marked = processes.marked(signs, told);
+      if (marked.length === 0 && told.size === 0) break;
+      // As long as there are new ones, nobody is asked how those fare that were killed before.
+      if (marked.length === 0) told.clear();
+      for (const pid of marked) {
+        send(pid, 'SIGKILL');
+        told.add(pid);
+      }
       await delay(pausesMs[look] ?? 50);
     }
   } finally {

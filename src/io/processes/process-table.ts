@@ -10,14 +10,15 @@
  * So a thousand processes that one script has forked cost a thousand reads, not three thousand, whosever script it is.
  *
  * The kernel keeps most of /proc/<pid> locked while the process is in its exec, and one of a thousand that fork and exec
- * stays there for a second, with everybody who reads about it. Its limits are never locked: so a tree that grows out of
- * hand is counted and killed by its limit alone (`marked`), and meanwhile left out of all looks (`condemn`).
+ * stays there for a second, with everybody who reads about it. Its limits are never locked: so whoever carries a tree's
+ * limit is not asked for its environment, which would only say the same, and a tree that grows out of hand is counted and
+ * killed by its limit alone (`marked`), and meanwhile left out of all looks (`condemn`).
  *
  * A look that was begun before it was asked for proves nothing, since a process may have been forked after it: hence
  * `fresh`. A process id means the same process for `trustMs`; after that it is compared by its start time.
  */
 import { environEntry, type ProcessFact, processFact, processIds, realtimeLimit, trustMs } from './proc.js';
-import type { TreeSigns } from './tree.js';
+import { leastTreeLimit, type TreeSigns } from './tree.js';
 
 /** Where the facts come from. */
 export type ProcessReader = Readonly<{
@@ -82,8 +83,8 @@ export class ProcessTable {
   readonly #byLimit = new Index<number>();
   /** Leaders not looked at yet, and the entries they were started with. */
   readonly #started = new Map<number, string>();
-  /** Limits of trees that are left out of looks, because all that carry them are being killed. */
-  readonly #condemned = new Set<number>();
+  /** Limits of trees that are left out of looks, because all that carry them are being killed, and who was seen to and when. */
+  readonly #condemned = new Map<number, Map<number, number>>();
   #next: Promise<void> | undefined;
 
   /** @param variable name of the environment entry that is a sign of a tree */
@@ -112,20 +113,34 @@ export class ProcessTable {
     return this.#next;
   }
 
-  /** Ids of those that carry the tree's limit at this moment. Waits for no process, whatever that is doing. */
-  marked(signs: TreeSigns): readonly number[] {
+  /**
+   * Ids of those that carry the tree's limit at this moment. Waits for no process, whatever that is doing.
+   *
+   * @param told those that are not asked about
+   */
+  marked(signs: TreeSigns, told: ReadonlySet<number> = new Set()): readonly number[] {
     const members = this.#of(signs);
     return this.#reader.ids().filter((pid) => {
       const known = this.#known.get(pid);
-      const mayBe = pid !== this.#reader.own && (known === undefined || members.has(known));
+      const mayBe = pid !== this.#reader.own && !told.has(pid) && (known === undefined || members.has(known));
       return mayBe && this.#reader.limit(pid) === signs.realtimeLimit;
     });
   }
 
   /** From now on what carries this limit is not looked at, until the answer is called. */
   condemn({ realtimeLimit }: TreeSigns): () => void {
-    this.#condemned.add(realtimeLimit);
+    this.#condemned.set(realtimeLimit, new Map());
     return () => this.#condemned.delete(realtimeLimit);
+  }
+
+  /** Asks each process once for as long as its id can be trusted: there may be thousands, and looks at every end of others. */
+  #isCondemned(pid: number, now: number): boolean {
+    if (this.#condemned.size === 0) return false;
+    for (const seen of this.#condemned.values())
+      if (now - (seen.get(pid) ?? Number.NEGATIVE_INFINITY) <= trustMs) return true;
+    const seen = this.#condemned.get(this.#reader.limit(pid) ?? 0);
+    seen?.set(pid, now);
+    return seen !== undefined;
   }
 
   /** How many members the tree had at the last look: asks nobody. */
@@ -183,7 +198,7 @@ export class ProcessTable {
   #see(pid: number, now: number, ids: ReadonlySet<number>): void {
     const known = this.#known.get(pid);
     if (known !== undefined && now - known.seenAt <= trustMs) return;
-    if (this.#condemned.size > 0 && this.#condemned.has(this.#reader.limit(pid) ?? 0)) return;
+    if (this.#isCondemned(pid, now)) return;
     const fact = this.#reader.fact(pid);
     const isSame = fact !== undefined && known?.fact?.start === fact.start;
     const isUnclear = known?.seenAt === Number.NEGATIVE_INFINITY;
@@ -195,13 +210,15 @@ export class ProcessTable {
     const started = fact && this.#startedAs(fact);
     const parent = fact && this.#known.get(fact.parent);
     const leader = fact && this.#leaderOf(fact, now, ids);
-    const entry = fact && (started ?? leader?.entry ?? this.#reader.entry(pid, this.#variable));
     const limit =
       fact && started === undefined
         ? leader === undefined
           ? this.#reader.limit(pid)
           : leader.limit
         : undefined;
+    const isMarked = limit !== undefined && limit >= leastTreeLimit;
+    const entry =
+      fact && (started ?? leader?.entry ?? (isMarked ? '' : this.#reader.entry(pid, this.#variable)));
     // In the middle of its exec a process shows no environment, so it is read again; a kernel thread never has one.
     const isClear = fact === undefined || entry !== undefined || (isSame && isUnclear);
     this.#add({

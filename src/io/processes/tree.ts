@@ -18,6 +18,12 @@ export type TreeSigns = Readonly<{
   realtimeLimit: number;
 }>;
 
+/**
+ * Least realtime limit of a tree, microseconds: 71 years, so that it never limits anything. Nobody else sets one so large:
+ * a process that has it belongs to the tree whose it is, whatever its environment says.
+ */
+export const leastTreeLimit = 2 ** 51;
+
 /** A point in time from which on a tree's children have been forked. */
 export type ForkMark = Readonly<{ lastPid: number | undefined; atMs: number }>;
 

@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 
 import { ProcessTable } from '../../io/processes/process-table.js';
-import type { TreeSigns } from '../../io/processes/tree.js';
+import { leastTreeLimit, type TreeSigns } from '../../io/processes/tree.js';
 
 /** The environment variable every process of an execution was started with. */
 export const treeVariable = 'KRUNTIME_PROCESS_TREE';
@@ -14,14 +14,8 @@ export type TreeMark = Readonly<{
   signs: Omit<TreeSigns, 'leader'>;
 }>;
 
-/** Bits of the realtime limit that count trees; the ones above tell servers apart. */
+/** Bits of the realtime limit that count trees; the ones above, below those of the least limit, tell servers apart. */
 const treeBits = 20;
-
-/**
- * Least realtime limit in microseconds: 71 years, so that it never limits anything. Server and tree are added in the
- * bits below.
- */
-const leastLimit = 2 ** 51;
 
 export class TreeMarker {
   /** Unique to this server among those on the machine. */
@@ -46,7 +40,7 @@ export class TreeMarker {
 
   /** Every tree's limit, shifted right by `treeBits`, equals this one so shifted. */
   get leastLimit(): number {
-    return leastLimit + this.server * 2 ** treeBits;
+    return leastTreeLimit + this.server * 2 ** treeBits;
   }
 }
 

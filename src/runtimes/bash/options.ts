@@ -26,7 +26,7 @@ export const usage = `usage: bash-runtime [options]
   --grace-millis N      from SIGTERM to SIGKILL (default 2000)
   --head-bytes N        first bytes kept of each output stream (default 1048576)
   --tail-bytes N        last bytes kept of each output stream (default 1048576)
-  --most-processes N    processes one execution may have at once before it is killed, 0 for any (default 1024)
+  --most-processes N    processes one execution may have at once before it is killed, 0 for any (default 512)
   --warm-least N        shells started ahead, 0 for none (default 4)
   --warm-most N         shells started ahead at most, when as many ran at once (default 16)
   --warm-entrypoint F   the entrypoint they are started for (default script)
@@ -86,7 +86,7 @@ export const readOptions = (argv: readonly string[], env: NodeJS.ProcessEnv): Ei
     graceMillis: whole('grace-millis', 2_000, 3_600_000),
     headBytes: whole('head-bytes', 1_048_576, 2 ** 30),
     tailBytes: whole('tail-bytes', 1_048_576, 2 ** 30),
-    mostProcesses: whole('most-processes', 1_024, 2 ** 22),
+    mostProcesses: whole('most-processes', 512, 2 ** 22),
     warmLeast: whole('warm-least', 4, 256),
     warmMost: whole('warm-most', 16, 256),
     warmName: values['warm-entrypoint'] ?? 'script',

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { ProcessFact } from '../../../src/io/processes/proc.js';
 import { trustMs } from '../../../src/io/processes/proc.js';
 import { ProcessTable } from '../../../src/io/processes/process-table.js';
-import type { TreeSigns } from '../../../src/io/processes/tree.js';
+import { leastTreeLimit, type TreeSigns } from '../../../src/io/processes/tree.js';
 
 type Fake = ProcessFact & Readonly<{ entry?: string | undefined; limit?: number }>;
 
@@ -13,6 +13,7 @@ const machine = () => {
   const all = new Map<number, Fake>();
   const reads = { listings: 0, facts: 0, signs: 0 };
   let nowMs = 0;
+  let limits = 0;
   const table = new ProcessTable(
     'TREE',
     {
@@ -30,7 +31,10 @@ const machine = () => {
         const fake = all.get(pid);
         return fake && 'entry' in fake ? fake.entry : '';
       },
-      limit: (pid) => all.get(pid)?.limit,
+      limit: (pid) => {
+        limits += 1;
+        return all.get(pid)?.limit;
+      },
     },
     () => nowMs,
   );
@@ -40,7 +44,7 @@ const machine = () => {
   const pass = (ms: number): void => {
     nowMs += ms;
   };
-  return { all, reads, table, put, pass };
+  return { all, reads, table, put, pass, limitReads: () => limits };
 };
 
 const signs = (leader: number): TreeSigns => ({
@@ -197,6 +201,42 @@ describe('ProcessTable', () => {
     pardon();
     await table.fresh();
     expect(pids(table.members(signs(100)))).to.deep.equal([100, 101, 102]);
+  });
+
+  it('does not ask one for its environment, which an exec keeps locked, that carries the limit of a tree, whosever', async () => {
+    const { reads, table, put } = machine();
+    const marked = { ...signs(100), realtimeLimit: leastTreeLimit + 100 };
+    put({ pid: 100, limit: leastTreeLimit + 100 });
+    put({ pid: 101, limit: leastTreeLimit + 100, entry: undefined });
+    put({ pid: 200, limit: leastTreeLimit + 200, entry: undefined });
+    put({ pid: 300, limit: leastTreeLimit - 1, entry: 'TREE=100' });
+    // Below a member, with the limit of somebody else's tree.
+    put({ pid: 102, limit: leastTreeLimit + 200, parent: 101 });
+    await table.fresh();
+    await table.fresh();
+    expect(reads).to.deep.include({ facts: 5, signs: 1 });
+    expect(pids(table.members(marked))).to.deep.equal([100, 101, 102, 300]);
+  });
+
+  it('asks one for a condemned limit once, for as long as its id means the same process', async () => {
+    const { limitReads, pass, table, put } = machine();
+    const pardon = table.condemn(signs(100));
+    for (let pid = 101; pid < 201; pid += 1) put({ pid, limit: 1_000_100 });
+    for (let look = 0; look < 5; look += 1) await table.fresh();
+    expect(limitReads()).to.equal(100);
+    pass(trustMs + 1);
+    await table.fresh();
+    expect(limitReads()).to.equal(200);
+    pardon();
+    await table.fresh();
+    expect(table.members(signs(100))).to.have.length(100);
+  });
+
+  it('tells who carries a limit of those that were not told yet', async () => {
+    const { limitReads, table, put } = machine();
+    for (const pid of [101, 102, 103]) put({ pid, limit: 1_000_100 });
+    expect(table.marked(signs(100), new Set([101, 103]))).to.deep.equal([102]);
+    expect(limitReads()).to.equal(1);
   });
 
   it('does not ask again about one that was over, and knows it again if it was not', async () => {

@@ -213,7 +213,7 @@ export const defaults: Omit<Options, 'address' | 'workDir'> = {
   graceMillis: 300,
   headBytes: 1_048_576,
   tailBytes: 1_048_576,
-  mostProcesses: 1_024,
+  mostProcesses: 512,
   warmLeast: 4,
   warmMost: 16,
   warmName: 'script',
