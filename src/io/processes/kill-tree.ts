@@ -123,16 +123,22 @@ export const killStorm = async (tree: Tree): Promise<boolean> => {
   const pardon = processes.condemn(signs);
   try {
     const told = new Set<number>();
+    /** Is any of those told there still? The first that is will do: a thousand take seconds to end, and each look asks. */
+    const isAnyLeft = (): boolean => {
+      for (const pid of told) {
+        if (processes.carries(pid, signs)) return send(pid, 'SIGKILL');
+        told.delete(pid);
+      }
+      return false;
+    };
     for (let look = 0; performance.now() < end; look += 1) {
       send(-signs.leader, 'SIGKILL');
       const marked = processes.marked(signs, told);
-      if (marked.length === 0 && told.size === 0) break;
-      // As long as there are new ones, nobody is asked how those fare that were killed before.
-      if (marked.length === 0) told.clear();
       for (const pid of marked) {
         send(pid, 'SIGKILL');
         told.add(pid);
       }
+      if (marked.length === 0 && !isAnyLeft()) break;
       await delay(pausesMs[look] ?? 50);
     }
   } finally {

@@ -85,6 +85,15 @@ export const processFact = (pid: number): ProcessFact | undefined => {
       };
 };
 
+/**
+ * Has it memory? A process that is over has none, whether anybody has reaped it or not; nor has a thread of the kernel.
+ * Says less than `processFact`, and waits for no process that is in its exec.
+ */
+export const hasMemory = (pid: number): boolean => {
+  const size = readProc(`${pid}/statm`)?.toString('latin1');
+  return size !== undefined && size !== '' && !size.startsWith('0 ');
+};
+
 /** Was the process started with this environment entry? What it changed since is not seen, what it inherited is. */
 export const hasEnvironEntry = (pid: number, entry: string): boolean => {
   const environ = readProc(`${pid}/environ`);

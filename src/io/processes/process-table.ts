@@ -17,7 +17,15 @@
  * A look that was begun before it was asked for proves nothing, since a process may have been forked after it: hence
  * `fresh`. A process id means the same process for `trustMs`; after that it is compared by its start time.
  */
-import { environEntry, type ProcessFact, processFact, processIds, realtimeLimit, trustMs } from './proc.js';
+import {
+  environEntry,
+  hasMemory,
+  type ProcessFact,
+  processFact,
+  processIds,
+  realtimeLimit,
+  trustMs,
+} from './proc.js';
 import { leastTreeLimit, type TreeSigns } from './tree.js';
 
 /** Where the facts come from. */
@@ -29,6 +37,8 @@ export type ProcessReader = Readonly<{
   /** The environment entry `NAME=value`; '' when it has none of this name; undefined when it can not be said yet. */
   entry: (pid: number, name: string) => string | undefined;
   limit: (pid: number) => number | undefined;
+  /** False when it is over, reaped or not. Must not wait for a process that is in its exec. */
+  lives: (pid: number) => boolean;
 }>;
 
 const ofProc: ProcessReader = {
@@ -37,6 +47,7 @@ const ofProc: ProcessReader = {
   fact: processFact,
   entry: environEntry,
   limit: realtimeLimit,
+  lives: hasMemory,
 };
 
 /** Where nobody asks for a look for long, those that were started are not kept for one. */
@@ -114,7 +125,7 @@ export class ProcessTable {
   }
 
   /**
-   * Ids of those that carry the tree's limit at this moment. Waits for no process, whatever that is doing.
+   * Ids of those that live and carry the tree's limit at this moment. Waits for no process, whatever that is doing.
    *
    * @param told those that are not asked about
    */
@@ -123,8 +134,13 @@ export class ProcessTable {
     return this.#reader.ids().filter((pid) => {
       const known = this.#known.get(pid);
       const mayBe = pid !== this.#reader.own && !told.has(pid) && (known === undefined || members.has(known));
-      return mayBe && this.#reader.limit(pid) === signs.realtimeLimit;
+      return mayBe && this.carries(pid, signs);
     });
+  }
+
+  /** Does this process live and carry the tree's limit at this moment? One that nobody has reaped shows it still. */
+  carries(pid: number, signs: TreeSigns): boolean {
+    return this.#reader.limit(pid) === signs.realtimeLimit && this.#reader.lives(pid);
   }
 
   /** From now on what carries this limit is not looked at, until the answer is called. */

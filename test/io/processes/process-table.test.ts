@@ -6,7 +6,7 @@ import { trustMs } from '../../../src/io/processes/proc.js';
 import { ProcessTable } from '../../../src/io/processes/process-table.js';
 import { leastTreeLimit, type TreeSigns } from '../../../src/io/processes/tree.js';
 
-type Fake = ProcessFact & Readonly<{ entry?: string | undefined; limit?: number }>;
+type Fake = ProcessFact & Readonly<{ entry?: string | undefined; limit?: number; isOver?: boolean }>;
 
 /** A machine of the test's own making, and a table that looks at it. */
 const machine = () => {
@@ -35,6 +35,7 @@ const machine = () => {
         limits += 1;
         return all.get(pid)?.limit;
       },
+      lives: (pid) => all.has(pid) && all.get(pid)?.isOver !== true,
     },
     () => nowMs,
   );
@@ -230,6 +231,14 @@ describe('ProcessTable', () => {
     pardon();
     await table.fresh();
     expect(table.members(signs(100))).to.have.length(100);
+  });
+
+  it('takes none for one that carries a limit that is over and that nobody has reaped', () => {
+    const { table, put } = machine();
+    put({ pid: 101, limit: 1_000_100 });
+    put({ pid: 102, limit: 1_000_100, isOver: true });
+    expect(table.marked(signs(100))).to.deep.equal([101]);
+    expect([101, 102].map((pid) => table.carries(pid, signs(100)))).to.deep.equal([true, false]);
   });
 
   it('tells who carries a limit of those that were not told yet', async () => {
