@@ -40,7 +40,7 @@ describe('krt artifact', () => {
         inline: `head -c ${LARGE_BYTES} /dev/zero | tr '\\0' z > "$KRUNTIME_ARTIFACTS_DIR/big"; echo small > "$KRUNTIME_ARTIFACTS_DIR/small"`,
       },
     });
-    expect((await plane.end('large', 60_000)).status?.phase).to.equal('Succeeded');
+    expect((await plane.end('large')).status?.phase).to.equal('Succeeded');
   });
   after(() => plane?.stop());
   beforeEach(() => {

@@ -175,7 +175,7 @@ describe('the life of artifacts', () => {
     expect(stored(run)).to.deep.equal(['x']);
     await answer(plane.kube.delete(runtimes, { namespace: 'default', name: 'bash' }));
     await remove('orphaned');
-    await plane.whenGone('orphaned', 60_000);
+    await plane.whenGone('orphaned');
     expect(stored(run)).to.deep.equal([]);
   });
 

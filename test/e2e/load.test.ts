@@ -55,7 +55,7 @@ describe('200 Runs at once on 2 pods x 4', () => {
   it('all end, never more than 8 at a time, oldest first, at most three status writes each', async () => {
     const all = names('many', 200);
     for (const name of all) await plane.create(name, { source: { inline: 'sleep 0.05' } });
-    const ended = await Promise.all(all.map((name) => plane.end(name, 60_000)));
+    const ended = await Promise.all(all.map((name) => plane.end(name)));
     expect(ended.map(({ status }) => status?.phase)).to.deep.equal(all.map(() => 'Succeeded'));
     expect(mostAtOnce(ended)).to.be.at.most(8).and.at.least(4);
     const scheduled = [...ended].sort(
@@ -76,7 +76,7 @@ describe('200 Runs at once on 2 pods x 4', () => {
     const created = all.map((name) => plane.create(name, { source: { inline }, retryPolicy }));
     await Promise.all(created);
     const atEnd = async (i: number, program: string): Promise<void> => {
-      await plane.end(all[i] ?? '', 60_000);
+      await plane.end(all[i] ?? '');
       const [pid] = plane.pidsOf(program);
       expect(pid, `a process of ${program}`).to.not.equal(undefined);
       if (pid !== undefined) process.kill(pid, 'SIGKILL');
@@ -85,7 +85,7 @@ describe('200 Runs at once on 2 pods x 4', () => {
     await atEnd(30, 'runtimed.js');
     await atEnd(50, 'bash-runtime.js');
     await atEnd(70, 'apiserver.js');
-    const ended = await Promise.all(all.map((name) => plane.end(name, 60_000)));
+    const ended = await Promise.all(all.map((name) => plane.end(name)));
     // On a busy machine the last Run may have ended by the time it was killed.
     await plane.whenServed();
     expect(
@@ -112,7 +112,7 @@ describe('200 Runs at once on 2 pods x 4', () => {
     await plane.patchRuntime('bash', { spec: { template: { metadata: { annotations: { round: '2' } } } } });
     await plane.end(all[20] ?? '');
     await plane.patchRuntime('bash', { spec: { replicas: 1 } });
-    const ended = await Promise.all(all.map((name) => plane.end(name, 60_000)));
+    const ended = await Promise.all(all.map((name) => plane.end(name)));
     expect(ended.map(({ status }) => `${status?.phase}/${status?.attempt}`)).to.deep.equal(
       all.map(() => 'Succeeded/1'),
     );

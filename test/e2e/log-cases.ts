@@ -37,10 +37,10 @@ export const liveLogs = async (
       await plane.create(name, { source: { inline }, ...spec, ...more });
       const followed = krt('logs', '-f', name);
       if (name === 'cancelled') {
-        await plane.whenRun(name, ({ status }) => status?.phase === 'Running', 60_000);
+        await plane.whenRun(name, ({ status }) => status?.phase === 'Running');
         await plane.patchRun(name, { spec: { cancelRequested: true } });
       }
-      const run = await plane.end(name, 60_000);
+      const run = await plane.end(name);
       expect(run.status?.phase, name).to.equal(phase);
       const said = await followed;
       if (name !== 'retried') live.set(name, textOf(said));

@@ -31,7 +31,7 @@ describe('logs of Runs that are gone', () => {
   /** A Run that has ended, its log in the store. */
   const logged = async (name: string): Promise<Run> => {
     await plane.create(name, { source: { inline: `echo ${name}` } });
-    const run = await plane.end(name, 60_000);
+    const run = await plane.end(name);
     const folder = folderOf(run.metadata.uid);
     mkdirSync(folder, { recursive: true });
     await until(folder, () => readdirSync(folder).length > 0);
@@ -77,7 +77,7 @@ describe('logs of Runs that are gone', () => {
     await until(namespaceFolder(), () =>
       [noPod, noOperator].every(({ metadata }) => !existsSync(folderOf(metadata.uid))),
     );
-    await plane.whenReady('bash', 1, 60_000);
+    await plane.whenReady('bash', 1);
     // What the sweep has taken, it took in one pass, and that is over when a Run after it has stored its log.
     await logged('after');
     const left = readdirSync(namespaceFolder());

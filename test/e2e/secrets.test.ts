@@ -178,7 +178,7 @@ for (const umask of [0, 0o077])
         source: { inline: `: ${SCRIPT}\n${rest}\n` },
       });
       await plane.create('waits', { ...work('sleep 987402'), timeout: '60s' });
-      await plane.whenRun('waits', ({ status }) => status?.phase === 'Running', 40_000);
+      await plane.whenRun('waits', ({ status }) => status?.phase === 'Running');
       for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)))
         search(textOf(`/proc/${pid}/cmdline`), `the command line of ${textOf(`/proc/${pid}/comm`).trim()}`);
       searchDisk();
@@ -188,7 +188,7 @@ for (const umask of [0, 0o077])
       await plane.create('is-missing', { ...work(''), entrypoint: 'no-such-file' });
       await plane.create('spoils', work('echo no-equals-sign > "$KRUNTIME_OUTPUTS"'));
       for (const name of ['waits', 'fails', 'is-over', 'is-missing', 'spoils'])
-        search(JSON.stringify((await plane.end(name, 40_000)).status), `the status of ${name}`);
+        search(JSON.stringify((await plane.end(name)).status), `the status of ${name}`);
       search(JSON.stringify((await answer(plane.kube.list(events, {}))).items), 'Events');
       searchDisk();
       expect(found).to.deep.equal([]);
