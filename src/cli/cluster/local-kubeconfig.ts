@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 
 // Not from the control plane's index: that loads the whole supervisor, and every command of krt passes here.
 import { defaultDataDir, folderOf } from '../../embedded/control-plane/folder.js';
-import { lockHolder } from '../../embedded/control-plane/lock.js';
+import { lockHolder } from '../../embedded/lock.js';
 
 /** Path of the kubeconfig; undefined when no control plane runs on the default data folder. */
 export const localKubeconfig = (): string | undefined => {

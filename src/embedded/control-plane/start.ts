@@ -16,6 +16,7 @@ import { decodeImages, ImagesFile, programsFolder } from '../kubelet/images.js';
 import { controlPlaneId } from '../kubelet/kubelet.js';
 import { removeSocketFolder, socketFolder } from '../kubelet/socket-folder.js';
 import { killMarkedProcesses } from '../kubelet/sweep.js';
+import { takeLock, whenLockLost } from '../lock.js';
 import { putBashRuntime } from './bash-runtime.js';
 import { type Component, keepRunning } from './component.js';
 import {
@@ -36,7 +37,6 @@ import { type Folder, folderOf, makeFolder, strangeEntries, strangeFolderMessage
 import { freePort, keptOrFreePort } from './free-port.js';
 import { answersOn, isApiReady } from './health.js';
 import { writeKubeconfigs } from './kubeconfigs.js';
-import { takeLock, whenLockLost } from './lock.js';
 import { readSettings, type Settings, writeSettings } from './settings.js';
 import { waitForApi } from './wait-for-api.js';
 

@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import { controlPlaneId } from '../kubelet/kubelet.js';
 import { killMarkedProcesses } from '../kubelet/sweep.js';
+import { lockHolder } from '../lock.js';
 import { CONTROL_PLANE_VARIABLE } from './components.js';
 import { askStatus, askStop, type ComponentStatus } from './control-socket.js';
 import { defaultDataDir, folderOf } from './folder.js';
-import { lockHolder } from './lock.js';
 
 export type ControlPlaneStatus = Readonly<{
   /** `failed`: the supervisor lives, but the API does not answer or a component ends again and again. */

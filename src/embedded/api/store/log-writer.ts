@@ -44,13 +44,16 @@ export class SyncFailed extends Error {
 
 export class LogWriter {
   readonly #fd: number;
+  /** Linux tells of data that could not be written once to each descriptor: a sync of room must not take it from records. */
+  readonly #roomFd: number;
   #bytes: number;
   /** End of the room; never before the end of the records. */
   #room: number;
   #making: Promise<void> | undefined;
 
-  private constructor(fd: number, bytes: number) {
+  private constructor(fd: number, roomFd: number, bytes: number) {
     this.#fd = fd;
+    this.#roomFd = roomFd;
     this.#bytes = bytes;
     this.#room = bytes;
   }
@@ -71,7 +74,7 @@ export class LogWriter {
         rmSync(path, { force: true });
         throw cause;
       }
-    const writer = new LogWriter(fd, bytes);
+    const writer = new LogWriter(fd, openSync(path, constants.O_RDWR), bytes);
     writer.#makeRoom();
     await writer.#making;
     return writer;
@@ -111,9 +114,10 @@ export class LogWriter {
     this.#room = this.#bytes;
   }
 
-  /** Cuts the room off and closes the file. */
+  /** Cuts the room off, where the disk lets it (the next start does not need that), and closes the file. */
   async close(): Promise<void> {
-    await this.cutBack();
+    await this.cutBack().catch(() => undefined);
+    await closed(this.#roomFd);
     await closed(this.#fd);
   }
 
@@ -123,11 +127,11 @@ export class LogWriter {
     const from = this.#room;
     this.#making = (async () => {
       try {
-        const { bytesWritten } = await written(this.#fd, zeros, 0, zeros.length, from);
-        await synced(this.#fd);
+        const { bytesWritten } = await written(this.#roomFd, zeros, 0, zeros.length, from);
+        await synced(this.#roomFd);
         this.#room = Math.max(this.#room, from + bytesWritten);
       } catch {
-        // Records are then appended.
+        // Records are then appended, and their own sync says what became of them.
       }
       this.#making = undefined;
     })();

@@ -12,14 +12,17 @@
  * Cost: all changes that arrive while one sync runs share the next one.
  */
 import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import * as E from 'fp-ts/lib/Either.js';
 import sortedBTree from 'sorted-btree';
 
+import { takeLock } from '../../lock.js';
 import type { KubeObject } from '../object.js';
 import { isKubeObject } from '../object.js';
 import type { Entry, StoreEvent } from './entry.js';
 import { entryKey, entryOf, hasSameSpec, makeEntry } from './entry.js';
 import { History } from './history.js';
-import { lockFolder } from './lock.js';
 import { recoverFiles, writeSnapshot } from './log-files.js';
 import { LogWriter, SyncFailed } from './log-writer.js';
 import type { LogRecord } from './record.js';
@@ -115,7 +118,12 @@ export class Store {
   /** Opens the store of a folder, or a new one. Throws when another process has it or a file is damaged. */
   static async open(options: StoreOptions): Promise<Store> {
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
-    const unlock = lockFolder(options.folder);
+    const lock = takeLock(join(options.folder, 'lock'));
+    if (E.isLeft(lock))
+      throw new Error(
+        `${options.folder} is in use by process ${lock.left}; stop it or choose another data folder`,
+      );
+    const unlock = lock.right;
     try {
       const recovered = recoverFiles(options.folder);
       const log = await LogWriter.open(options.folder, recovered.logNumber, recovered.logBytes);
@@ -333,7 +341,7 @@ export class Store {
       try {
         await this.#append(buffers);
       } catch (error) {
-        this.#undo(batch, waiters, error instanceof Error ? error : new Error(String(error)));
+        await this.#undo(batch, waiters, error instanceof Error ? error : new Error(String(error)));
         continue;
       }
       const nowMs = this.#nowMs();
@@ -356,15 +364,21 @@ export class Store {
     }
   }
 
-  /** A batch could not be written (disk full): the log is cut back, and it and all that built on it never happened. */
-  #undo(batch: readonly Change[], waiters: readonly Waiter[], error: Error): void {
+  /**
+   * A batch could not be written (disk full): it and all that built on it never happened. The log is cut back before
+   * anybody is told, and before anything else is written: a cut that comes later takes what was written then.
+   */
+  async #undo(batch: readonly Change[], waiters: readonly Waiter[], error: Error): Promise<void> {
     const lost = [...batch, ...this.#queue.splice(0)];
+    const told = [...waiters, ...this.#waiters.splice(0)];
     for (const { entry } of lost) this.#table(entry.resource).pending.clear();
     this.#headRevision = this.#durableRevision;
-    this.#log
-      .cutBack()
-      .catch((cause: unknown) => this.#onFatal(new Error('the log could not be cut back', { cause })));
-    for (const { reject } of [...waiters, ...this.#waiters.splice(0)]) reject(error);
+    try {
+      await this.#log.cutBack();
+    } catch (cause) {
+      this.#onFatal(new Error('the log could not be cut back', { cause }));
+    }
+    for (const { reject } of told) reject(error);
   }
 
   async #rotateWhenLarge(): Promise<void> {

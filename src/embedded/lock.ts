@@ -1,6 +1,7 @@
 /**
- * One supervisor per data folder: a lock file with the holder's process id and start time. A lock whose holder is
- * gone, or whose id belongs to another process by now, is taken over; two that try at once cannot both succeed.
+ * One supervisor per data folder, one process per store: a lock file with the holder's process id and start time. A lock
+ * whose holder is gone, or whose id belongs to another process by now, is taken over; two that try at once cannot both
+ * succeed.
  */
 import {
   type FSWatcher,
@@ -18,7 +19,7 @@ import { dirname } from 'node:path';
 
 import * as E from 'fp-ts/lib/Either.js';
 
-import { errorCode } from '../../io/error-code.js';
+import { errorCode } from '../io/error-code.js';
 
 /**
  * When a process started, in the kernel's ticks; '' when there is no such process, or no /proc, or only a zombie is
