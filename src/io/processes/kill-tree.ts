@@ -38,7 +38,7 @@ const leaderOf = ({ signs }: Tree): readonly ProcessFact[] => {
 };
 
 /** The tree's living members but those told already, by a look that was begun after this call. */
-const membersOf = async (tree: Tree, told?: ReadonlyMap<number, number>): Promise<readonly ProcessFact[]> => {
+const membersOf = async (tree: Tree, told?: ReadonlySet<number>): Promise<readonly ProcessFact[]> => {
   if (!mayHaveForked(tree.since)) return leaderOf(tree);
   await tree.processes.fresh();
   return tree.processes.members(tree.signs, told);
@@ -97,7 +97,7 @@ const looksForAll = 4;
  */
 export const killTree = async (tree: Tree): Promise<boolean> => {
   const end = performance.now() + killBoundMs;
-  const told = new Map<number, number>();
+  const told = new Set<number>();
   send(-tree.signs.leader, 'SIGKILL');
   for (let look = 0; ; look += 1) {
     const members = await membersOf(tree, told);
@@ -108,7 +108,7 @@ export const killTree = async (tree: Tree): Promise<boolean> => {
     send(-tree.signs.leader, 'SIGKILL');
     // One that changed its group at that moment was missed.
     if (look % looksForAll === looksForAll - 1) told.clear();
-    else for (const { pid, start } of members) told.set(pid, start);
+    else for (const { pid } of members) told.add(pid);
     await delay(pausesMs[look] ?? 50);
   }
 };

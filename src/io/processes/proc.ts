@@ -7,14 +7,14 @@ import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs'
 /** Longer than this, and process ids may have been used up once around, milliseconds. */
 export const trustMs = 2_000;
 
-export type ProcessFact = Readonly<{
-  pid: number;
-  parent: number;
-  group: number;
-  session: number;
-  /** When it was started, in the kernel's ticks since boot: tells two processes with one id apart. */
-  start: number;
-}>;
+/** Whose it is. */
+export type ProcessKin = Readonly<{ pid: number; parent: number; group: number; session: number }>;
+
+export type ProcessFact = ProcessKin &
+  Readonly<{
+    /** When it was started, in the kernel's ticks since boot: tells two processes with one id apart. */
+    start: number;
+  }>;
 
 /** Most of these files are shorter; an environment may be longer, and is then read in more pieces. */
 const buffer = Buffer.allocUnsafeSlow(16_384);
@@ -66,7 +66,16 @@ export const lastProcessId = (): number | undefined => {
   return Number.isInteger(last) && last > 0 ? last : undefined;
 };
 
-/** A living process; zombies are over and not reported. */
+/** Ticks of the clock by which `start` of a process is told, per second: USER_HZ, which no Linux has otherwise. */
+const TICKS_PER_SECOND = 100;
+
+/** How many ticks since boot it is, rounded down as `start` is; undefined without /proc. */
+export const ticksNow = (): number | undefined => {
+  const seconds = Number(readProc('uptime')?.toString('latin1').split(' ')[0]);
+  return Number.isFinite(seconds) ? Math.round(seconds * TICKS_PER_SECOND) : undefined;
+};
+
+/** A living process; zombies are over and not reported. Waits for one that is in its exec (Linux 6.18: seconds, in a storm). */
 export const processFact = (pid: number): ProcessFact | undefined => {
   // Most that are asked for are gone, and an error costs more than the question.
   if (!existsSync(`/proc/${pid}`)) return undefined;
@@ -83,6 +92,20 @@ export const processFact = (pid: number): ProcessFact | undefined => {
         session: Number(session),
         start: Number(fields[19]),
       };
+};
+
+/**
+ * The same without its start, and without waiting for one that is in its exec. A kernel that does not say it there (one
+ * without namespaces, a sandbox) is asked as `processFact` asks.
+ */
+export const processKin = (pid: number): ProcessKin | undefined => {
+  const status = readProc(`${pid}/status`)?.toString('latin1');
+  if (status === undefined || /^State:\t[ZX]/m.test(status)) return undefined;
+  // Of several values the first is that of the namespace whose /proc this is.
+  const kin = /^PPid:\t(\d+)$.*?^NSpgid:\t(\d+).*?^NSsid:\t(\d+)/ms.exec(status);
+  return kin
+    ? { pid, parent: Number(kin[1]), group: Number(kin[2]), session: Number(kin[3]) }
+    : processFact(pid);
 };
 
 /**

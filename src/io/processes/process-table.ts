@@ -10,20 +10,24 @@
  * So a thousand processes that one script has forked cost a thousand reads, not three thousand, whosever script it is.
  *
  * The kernel keeps most of /proc/<pid> locked while the process is in its exec, and one of a thousand that fork and exec
- * stays there for a second, with everybody who reads about it. Its limits are never locked: so whoever carries a tree's
- * limit is not asked for its environment, which would only say the same, and a tree that grows out of hand is counted and
- * killed by its limit alone (`marked`), and meanwhile left out of all looks (`condemn`).
+ * stays there for a second, with everybody who reads about it: its environment, and (Linux 6.18) its stat. Its status and its
+ * limits are never locked: so whoever carries a tree's limit is asked for nothing else, which would only say the same, and a
+ * tree that grows out of hand is counted and killed by its limit alone (`marked`), and meanwhile left out of all looks
+ * (`condemn`).
  *
  * A look that was begun before it was asked for proves nothing, since a process may have been forked after it: hence
- * `fresh`. A process id means the same process for `trustMs`; after that it is compared by its start time.
+ * `fresh`. A process id means the same process for `trustMs`; after that it is another one if it was started since.
  */
 import {
   environEntry,
   hasMemory,
   type ProcessFact,
+  type ProcessKin,
   processFact,
   processIds,
+  processKin,
   realtimeLimit,
+  ticksNow,
   trustMs,
 } from './proc.js';
 import { leastTreeLimit, type TreeSigns } from './tree.js';
@@ -33,6 +37,10 @@ export type ProcessReader = Readonly<{
   /** The process that looks: never a member, what it starts it starts as somebody else's. */
   own: number;
   ids: () => readonly number[];
+  /** Ticks since boot, as a fact's start. */
+  ticks: () => number;
+  /** Must not wait for a process that is in its exec. */
+  kin: (pid: number) => ProcessKin | undefined;
   fact: (pid: number) => ProcessFact | undefined;
   /** The environment entry `NAME=value`; '' when it has none of this name; undefined when it can not be said yet. */
   entry: (pid: number, name: string) => string | undefined;
@@ -44,6 +52,8 @@ export type ProcessReader = Readonly<{
 const ofProc: ProcessReader = {
   own: process.pid,
   ids: processIds,
+  ticks: () => ticksNow() ?? 0,
+  kin: processKin,
   fact: processFact,
   entry: environEntry,
   limit: realtimeLimit,
@@ -56,11 +66,18 @@ const mostStarted = 1_024;
 type Known = {
   readonly pid: number;
   /** Undefined: it was over (a zombie) when it was looked at. */
-  readonly fact: ProcessFact | undefined;
+  readonly kin: ProcessKin | undefined;
+  /** A moment at which it was there, in ticks since boot: what has its id and was started later is another process. */
+  bornBy: number;
   readonly entry: string;
   readonly limit: number | undefined;
   seenAt: number;
 };
+
+/** One look: by our clock, by the kernel's, and who was there. */
+type Moment = Readonly<{ now: number; ticks: number; ids: ReadonlySet<number> }>;
+
+const isMark = (limit: number | undefined): boolean => limit !== undefined && limit >= leastTreeLimit;
 
 /** Things by what they have in common. */
 class Index<K> {
@@ -167,12 +184,10 @@ export class ProcessTable {
   /**
    * Members of the tree as of the last look that live still, each as it is now.
    *
-   * @param told those that are not asked about: process ids, and when the process started
+   * @param told those that are not asked about
    */
-  members(signs: TreeSigns, told: ReadonlyMap<number, number> = new Map()): readonly ProcessFact[] {
-    return [...this.#of(signs)].flatMap((known) =>
-      told.get(known.pid) === known.fact?.start ? [] : (this.#living(known) ?? []),
-    );
+  members(signs: TreeSigns, told: ReadonlySet<number> = new Set()): readonly ProcessFact[] {
+    return [...this.#of(signs)].flatMap((known) => (told.has(known.pid) ? [] : (this.#living(known) ?? [])));
   }
 
   /** Does any member of the tree as of the last look live still? Asks as few as it can. */
@@ -183,7 +198,7 @@ export class ProcessTable {
 
   #living(known: Known): ProcessFact | undefined {
     const now = this.#reader.fact(known.pid);
-    if (now !== undefined && now.start === known.fact?.start) return now;
+    if (now !== undefined && now.start <= known.bornBy) return now;
     // It may stay a zombie for long: the next look sees that once, and nobody asks about it any more.
     this.#drop(known);
     return undefined;
@@ -205,49 +220,64 @@ export class ProcessTable {
   #look(): void {
     const now = this.#now();
     const ids = new Set(this.#reader.ids());
+    // After the listing, so that all that is in it was there by then.
+    const moment = { now, ticks: this.#reader.ticks(), ids };
     ids.delete(this.#reader.own);
     for (const [pid, known] of this.#known) if (!ids.has(pid)) this.#drop(known);
     for (const pid of this.#started.keys()) if (!ids.has(pid)) this.#started.delete(pid);
-    for (const pid of ids) this.#see(pid, now, ids);
+    for (const pid of ids) this.#see(pid, moment);
   }
 
-  #see(pid: number, now: number, ids: ReadonlySet<number>): void {
+  #see(pid: number, moment: Moment): void {
+    const { now, ticks } = moment;
     const known = this.#known.get(pid);
     if (known !== undefined && now - known.seenAt <= trustMs) return;
     if (this.#isCondemned(pid, now)) return;
-    const fact = this.#reader.fact(pid);
-    const isSame = fact !== undefined && known?.fact?.start === fact.start;
     const isUnclear = known?.seenAt === Number.NEGATIVE_INFINITY;
-    if (known !== undefined && isSame && !isUnclear) {
+    const isSame = known !== undefined && this.#isSame(known);
+    if (isSame && !isUnclear) {
       known.seenAt = now;
+      known.bornBy = ticks;
       return;
     }
     if (known !== undefined) this.#drop(known);
-    const started = fact && this.#startedAs(fact);
-    const parent = fact && this.#known.get(fact.parent);
-    const leader = fact && this.#leaderOf(fact, now, ids);
+    const kin = this.#reader.kin(pid);
+    const started = kin && this.#startedAs(kin);
+    const parent = kin && this.#known.get(kin.parent);
+    const leader = kin && this.#leaderOf(kin, moment);
     const limit =
-      fact && started === undefined
+      kin && started === undefined
         ? leader === undefined
           ? this.#reader.limit(pid)
           : leader.limit
         : undefined;
-    const isMarked = limit !== undefined && limit >= leastTreeLimit;
     const entry =
-      fact && (started ?? leader?.entry ?? (isMarked ? '' : this.#reader.entry(pid, this.#variable)));
+      kin && (started ?? leader?.entry ?? (isMark(limit) ? '' : this.#reader.entry(pid, this.#variable)));
     // In the middle of its exec a process shows no environment, so it is read again; a kernel thread never has one.
-    const isClear = fact === undefined || entry !== undefined || (isSame && isUnclear);
+    const isClear = kin === undefined || entry !== undefined || (isSame && isUnclear);
     this.#add({
       pid,
-      fact,
+      kin,
+      bornBy: ticks,
       entry: entry || parent?.entry || '',
       limit: limit ?? parent?.limit,
       seenAt: isClear ? now : Number.NEGATIVE_INFINITY,
     });
   }
 
+  /**
+   * Is what has its id now the same process? One that carries the limit of the same tree may be taken for it, and is not
+   * asked when it was started, for which it would keep us waiting during its exec.
+   */
+  #isSame({ pid, kin, bornBy, limit }: Known): boolean {
+    if (kin === undefined) return false;
+    if (isMark(limit) && this.#reader.limit(pid) === limit) return this.#reader.lives(pid);
+    const fact = this.#reader.fact(pid);
+    return fact !== undefined && fact.start <= bornBy;
+  }
+
   /** The entry it was started with, if it is one of those we started and have not seen yet. */
-  #startedAs({ pid, parent, group }: ProcessFact): string | undefined {
+  #startedAs({ pid, parent, group }: ProcessKin): string | undefined {
     const entry = this.#started.get(pid);
     this.#started.delete(pid);
     return parent === this.#reader.own && group === pid ? entry : undefined;
@@ -257,32 +287,32 @@ export class ProcessTable {
    * The leader of the process's session, if it is another one and its signs are known. Its id is given to nobody else
    * while there is the session.
    */
-  #leaderOf({ pid, session }: ProcessFact, now: number, ids: ReadonlySet<number>): Known | undefined {
-    if (pid === session || !ids.has(session)) return undefined;
-    this.#see(session, now, ids);
+  #leaderOf({ pid, session }: ProcessKin, moment: Moment): Known | undefined {
+    if (pid === session || !moment.ids.has(session)) return undefined;
+    this.#see(session, moment);
     const leader = this.#known.get(session);
-    const isClear = leader?.fact?.session === session && leader.seenAt !== Number.NEGATIVE_INFINITY;
+    const isClear = leader?.kin?.session === session && leader.seenAt !== Number.NEGATIVE_INFINITY;
     return isClear ? leader : undefined;
   }
 
   #add(known: Known): void {
     this.#known.set(known.pid, known);
-    const { fact, entry, limit } = known;
-    if (fact === undefined) return;
-    this.#bySession.add(fact.session, known);
-    this.#byGroup.add(fact.group, known);
-    this.#byParent.add(fact.parent, known);
+    const { kin, entry, limit } = known;
+    if (kin === undefined) return;
+    this.#bySession.add(kin.session, known);
+    this.#byGroup.add(kin.group, known);
+    this.#byParent.add(kin.parent, known);
     if (entry !== '') this.#byEntry.add(entry, known);
     if (limit !== undefined) this.#byLimit.add(limit, known);
   }
 
   #drop(known: Known): void {
     this.#known.delete(known.pid);
-    const { fact, entry, limit } = known;
-    if (fact === undefined) return;
-    this.#bySession.remove(fact.session, known);
-    this.#byGroup.remove(fact.group, known);
-    this.#byParent.remove(fact.parent, known);
+    const { kin, entry, limit } = known;
+    if (kin === undefined) return;
+    this.#bySession.remove(kin.session, known);
+    this.#byGroup.remove(kin.group, known);
+    this.#byParent.remove(kin.parent, known);
     if (entry !== '') this.#byEntry.remove(entry, known);
     if (limit !== undefined) this.#byLimit.remove(limit, known);
   }

@@ -14,6 +14,7 @@ const machine = () => {
   const reads = { listings: 0, facts: 0, signs: 0 };
   let nowMs = 0;
   let limits = 0;
+  const starts: number[] = [];
   const table = new ProcessTable(
     'TREE',
     {
@@ -22,8 +23,14 @@ const machine = () => {
         reads.listings += 1;
         return [...all.keys()];
       },
+      ticks: () => Math.max(0, ...[...all.values()].map(({ start }) => start)),
+      kin: (pid) => {
+        reads.facts += 1;
+        return all.get(pid);
+      },
       fact: (pid) => {
         reads.facts += 1;
+        starts.push(pid);
         return all.get(pid);
       },
       entry: (pid) => {
@@ -45,7 +52,7 @@ const machine = () => {
   const pass = (ms: number): void => {
     nowMs += ms;
   };
-  return { all, reads, table, put, pass, limitReads: () => limits };
+  return { all, reads, table, put, pass, limitReads: () => limits, starts: () => starts };
 };
 
 const signs = (leader: number): TreeSigns => ({
@@ -179,7 +186,7 @@ describe('ProcessTable', () => {
     const before = reads.facts;
     expect(table.lives(signs(100))).to.equal(true);
     expect(reads.facts - before).to.equal(2);
-    const told = new Map(pids(table.members(signs(100))).map((pid) => [pid, pid]));
+    const told = new Set(pids(table.members(signs(100))));
     put({ pid: 600, session: 100 });
     await table.fresh();
     expect(pids(table.members(signs(100), told))).to.deep.equal([600]);
@@ -217,6 +224,24 @@ describe('ProcessTable', () => {
     await table.fresh();
     expect(reads).to.deep.include({ facts: 5, signs: 1 });
     expect(pids(table.members(marked))).to.deep.equal([100, 101, 102, 300]);
+  });
+
+  it('asks one that carries the limit of a tree when it was started only when that is asked', async () => {
+    const { pass, starts, table, put } = machine();
+    const marked = { ...signs(100), realtimeLimit: leastTreeLimit + 100 };
+    for (const pid of [101, 102]) put({ pid, limit: leastTreeLimit + 100 });
+    put({ pid: 300 });
+    for (const ms of [0, trustMs + 1]) {
+      pass(ms);
+      await table.fresh();
+    }
+    expect(starts()).to.deep.equal([300]);
+    // One of the same tree has come to an id, and somebody else to another.
+    put({ pid: 101, limit: leastTreeLimit + 100, start: 5_000 });
+    put({ pid: 102, start: 5_000 });
+    pass(trustMs + 1);
+    await table.fresh();
+    expect(pids(table.members(marked))).to.deep.equal([101]);
   });
 
   it('asks one for a condemned limit once, for as long as its id means the same process', async () => {

@@ -78,6 +78,11 @@ const machine = (most: number, limit?: number) => {
       listings += 1;
       return [...all.keys()];
     },
+    ticks: () => lastPid,
+    kin: (pid) => {
+      facts += 1;
+      return all.get(pid);
+    },
     fact: (pid) => {
       facts += 1;
       return all.get(pid);
