@@ -29,6 +29,13 @@ export const script = (inline: string, more: Spec = {}): Spec => ({
   ...more,
 });
 
+/** A piece of a script that goes on when the test says so, however slow the machine is. */
+export const UNTIL_TOLD = 'until [ -e told ]; do sleep 0.02; done';
+
+/** Tells it. */
+export const tell = (pod: Pod, { metadata }: Run): Promise<void> =>
+  writeFile(join(pod.workDir, metadata.uid, 'told'), '');
+
 export type PodOptions = Readonly<{
   kind?: ServerKind;
   capacity?: number;

@@ -7,7 +7,7 @@ import { expect } from 'chai';
 
 import { LogsClient, type ReadRequest, type ReadResponse } from '../../src/proto/gen/logs.js';
 import { Api } from './api.js';
-import { Pod, type PodOptions, script } from './pod.js';
+import { Pod, type PodOptions, script, tell, UNTIL_TOLD } from './pod.js';
 
 /** All lines that the pod's Logs service gives out for a request. */
 const readLines = (
@@ -134,11 +134,12 @@ describe('runtimed, when something dies', () => {
         if (message?.$case === 'beat' && message.value.draining) resolve();
       });
     });
-    await pod.assign('last', script('sleep 0.5; echo "k=v" >> "$KRUNTIME_OUTPUTS"'));
+    const last = await pod.assign('last', script(`${UNTIL_TOLD}; echo "k=v" >> "$KRUNTIME_OUTPUTS"`));
     await api.until('last', ({ phase }) => phase === 'Running');
     const gone = new Promise((resolve) => pod.process.once('exit', resolve));
     pod.process.kill('SIGTERM');
     await draining;
+    await tell(pod, last);
     expect(await gone).to.equal(0);
     expect((await api.read('last')).status).to.deep.include({ phase: 'Succeeded', outputs: { k: 'v' } });
   });

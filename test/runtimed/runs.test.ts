@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { firstValueFrom } from 'rxjs';
 import { expectBelow } from '../support/pace.js';
 import { Api } from './api.js';
-import { Pod, type ServerKind, script } from './pod.js';
+import { Pod, type ServerKind, script, tell, UNTIL_TOLD } from './pod.js';
 
 /** Whether a process runs; one that has ended and waits for its parent does not. */
 const isAlive = (pid: unknown): boolean => {
@@ -68,8 +68,9 @@ for (const kind of ['bash', 'unary'] satisfies ReadonlyArray<ServerKind>)
         writes.push(api.writesOf(name).length);
       }
       if (kind === 'bash') expect(writes).to.include(1);
-      await pod.assign('long', script('sleep 0.3'));
+      const long = await pod.assign('long', script(UNTIL_TOLD));
       const running = await api.until('long', ({ phase }) => phase === 'Running');
+      await tell(pod, long);
       const ended = await pod.ended('long');
       expect(ended.startTime).to.equal(running.startTime);
       expect(api.writesOf('long').map(({ accepted }) => accepted)).to.deep.equal([true, true]);
@@ -252,9 +253,10 @@ describe('runtimed', () => {
   });
 
   it('keeps the end while the API is away, and writes it when it is back', async () => {
-    await pod.assign('patient', script('sleep 0.2; echo "x=1" >> "$KRUNTIME_OUTPUTS"'));
+    const patient = await pod.assign('patient', script(`${UNTIL_TOLD}; echo "x=1" >> "$KRUNTIME_OUTPUTS"`));
     await api.until('patient', ({ phase }) => phase === 'Running');
     await api.goAway();
+    await tell(pod, patient);
     await pod.logged('status write failed, trying again', 'patient');
     await api.comeBack();
     const status = await pod.ended('patient');
