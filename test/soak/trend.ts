@@ -16,7 +16,7 @@ export type Sample = Readonly<{ atMs: number; value: number }>;
 export type Trend = Readonly<{ slope: number; score: number }>;
 
 /**
- * One flat series in 2,000 reaches it by chance. A soak has about 70 series, so one soak in 30 has one; with the usual
+ * One flat series in 2,000 reaches it by chance. A soak has about 100 series, so one soak in 20 has one; with the usual
  * 1.96 every soak would have one or two.
  */
 const CERTAIN = 3.3;
