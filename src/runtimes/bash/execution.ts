@@ -28,6 +28,11 @@ export type ExecutionSettings = Readonly<{
   restMs: number;
   /** Ends it when it has too many processes at once; nothing does without. */
   processBound?: ProcessBound | undefined;
+  /**
+   * How long after that it has not ended yet, milliseconds. A fork bomb takes the machine for the moment that it lives: who
+   * begins one after the other leaves it to others for most of the time.
+   */
+  stormRestMs: number;
 }>;
 
 /** Where a thing happened in time: wall clock, microseconds since the epoch. */
@@ -114,6 +119,9 @@ export class Execution {
   #fault = '';
   /** Resolves when it was killed for that. */
   #killed: Promise<unknown> | undefined;
+  /** Somebody waits for the end: no rest. */
+  #isWanted = false;
+  #endRest: (() => void) | undefined;
   #graceEndsAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -161,6 +169,7 @@ export class Execution {
 
   /** Asks the whole tree to end, and makes it so after the grace. Does nothing when it is ending already. */
   end(cause: EndCause.END_CAUSE_CANCELLED | EndCause.END_CAUSE_TIMEOUT): void {
+    this.#wantEnd();
     if (this.#launched === undefined || this.#leaderIsGone || this.#cause !== undefined) return;
     const { tree } = this.#launched;
     const { graceMs } = this.#settings;
@@ -174,6 +183,7 @@ export class Execution {
   /** Kills the whole tree now. */
   async kill(): Promise<void> {
     if (this.#launched === undefined || this.#exited !== undefined) return;
+    this.#wantEnd();
     this.#cause ??= EndCause.END_CAUSE_CANCELLED;
     this.#graceEndsAt = 0;
     await killTree(this.#launched.tree);
@@ -185,6 +195,22 @@ export class Execution {
     this.#fault = fault;
     this.#graceEndsAt = 0;
     this.#killed = killStorm(tree);
+  }
+
+  #wantEnd(): void {
+    this.#isWanted = true;
+    this.#endRest?.();
+  }
+
+  /** Until its time is over, or somebody wants it to end. */
+  #rest(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#settings.stormRestMs).unref();
+      this.#endRest = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   async #follow({ child, tree, stdoutFd, stderrFd }: Launched): Promise<void> {
@@ -214,6 +240,7 @@ export class Execution {
     const isGone = await treeGone(tree, graceMs);
     clearTimeout(this.#timer);
     if (!isGone) await killTree(tree);
+    if (this.#killed !== undefined && !this.#isWanted) await this.#rest();
 
     clearTimeout(rest);
     unbind?.();

@@ -13,6 +13,8 @@ export type Options = Readonly<{
   tailBytes: number;
   /** Processes one execution may have at once; 0: any number. */
   mostProcesses: number;
+  /** How long one that was killed for its processes has not ended yet, milliseconds. */
+  stormRestMillis: number;
   warmLeast: number;
   warmMost: number;
   warmName: string;
@@ -27,6 +29,7 @@ export const usage = `usage: bash-runtime [options]
   --head-bytes N        first bytes kept of each output stream (default 1048576)
   --tail-bytes N        last bytes kept of each output stream (default 1048576)
   --most-processes N    processes one execution may have at once before it is killed, 0 for any (default 512)
+  --storm-rest-millis N how long one that was killed for that has not ended yet (default 10000)
   --warm-least N        shells started ahead, 0 for none (default 4)
   --warm-most N         shells started ahead at most, when as many ran at once (default 16)
   --warm-entrypoint F   the entrypoint they are started for (default script)
@@ -44,6 +47,7 @@ const flags = {
   'head-bytes': text,
   'tail-bytes': text,
   'most-processes': text,
+  'storm-rest-millis': text,
   'warm-least': text,
   'warm-most': text,
   'warm-entrypoint': text,
@@ -70,7 +74,14 @@ export const readOptions = (argv: readonly string[], env: NodeJS.ProcessEnv): Ei
 
   const faults: string[] = [];
   const whole = (
-    flag: 'grace-millis' | 'head-bytes' | 'tail-bytes' | 'most-processes' | 'warm-least' | 'warm-most',
+    flag:
+      | 'grace-millis'
+      | 'head-bytes'
+      | 'tail-bytes'
+      | 'most-processes'
+      | 'storm-rest-millis'
+      | 'warm-least'
+      | 'warm-most',
     other: number,
     most: number,
   ): number => {
@@ -87,6 +98,7 @@ export const readOptions = (argv: readonly string[], env: NodeJS.ProcessEnv): Ei
     headBytes: whole('head-bytes', 1_048_576, 2 ** 30),
     tailBytes: whole('tail-bytes', 1_048_576, 2 ** 30),
     mostProcesses: whole('most-processes', 512, 2 ** 22),
+    stormRestMillis: whole('storm-rest-millis', 10_000, 3_600_000),
     warmLeast: whole('warm-least', 4, 256),
     warmMost: whole('warm-most', 16, 256),
     warmName: values['warm-entrypoint'] ?? 'script',

@@ -99,7 +99,7 @@ const warmWorks = async (start: Starter, folder: string, options: Options): Prom
   const execution = Execution.of(
     'probe',
     started.launched,
-    { bounds, graceMs: 0, timeoutMs: 10_000, restMs },
+    { bounds, graceMs: 0, timeoutMs: 10_000, restMs, stormRestMs: 0 },
     () => undefined,
   );
   await execution.ended;
@@ -118,8 +118,8 @@ export const startServer = async (
   log: Logger,
   env: NodeJS.ProcessEnv,
 ): Promise<BashServer> => {
-  const { graceMillis, headBytes, mostProcesses, tailBytes, warmLeast, warmMost, warmName, workDir } =
-    options;
+  const { graceMillis, headBytes, mostProcesses, stormRestMillis, tailBytes } = options;
+  const { warmLeast, warmMost, warmName, workDir } = options;
   const baseEnv = baseEnvironment(env);
   const bash = findBash(baseEnv);
   const folder = privateFolder(workDir);
@@ -156,7 +156,13 @@ export const startServer = async (
     mostProcesses > 0 && hasProc() ? new ProcessBound(mostProcesses, marker.processes) : undefined;
   const executions = new Executions(
     start,
-    { bounds: { headBytes, tailBytes }, graceMs: graceMillis, restMs, processBound },
+    {
+      bounds: { headBytes, tailBytes },
+      graceMs: graceMillis,
+      restMs,
+      processBound,
+      stormRestMs: stormRestMillis,
+    },
     ({ id, started, exited }) => {
       pool.ended();
       if (started === undefined || exited === undefined) return;

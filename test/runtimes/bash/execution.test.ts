@@ -29,6 +29,7 @@ describe('Execution', () => {
       graceMs: 1_000,
       timeoutMs: 0,
       restMs,
+      stormRestMs: 0,
     };
     const news: boolean[] = [];
     const execution = Execution.of('x', startCold(start, fifos, new TreeMarker()), settings, ({ exited }) =>

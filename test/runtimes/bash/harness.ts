@@ -214,6 +214,7 @@ export const defaults: Omit<Options, 'address' | 'workDir'> = {
   headBytes: 1_048_576,
   tailBytes: 1_048_576,
   mostProcesses: 512,
+  stormRestMillis: 0,
   warmLeast: 4,
   warmMost: 16,
   warmName: 'script',

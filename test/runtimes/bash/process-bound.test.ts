@@ -2,12 +2,15 @@
  * No execution has more processes than it may for long, however they hide, and nobody is asked about those that cannot.
  * The storms here stop by themselves at some hundred processes.
  */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+
 import { expect } from 'chai';
 
 import type { Tree } from '../../../src/io/processes/kill-tree.js';
 import type { ProcessFact } from '../../../src/io/processes/proc.js';
 import { ProcessTable } from '../../../src/io/processes/process-table.js';
-import { EndCause } from '../../../src/proto/gen/executor.js';
+import { EndCause, State } from '../../../src/proto/gen/executor.js';
 import { ProcessBound } from '../../../src/runtimes/bash/process-bound.js';
 import { commandLinesWith } from '../../e2e/pids.js';
 import { type Harness, startHarness } from './harness.js';
@@ -63,6 +66,34 @@ describe('an execution with too many processes', () => {
         expect((await client.finish(id)).exited).to.include({ code: 0, errorMessage: '' });
       }),
     );
+  });
+});
+
+describe('an execution that was killed for its processes', function () {
+  this.timeout(30_000);
+  let harness: Harness;
+  before(async () => {
+    harness = await startHarness({ mostProcesses: MOST, stormRestMillis: 3_600_000 });
+  });
+  after(() => harness.stop());
+
+  it('has not ended yet though nothing of it is left, until it is cancelled, and says why it was killed then, too', async () => {
+    const { client } = harness;
+    const storm = client.newId();
+    execFileSync('mkfifo', [join(client.workDir, storm, 'held')]);
+    await client.script(`exec 3>held; for i in {1..${4 * MOST}}; do sleep 987306 & done; wait`, {
+      id: storm,
+    });
+    // Told when nobody holds it open any more.
+    await client.run(`cat ../${storm}/held`);
+    expect(commandLinesWith('987306')).to.deep.equal([]);
+    expect((await client.status(storm)).state).to.equal(State.STATE_RUNNING);
+    await client.cancel(storm);
+    expect((await client.finish(storm)).exited).to.deep.include({
+      code: 137,
+      cause: EndCause.END_CAUSE_EXITED,
+      errorMessage: `it had more than ${MOST} processes at once`,
+    });
   });
 });
 
