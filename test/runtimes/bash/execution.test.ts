@@ -26,7 +26,8 @@ describe('Execution', () => {
     const start = { bash: '/bin/bash', args: ['-c', script], cwd: folder, env: process.env };
     const settings = {
       bounds: { headBytes: 1_000, tailBytes: 1_000 },
-      graceMs: 1_000,
+      // Nothing here is killed, however slow the machine is.
+      graceMs: 60_000,
       timeoutMs: 0,
       restMs,
       stormRestMs: 0,
