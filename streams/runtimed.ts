@@ -174,9 +174,13 @@ const UNKNOWN_HEALTH: Health = {
 
 const healthAfter = (health: Health, news: ServerNews): Health => {
   if (news.kind === 'Health') return { ...health, healthy: news.healthy, message: news.message };
-  if (news.kind === 'Opened') return { ...health, isUp: true };
+  // Not before it has said what it runs: what was given up may be among that.
+  if (news.kind === 'Synced') return { ...health, isUp: true };
   return news.kind === 'Down' ? { isUp: false, healthy: false, message: news.message } : health;
 };
+
+/** Until they have ended, their room is not free. */
+const STRAYS = 'executions that were given up are being ended';
 
 /** Emits each input after its step. */
 export const runtimed = (
@@ -222,8 +226,9 @@ export const runtimed = (
   let unfit = '';
   const tellHealth = (): void => {
     const isServed = health.isUp && health.healthy;
-    const healthy = isServed && unfit === '';
-    const healthMessage = isServed ? unfit : health.message;
+    const hindrance = holdings.hasStrays ? STRAYS : unfit;
+    const healthy = isServed && hindrance === '';
+    const healthMessage = isServed ? hindrance : health.message;
     const before = beatSubject.value;
     if (healthy !== before.healthy || healthMessage !== before.healthMessage)
       beatSubject.next({ ...before, healthy, healthMessage });
@@ -393,8 +398,10 @@ export const runtimed = (
 
   return feedback<Input, Command>(inputs$, {
     reduce: (input) => {
+      const hadStrays = holdings.hasStrays;
       const commands = holdings.reduce(input, { at: now(), chance: chance() });
       if (input.kind === 'Cleaned') releasedSubject.next();
+      if (holdings.hasStrays !== hadStrays) tellHealth();
       if (holdings.isDraining && !beatSubject.value.draining)
         beatSubject.next({ ...beatSubject.value, draining: true });
       return commands;

@@ -29,6 +29,7 @@ type Status = Readonly<{
   assignedPodUID?: string;
   attempt?: number;
   exitCode?: number;
+  message?: string;
   outputs?: Readonly<Record<string, string>>;
   conditions?: ReadonlyArray<Readonly<{ type: string; status: string; reason?: string }>>;
   attemptHistory?: ReadonlyArray<Readonly<{ attempt: number; reason: string; podUID?: string }>>;
@@ -129,7 +130,9 @@ export class Claims {
     );
     const why = whyOver(was, is);
     const isOperators = by.startsWith('operator');
-    const isGivenUp = LOSSES.has(why) || (isOperators && (why === 'Timeout' || !isAnswering(podUid)));
+    const saysSo = is.message?.endsWith('is unknown') === true;
+    const isGivenUp =
+      LOSSES.has(why) || saysSo || (isOperators && (why === 'Timeout' || !isAnswering(podUid)));
     if (isGivenUp) this.#lost.add(this.#name({ runUid, podUid, attempt }));
     else if (mine.some(({ isLive }) => isLive)) violated('no end while the process lives', `${what}, ${why}`);
     if (why === 'ExecutionLost' && isAnswering(podUid) && mine.some((e) => e.isKnown()))

@@ -57,6 +57,13 @@ class Altered extends Holdings {
   }
 }
 
+/** Holdings to whom what was given up for lost is gone. */
+class Hopeful extends Holdings {
+  override get hasStrays(): boolean {
+    return false;
+  }
+}
+
 const withoutVersion = (body: unknown): unknown => {
   const { metadata: _metadata, ...rest } = body as Readonly<Record<string, unknown>>;
   return rest;
@@ -197,6 +204,13 @@ export const MUTANTS: ReadonlyArray<Mutant> = [
     breaks: ['every Run ends'],
     stories: ['long'],
     holdings: (pod) => new Deaf(pod, (input) => input.kind !== 'ServerSynced'),
+  },
+  {
+    name: 'the room of what was given up is free while it lives',
+    breaks: ['a pod never runs more than its capacity'],
+    stories: ['short'],
+    path: [{ step: 8, choice: 'server of pod-0 is silent 75s' }],
+    holdings: (pod) => new Hopeful(pod),
   },
   {
     name: 'what is taken away by the API is not stopped',

@@ -163,6 +163,11 @@ export class PodNode {
     });
   }
 
+  /** runtimed takes the connection for lost, though the server lives, and dials again. */
+  giveUpServer(): void {
+    this.server?.hangUp((process, reader) => this.#connect(process, reader));
+  }
+
   /** A call of the Runtime Server: it arrives or not, its answer arrives or not. */
   #call(
     process: Process,

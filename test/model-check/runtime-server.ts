@@ -38,6 +38,9 @@ export type ServerSetting = Readonly<{
   isForgetful: boolean;
 }>;
 
+/** Who is told of what happens. */
+type Reader = Readonly<{ process: Process; news: Subscriber<ServerNews> }>;
+
 /** Until SIGTERM has had its effect. */
 const GRACE_MS = 10;
 
@@ -52,7 +55,7 @@ let tokens = 0;
 export class RuntimeServer {
   readonly executions = new Map<string, Execution>();
   readonly #setting: ServerSetting;
-  #reader: Readonly<{ process: Process; news: Subscriber<ServerNews> }> | undefined;
+  #reader: Reader | undefined;
 
   constructor(setting: ServerSetting) {
     this.#setting = setting;
@@ -65,6 +68,16 @@ export class RuntimeServer {
     });
   }
 
+  /** Its reader has had no answer for too long, and dials again. */
+  hangUp(dial: (process: Process, news: Subscriber<ServerNews>) => void): void {
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    this.#reader = undefined;
+    this.#send(reader, 'is silent', { kind: 'Down', message: 'silent' }, () =>
+      dial(reader.process, reader.news),
+    );
+  }
+
   get process(): Process {
     return this.#setting.process;
   }
@@ -74,14 +87,19 @@ export class RuntimeServer {
   }
 
   #tell(label: string, news: ServerNews): void {
-    const reader = this.#reader;
-    if (reader === undefined) return;
+    if (this.#reader !== undefined) this.#send(this.#reader, label, news);
+  }
+
+  #send(reader: Reader, label: string, news: ServerNews, andThen: () => void = () => undefined): void {
     this.#setting.post.send({
       channel: `news ${reader.process.id}`,
       label: `${reader.process.id} < server ${label}`,
       to: () => reader.process,
       isPrompt: news.kind === 'Down' || news.kind === 'Gone',
-      run: () => reader.news.next(news),
+      run: () => {
+        reader.news.next(news);
+        andThen();
+      },
     });
   }
 

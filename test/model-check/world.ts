@@ -442,7 +442,14 @@ export class ModelWorld {
           this.#lasts(500);
           process.kill();
         });
-        if (!process.isPaused) may(`pause server of ${name} 3s`, () => this.#pause(process, 3000));
+        if (!process.isPaused) {
+          may(`pause server of ${name} 3s`, () => this.#pause(process, 3000));
+          // Long enough that what it runs is given up while it lives.
+          may(`server of ${name} is silent 75s`, () => {
+            this.#pause(process, 75_000);
+            node.giveUpServer();
+          });
+        }
       }
       if (runtimed?.isAlive && !runtimed.isCutOff) may(`cut off ${name} 60s`, () => this.#partition(node));
       if (this.api.isUp && this.api.get('pods', name)?.metadata.uid === uid) {

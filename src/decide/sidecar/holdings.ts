@@ -108,6 +108,8 @@ export class Holdings {
   #serverUp = false;
   #serverSynced = false;
   #serverGone = false;
+  /** Executions that the Runtime Server runs and that are nobody's here any more, by id. */
+  readonly #strays = new Set<string>();
 
   constructor(pod: Pod) {
     this.#pod = pod;
@@ -134,6 +136,11 @@ export class Holdings {
   /** Amounts taken by attempts that may have a process. */
   get used(): Amounts {
     return this.#used;
+  }
+
+  /** Whether the Runtime Server still runs what was given up for lost, or what nobody knows: room that is not free. */
+  get hasStrays(): boolean {
+    return this.#strays.size > 0;
   }
 
   get isDraining(): boolean {
@@ -168,6 +175,7 @@ export class Holdings {
         this.#serverUp = true;
         this.#serverSynced = false;
         this.#serverGone = false;
+        this.#strays.clear();
         return [{ kind: 'ClearAlarms', id: SERVER_ALARM }, ...this.#all({ kind: 'ServerOpened' }, moment)];
       case 'ServerSynced':
         this.#serverSynced = true;
@@ -176,6 +184,7 @@ export class Holdings {
         return this.#serverDown(moment);
       case 'ServerGone':
         this.#serverGone = true;
+        this.#strays.clear();
         return [this.#serverAlarm(moment)];
       case 'Resumed':
         return this.#resumed(input.assignment, input.end, moment);
@@ -188,6 +197,8 @@ export class Holdings {
 
   #attempt(id: string, input: AttemptInput, moment: Moment): ReadonlyArray<Command> {
     const before = this.#attempts.get(id);
+    if (input.kind === 'Exited') this.#strays.delete(id);
+    if (input.kind === 'Started' && (before === undefined || !takesRoom(before.stage))) this.#strays.add(id);
     if (before === undefined) {
       if (input.kind === 'Started' || input.kind === 'Exited')
         return [{ kind: 'EndUnknown', id, running: input.kind === 'Started' }];

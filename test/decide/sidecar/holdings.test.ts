@@ -611,10 +611,12 @@ describe('Holdings', () => {
           ? { kind: 'EndUnknown', id: 'a', running: true }
           : { kind: 'CancelExecution', ref: { namespace: 'default', name: 'a', uid: 'a', attempt: 1 } },
       ]);
+      expect(holdings.hasStrays, `after ${done} steps`).to.equal(true);
       // Before it is cleaned away, that forgets it.
       expect(told({ kind: 'Exited', exit: anExit(60_030, 'Stopped') }), `after ${done} steps`).to.deep.equal(
         done === 0 ? [] : [{ kind: 'EndUnknown', id: 'a', running: false }],
       );
+      expect(holdings.hasStrays, `after ${done} steps`).to.equal(false);
     }
   });
 });
