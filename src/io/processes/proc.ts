@@ -69,11 +69,21 @@ export const lastProcessId = (): number | undefined => {
 /** Ticks of the clock by which `start` of a process is told, per second: USER_HZ, which no Linux has otherwise. */
 const TICKS_PER_SECOND = 100;
 
-/** How many ticks since boot it is, rounded down as `start` is; undefined without /proc. */
+/** By how many ticks the two clocks may differ in rounding and reading. */
+const SLACK_TICKS = 5;
+
+/**
+ * A moment at which all that is there now was started, in ticks since boot, as `start` is. Undefined without /proc, and where
+ * /proc/uptime is not the kernel's own, by which starts are told, but a container's (lxcfs): our own start and age say that.
+ */
 export const ticksNow = (): number | undefined => {
   const seconds = Number(readProc('uptime')?.toString('latin1').split(' ')[0]);
-  return Number.isFinite(seconds) ? Math.round(seconds * TICKS_PER_SECOND) : undefined;
+  const ticks = Math.round(seconds * TICKS_PER_SECOND) + SLACK_TICKS;
+  ownStart ??= processFact(process.pid)?.start;
+  const least = (ownStart ?? Number.NaN) + (performance.now() / 1_000) * TICKS_PER_SECOND;
+  return ticks >= least ? ticks : undefined;
 };
+let ownStart: number | undefined;
 
 /** A living process; zombies are over and not reported. Waits for one that is in its exec (Linux 6.18: seconds, in a storm). */
 export const processFact = (pid: number): ProcessFact | undefined => {

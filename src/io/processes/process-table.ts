@@ -37,8 +37,8 @@ export type ProcessReader = Readonly<{
   /** The process that looks: never a member, what it starts it starts as somebody else's. */
   own: number;
   ids: () => readonly number[];
-  /** Ticks since boot, as a fact's start. */
-  ticks: () => number;
+  /** A moment, in ticks since boot as a fact's start, at which all that is there was started; undefined where nobody says. */
+  ticks: () => number | undefined;
   /** Must not wait for a process that is in its exec. */
   kin: (pid: number) => ProcessKin | undefined;
   fact: (pid: number) => ProcessFact | undefined;
@@ -52,7 +52,7 @@ export type ProcessReader = Readonly<{
 const ofProc: ProcessReader = {
   own: process.pid,
   ids: processIds,
-  ticks: () => ticksNow() ?? 0,
+  ticks: ticksNow,
   kin: processKin,
   fact: processFact,
   entry: environEntry,
@@ -75,7 +75,7 @@ type Known = {
 };
 
 /** One look: by our clock, by the kernel's, and who was there. */
-type Moment = Readonly<{ now: number; ticks: number; ids: ReadonlySet<number> }>;
+type Moment = Readonly<{ now: number; ticks: number | undefined; ids: ReadonlySet<number> }>;
 
 const isMark = (limit: number | undefined): boolean => limit !== undefined && limit >= leastTreeLimit;
 
@@ -237,11 +237,13 @@ export class ProcessTable {
     const isSame = known !== undefined && this.#isSame(known);
     if (isSame && !isUnclear) {
       known.seenAt = now;
-      known.bornBy = ticks;
+      known.bornBy = ticks ?? known.bornBy;
       return;
     }
     if (known !== undefined) this.#drop(known);
-    const kin = this.#reader.kin(pid);
+    // Where nobody says what time it is, its start has to be asked for, though that may take a while.
+    const fact = ticks === undefined ? this.#reader.fact(pid) : undefined;
+    const kin = ticks === undefined ? fact : this.#reader.kin(pid);
     const started = kin && this.#startedAs(kin);
     const parent = kin && this.#known.get(kin.parent);
     const leader = kin && this.#leaderOf(kin, moment);
@@ -258,7 +260,7 @@ export class ProcessTable {
     this.#add({
       pid,
       kin,
-      bornBy: ticks,
+      bornBy: ticks ?? fact?.start ?? 0,
       entry: entry || parent?.entry || '',
       limit: limit ?? parent?.limit,
       seenAt: isClear ? now : Number.NEGATIVE_INFINITY,

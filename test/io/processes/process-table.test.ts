@@ -9,7 +9,7 @@ import { leastTreeLimit, type TreeSigns } from '../../../src/io/processes/tree.j
 type Fake = ProcessFact & Readonly<{ entry?: string | undefined; limit?: number; isOver?: boolean }>;
 
 /** A machine of the test's own making, and a table that looks at it. */
-const machine = () => {
+const machine = ({ hasClock = true } = {}) => {
   const all = new Map<number, Fake>();
   const reads = { listings: 0, facts: 0, signs: 0 };
   let nowMs = 0;
@@ -23,7 +23,7 @@ const machine = () => {
         reads.listings += 1;
         return [...all.keys()];
       },
-      ticks: () => Math.max(0, ...[...all.values()].map(({ start }) => start)),
+      ticks: () => (hasClock ? Math.max(0, ...[...all.values()].map(({ start }) => start)) : undefined),
       kin: (pid) => {
         reads.facts += 1;
         return all.get(pid);
@@ -108,17 +108,18 @@ describe('ProcessTable', () => {
     expect(pids(table.members(signs(100)))).to.deep.equal([102]);
   });
 
-  it('does not take a process for another that had its id', async () => {
-    const { table, put, pass } = machine();
-    put({ pid: 100, entry: 'TREE=100' });
-    put({ pid: 101, parent: 100 });
-    await table.fresh();
-    put({ pid: 101, start: 5_000 });
-    expect(pids(table.members(signs(100)))).to.deep.equal([100]);
-    pass(trustMs + 1);
-    await table.fresh();
-    expect(pids(table.members(signs(100)))).to.deep.equal([100]);
-  });
+  for (const hasClock of [true, false])
+    it(`does not take a process for another that had its id, ${hasClock ? 'by' : 'without'} the kernel's clock`, async () => {
+      const { table, put, pass } = machine({ hasClock });
+      put({ pid: 100, entry: 'TREE=100' });
+      put({ pid: 101, parent: 100 });
+      await table.fresh();
+      put({ pid: 101, start: 5_000 });
+      expect(pids(table.members(signs(100)))).to.deep.equal([100]);
+      pass(trustMs + 1);
+      await table.fresh();
+      expect(pids(table.members(signs(100)))).to.deep.equal([100]);
+    });
 
   it('reads a process again that was in the middle of its exec, and a kernel thread only twice', async () => {
     const { reads, table, put } = machine();
