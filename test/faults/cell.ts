@@ -148,7 +148,8 @@ const isSettled = async (plane: FaultyPlane, retired: ReadonlyArray<string>): Pr
 };
 
 /** Faults after which the pods are not as they were: containers that died are started again ever more slowly. */
-const wearsPodsOut = ({ name }: Fault): boolean => name.includes('killed') || name.startsWith('disk full');
+const wearsPodsOut = ({ name }: Fault): boolean =>
+  name.includes('killed') || name.startsWith('disk full') || name.startsWith('file system');
 
 /** How much later than asked for this process was woken, at most: what a busy machine costs everybody. */
 const measureLag = (): (() => number) => {

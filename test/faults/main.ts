@@ -12,6 +12,7 @@ import { type Cell, playCell, SITUATIONS, type Situation } from './cell.js';
 import { CLOCK_FAULTS } from './clock-faults.js';
 import { EDIT_FAULTS, LEASE_FAULTS } from './edit-faults.js';
 import { FAULTS, type Fault, LONG_FAULTS, ON_CLUSTERS, STANDBY_FAULTS, STORAGE_FAULTS } from './faults.js';
+import { FILE_FAULTS, READ_ONLY_FAULTS } from './file-faults.js';
 import { MACHINE_FAULTS } from './machine-faults.js';
 import { MESSAGE_FAULTS } from './message-faults.js';
 import {
@@ -30,7 +31,7 @@ Every fault in every situation of a Run, on control planes of real processes, on
 the end; exit code 1 where a promise was broken.
 
   --seed S           of what is drawn (default 1)
-  --group A,B        of parts, storage, messages, edits, store, machine, clocks, standby, and with --long pauses
+  --group A,B        of parts, storage, messages, edits, store, files, read-only, machine, clocks, standby, and with --long pauses
   --situation A,B    of Pending, Scheduled, Running, ending, rollout, scale-down; the beginning of a name is enough
   --only TEXT        faults whose name holds this
   --long             also pauses of 20 s and 60 s, the latter with Runs Running
@@ -71,6 +72,8 @@ const GROUPS: Readonly<Record<string, Readonly<{ faults: ReadonlyArray<Fault>; o
   messages: { faults: MESSAGE_FAULTS, on: {} },
   edits: { faults: EDIT_FAULTS, on: {} },
   store: { faults: STORE_FAULTS, on: {} },
+  files: { faults: FILE_FAULTS, on: {} },
+  'read-only': { faults: READ_ONLY_FAULTS, on: { withFailingDisks: true } },
   machine: { faults: MACHINE_FAULTS, on: {} },
   clocks: { faults: CLOCK_FAULTS, on: { withClocks: true } },
   standby: { faults: [...STANDBY_FAULTS, ...LEASE_FAULTS], on: { operators: 2 } },

@@ -30,6 +30,7 @@ import { START_LIMIT_MS } from '../e2e/control-plane.js';
 import { pidsWith } from '../e2e/pids.js';
 import { type ApiProxy, startApiProxy } from './api-proxy.js';
 import { type ClockedPrograms, clockedPrograms } from './clocked-programs.js';
+import { type FailingDisk, mountFailingDisk } from './failing-disk.js';
 import type { Deletion } from './redispatch.js';
 import { type SessionProxy, startSessionProxy } from './session-proxy.js';
 import { mountSmallDisk, type SmallDisk } from './small-disk.js';
@@ -51,6 +52,8 @@ export type FaultyPlane = ControlPlane &
     sessions: SessionProxy;
     /** Its disks, or why it has none. */
     disks: Readonly<Record<DiskName, SmallDisk>> | string;
+    /** The same folders on disks that can fail, or why there are none. */
+    failing: Readonly<Record<DiskName, FailingDisk>> | string;
     /** Folder with the logs of its programs and pods, and maybe more. */
     logs: string;
     /** Folder of the artifact store of namespace default. */
@@ -67,17 +70,20 @@ export type FaultyPlane = ControlPlane &
     leader: () => Promise<number | undefined>;
   }>;
 
-const mountAll = (dataDir: string): Readonly<Record<DiskName, SmallDisk>> | string => {
-  const mounted: Partial<Record<DiskName, SmallDisk>> = {};
+const mountAll = <Disk extends Readonly<{ unmount: () => void }>>(
+  dataDir: string,
+  mount: (folder: string, megabytes: number) => Disk | string,
+): Readonly<Record<DiskName, Disk>> | string => {
+  const mounted: Partial<Record<DiskName, Disk>> = {};
   for (const [name, megabytes] of Object.entries(DISKS) as ReadonlyArray<[DiskName, number]>) {
-    const disk = mountSmallDisk(join(dataDir, name), megabytes);
+    const disk = mount(join(dataDir, name), megabytes);
     if (typeof disk === 'string') {
-      for (const other of Object.values(mounted)) other.unmount();
+      for (const other of Object.values<Disk | undefined>(mounted)) other?.unmount();
       return disk;
     }
     mounted[name] = disk;
   }
-  return mounted as Record<DiskName, SmallDisk>;
+  return mounted as Record<DiskName, Disk>;
 };
 
 /** Name of the operators' Lease. */
@@ -100,6 +106,8 @@ export type FaultyPlaneOptions = Readonly<{
   operators?: number;
   /** Whether to put it on small disks. */
   withDisks?: boolean;
+  /** Whether to put it on disks that can fail. */
+  withFailingDisks?: boolean;
   /** The folder of the bundles; default: dist. */
   programs?: string;
   /** Whether the wall clocks of its programs can be set. */
@@ -110,12 +118,19 @@ export type FaultyPlaneOptions = Readonly<{
 export const startFaultyPlane = async (
   replicas: number,
   capacity: number,
-  { operators = 1, withDisks = false, withClocks = false, ...options }: FaultyPlaneOptions = {},
+  {
+    operators = 1,
+    withDisks = false,
+    withFailingDisks = false,
+    withClocks = false,
+    ...options
+  }: FaultyPlaneOptions = {},
 ): Promise<FaultyPlane> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'krt-faults-'));
   const clocks = withClocks ? await buildClocked() : undefined;
   const programs = options.programs ?? clocks?.folder ?? dist;
-  const disks = withDisks ? mountAll(dataDir) : 'not asked for';
+  const disks = withDisks ? mountAll(dataDir, mountSmallDisk) : 'not asked for';
+  const failing = withFailingDisks ? mountAll(dataDir, mountFailingDisk) : 'not asked for';
   const log = openLog({ name: 'faults', streams: [] });
   const folder = folderOf(dataDir);
   const running = await startControlPlane({
@@ -180,7 +195,8 @@ export const startFaultyPlane = async (
       await running.stop();
       await api.close();
       sessions.close();
-      if (typeof disks !== 'string') for (const disk of Object.values(disks)) disk.unmount();
+      for (const all of [disks, failing])
+        if (typeof all !== 'string') for (const disk of Object.values(all)) disk.unmount();
       await rm(dataDir, { recursive: true, force: true });
       clocks?.remove();
     },
@@ -189,6 +205,7 @@ export const startFaultyPlane = async (
     api,
     sessions,
     disks,
+    failing,
     clocks,
     logs: folder.logs,
     leaseNamespace: 'default',
@@ -235,6 +252,7 @@ export const startFaultyClusterPlane = async (
     api,
     sessions,
     disks: 'kube-apiserver has its own',
+    failing: 'kube-apiserver has its own',
     clocks,
     cluster: started.level,
     logs: dirname(started.dataDir),

@@ -1,5 +1,14 @@
 /** What may befall the API server's files: restored from a copy (etcd's, too), or torn. */
-import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import type { Fault } from './faults.js';
@@ -42,7 +51,7 @@ const restored = (afterMs: number): Fault => ({
 });
 
 /** The newest log and the end of its records: room that was made for more is zeros. */
-const newestLog = (folder: string): Readonly<{ path: string; end: number }> => {
+export const newestLog = (folder: string): Readonly<{ path: string; end: number }> => {
   const [name = ''] = filesOf(folder)
     .filter((each) => each.startsWith('log-'))
     .sort((a, b) => Number(b.slice(4)) - Number(a.slice(4)));
@@ -53,9 +62,34 @@ const newestLog = (folder: string): Readonly<{ path: string; end: number }> => {
   return { path, end };
 };
 
+/** Where in a log each write begins: with a record of kind S (ADR 0026), framed as `length u32 | crc32 u32 | kind ...`. */
+const beginsOfWrites = (log: Buffer): ReadonlyArray<number> => {
+  const begins: number[] = [];
+  for (let at = 0; at + 9 <= log.length; at += 8 + log.readUInt32LE(at))
+    if (log.toString('latin1', at + 8, at + 9) === 'S') begins.push(at);
+  return begins;
+};
+
+/** A disk that says of the last writes that they are synced, and does not have them. */
+const lost = (writes: number): Fault => ({
+  name: `store without its last ${writes} synced writes`,
+  rewinds: true,
+  lacks: ({ cluster }) => (cluster === undefined ? undefined : 'how etcd mends its log is etcd’s'),
+  apply: (plane) =>
+    changed(plane, (folder) => {
+      const { path, end } = newestLog(folder);
+      const begins = beginsOfWrites(readFileSync(path).subarray(0, end));
+      const at = begins.at(-writes);
+      if (at === undefined) throw new Error(`${path} has ${begins.length} writes: the cell says nothing`);
+      truncateSync(path, at);
+    }),
+});
+
 export const STORE_FAULTS: ReadonlyArray<Fault> = [
   restored(300),
   restored(2000),
+  lost(1),
+  lost(5),
   {
     name: 'store torn: a record half written',
     lacks: ({ cluster }) => (cluster === undefined ? undefined : 'how etcd mends its log is etcd’s'),
