@@ -3,8 +3,18 @@
  * disk fails: in an image on a loop device, which takes root on Linux. A mount cannot be made so as long as files are open.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export type FailingDisk = Readonly<{
@@ -24,7 +34,8 @@ const run = (program: string, ...args: ReadonlyArray<string>): string | undefine
 
 /** Mounts one at a folder, which is made. A text says why that cannot be. */
 export const mountFailingDisk = (folder: string, megabytes: number): FailingDisk | string => {
-  const image = `${folder}.img`;
+  const apart = mkdtempSync(join(tmpdir(), 'krt-disk-'));
+  const image = join(apart, 'image');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const fd = openSync(image, 'w', 0o600);
   ftruncateSync(fd, megabytes * 1024 * 1024);
@@ -32,7 +43,10 @@ export const mountFailingDisk = (folder: string, megabytes: number): FailingDisk
   const mount = (): string | undefined =>
     run('mount', '-o', 'loop,errors=remount-ro', image, folder) ?? run('chmod', '0700', folder);
   const why = run('mkfs.ext4', '-q', '-F', image) ?? mount();
-  if (why !== undefined) return `no disk can be made here: ${why}`;
+  if (why !== undefined) {
+    rmSync(apart, { recursive: true });
+    return `no disk can be made here: ${why}`;
+  }
   rmSync(`${folder}/lost+found`, { recursive: true });
   return {
     fail: () => {
@@ -53,6 +67,10 @@ export const mountFailingDisk = (folder: string, megabytes: number): FailingDisk
       const still = mount();
       if (still !== undefined) throw new Error(still);
     },
-    unmount: () => void run('umount', '-l', folder),
+    unmount: () => {
+      // Lazily: a process that is just ending may still have a file open.
+      run('umount', '-l', folder);
+      rmSync(apart, { recursive: true });
+    },
   };
 };

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as E from 'fp-ts/lib/Either.js';
 import { firstValueFrom } from 'rxjs';
 
-import { configMaps } from '../../src/model/resources.js';
+import { configMaps, pods } from '../../src/model/resources.js';
 import { type Fault, signal } from './faults.js';
 import type { DiskName, FaultyPlane } from './plane.js';
 import { newestLog } from './store-faults.js';
@@ -32,6 +32,13 @@ const traced = async (pid: number, call: string, how: string): Promise<ChildProc
   // It says to whom it has attached.
   await once(tracer.stderr, 'data');
   return tracer;
+};
+
+const REF = { namespace: 'default', name: 'filling' };
+
+/** The pause before the API server is started again doubles: a fault is over when it answers. */
+const answers = async ({ kube }: FaultyPlane): Promise<void> => {
+  while (E.isLeft(await firstValueFrom(kube.list(pods, { namespace: REF.namespace })))) await sleep(100);
 };
 
 const isDead = (pid: number): boolean => {
@@ -61,6 +68,7 @@ const endedBy = async (
   tracer.kill('SIGKILL');
   await acting;
   if (!isOver) throw new Error(`the API server has not ended of its ${call}`);
+  await answers(plane);
 };
 
 /** The next write cannot be synced: the API server must say so and end, for nobody knows what is on the disk. */
@@ -74,7 +82,6 @@ const syncFails: Fault = {
 /** A new log is begun, and a snapshot taken, where a log is longer than 64 MiB; up to so many bytes it is filled before. */
 const FILLED_BYTES = 62 * 1024 * 1024;
 const FILLING = 'x'.repeat(900_000);
-const REF = { namespace: 'default', name: 'filling' };
 
 /** One long write, whether it is answered or not. */
 const fill = async ({ kube }: FaultyPlane, nth: number): Promise<void> => {
@@ -101,33 +108,35 @@ const killedInRotation = (call: string, nth: number, what: string): Fault => ({
 /**
  * A disk is read-only for 5 s and then mended, for which all that had files open on it has to end.
  *
- * @param holder the program that does not end by itself, with all that it started
+ * @param holders programs that end with all that they started
  */
 const readOnly = (
   what: string,
   name: DiskName,
-  holder: string | undefined,
+  holders: ReadonlyArray<string>,
   more: Partial<Fault> = {},
 ): Fault => ({
   name: `file system turns read-only 5 s: ${what}`,
   ...more,
   lacks: ({ failing }) => (typeof failing === 'string' ? failing : undefined),
-  apply: async ({ failing, pidsOf }) => {
+  apply: async (plane) => {
+    const { failing, pidsOf } = plane;
     if (typeof failing === 'string') return;
     failing[name].fail();
     await sleep(5000);
-    if (holder !== undefined) signal(pidsOf(holder)[0], 'SIGKILL');
+    for (const program of holders) for (const pid of pidsOf(program)) signal(pid, 'SIGKILL');
     await failing[name].mend();
+    await answers(plane);
   },
 });
 
 /** On disks that can fail. */
 export const READ_ONLY_FAULTS: ReadonlyArray<Fault> = [
-  readOnly('API server', 'store', 'apiserver.js'),
-  readOnly('artifact store', 'volumes', undefined, { withArtifact: true }),
-  readOnly('logs', 'logs', 'kubelet.js'),
+  readOnly('API server', 'store', ['apiserver.js']),
+  readOnly('artifact store', 'volumes', [], { withArtifact: true }),
+  readOnly('logs', 'logs', ['apiserver.js', 'controller.js', 'kubelet.js']),
   // A script cannot leave its outputs any more.
-  readOnly('workspaces and the state of runtimed', 'pods', 'kubelet.js', { excuses: ['ended as Failed'] }),
+  readOnly('workspaces and the state of runtimed', 'pods', ['kubelet.js'], { excuses: ['ended as Failed'] }),
 ];
 
 export const FILE_FAULTS: ReadonlyArray<Fault> = [

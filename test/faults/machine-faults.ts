@@ -1,5 +1,5 @@
 /** What may befall processes and files of one machine from below. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -85,6 +85,21 @@ export const MACHINE_FAULTS: ReadonlyArray<Fault> = [
         signal(pidsOf('runtimed.js')[0], 'SIGKILL');
         await sleep(700);
       }
+    },
+  },
+  {
+    name: 'a second runtimed beside the first 5 s',
+    // With all that the first has: its address, its records, its token.
+    apply: async ({ pidsOf }) => {
+      const [pid] = pidsOf('runtimed.js');
+      const textOf = (what: string): ReadonlyArray<string> =>
+        readFileSync(`/proc/${pid}/${what}`, 'utf8').split('\0').filter(Boolean);
+      const [program = '', ...argv] = textOf('cmdline');
+      const env = textOf('environ').filter((each) => !each.startsWith('KRUNTIME_PARENT_FD='));
+      const pairs = env.map((each) => [each.slice(0, each.indexOf('=')), each.slice(each.indexOf('=') + 1)]);
+      const second = spawn(program, argv, { env: Object.fromEntries(pairs), stdio: 'ignore' });
+      await sleep(5000);
+      second.kill('SIGKILL');
     },
   },
   {

@@ -34,7 +34,6 @@ const KINDS: Readonly<Record<string, StoreErrorKind>> = {
   EDQUOT: 'Full',
   EACCES: 'Refused',
   EPERM: 'Refused',
-  EROFS: 'Refused',
   ENAMETOOLONG: 'Refused',
 };
 
@@ -102,7 +101,15 @@ export const filesystemStore = ({
     if (cause instanceof StoreError) return cause;
     const code = codeOf(cause);
     const kind = KINDS[code] ?? 'Unavailable';
-    const why = kind === 'Full' ? 'there is no room left' : kind === 'NotFound' ? 'it is not there' : code;
+    const why =
+      kind === 'Full'
+        ? 'there is no room left'
+        : kind === 'NotFound'
+          ? 'it is not there'
+          : // ext4 turns so where its disk fails, until somebody has mended it.
+            code === 'EROFS'
+            ? 'its file system is read-only'
+            : code;
     return new StoreError(
       kind,
       `${what} in ${name}: ${why || (cause instanceof Error ? cause.message : cause)}`,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 
 import { filesystemStore } from '../../../src/io/artifacts/filesystem.js';
-import { putArtifact, StoreError } from '../../../src/io/artifacts/store.js';
+import { isWorthRetrying, putArtifact, StoreError } from '../../../src/io/artifacts/store.js';
 import { chunks, describeStore, failureOf, keysOf } from './contract.js';
 
 const plain = { contentType: 'text/plain' };
@@ -62,6 +62,32 @@ describe('filesystemStore', () => {
     } finally {
       execFileSync('umount', [small]);
       await rm(small, { recursive: true });
+    }
+  });
+
+  it('says that a file system is read-only, as something that passes, and takes it afterwards', async function () {
+    const disk = await mkdtemp(join(tmpdir(), 'krt-read-only-'));
+    const mount = (...args: ReadonlyArray<string>): void =>
+      void execFileSync('mount', [...args, disk], { stdio: 'ignore' });
+    try {
+      mount('-t', 'tmpfs', 'none');
+    } catch {
+      await rm(disk, { recursive: true });
+      this.skip(); // nobody but root may mount
+    }
+    try {
+      const store = filesystemStore({ folder: join(disk, 'store'), claim: 'results', owner: 'pod-1' });
+      await putArtifact(store, 'ns/uid/1/a', chunks('a'), plain);
+      mount('-o', 'remount,ro');
+      const error = await failureOf(putArtifact(store, 'ns/uid/1/b', chunks('b'), plain));
+      expect(isWorthRetrying(error)).to.equal(true);
+      expect(String(error)).to.include('claim results').and.include('read-only');
+      mount('-o', 'remount,rw');
+      await putArtifact(store, 'ns/uid/1/b', chunks('b'), plain);
+      expect(await keysOf(store, 'ns/uid/')).to.deep.equal(['ns/uid/1/a', 'ns/uid/1/b']);
+    } finally {
+      execFileSync('umount', [disk]);
+      await rm(disk, { recursive: true });
     }
   });
 
