@@ -119,17 +119,28 @@ const listed = async <A>(
     () => [],
   );
 
-/** Waits until the API says, and our watch has heard, that all have ended; no longer than they may take. */
-const haveEnded = async (plane: FaultyPlane, names: ReadonlyArray<string>): Promise<void> => {
+/**
+ * Waits until the API says, and our watch has heard, that all have ended; no longer than they may take. Resolves with the
+ * uids of those whose making it has forgotten.
+ */
+const haveEnded = async (plane: FaultyPlane, names: ReadonlyArray<string>): Promise<ReadonlySet<string>> => {
+  let forgotten = new Set<string>();
   for (const untilMs = Date.now() + STUCK_AFTER_MS; Date.now() < untilMs; await sleep(100)) {
-    const all = await listed<Run>(plane, runs, { namespace: 'default' });
+    const all = await answer(plane.kube.list(runs, { namespace: 'default' })).then(
+      ({ items }) => new Map((items as ReadonlyArray<Run>).map((run) => [run.metadata.name, run])),
+      () => undefined,
+    );
+    if (all === undefined) continue;
     const isOver = (name: string): boolean => {
-      const run = all.find(({ metadata }) => metadata.name === name);
+      const run = all.get(name);
       const known = plane.history(name).at(-1)?.metadata.resourceVersion;
-      return isTerminal(run?.status?.phase) && known === run?.metadata.resourceVersion;
+      return run === undefined || (isTerminal(run.status?.phase) && known === run.metadata.resourceVersion);
     };
-    if (names.every(isOver)) return;
+    const gone = names.filter((name) => !all.has(name));
+    forgotten = new Set(gone.flatMap((name) => plane.history(name).at(-1)?.metadata.uid ?? []));
+    if (names.every(isOver)) break;
   }
+  return forgotten;
 };
 
 /** Whether there are just the pods that are wanted, ready, and none of those that are to go. */
@@ -236,8 +247,9 @@ export const playCell = async (
     await fault.apply(plane, chance);
     const overMs = Date.now();
     // An end that was seen may have been forgotten since.
-    if (fault.rewinds) await haveEnded(plane, names);
-    else await Promise.all(names.map((name) => plane.end(name, STUCK_AFTER_MS).catch(() => undefined)));
+    const forgotten = fault.rewinds ? await haveEnded(plane, names) : new Set<string>();
+    if (!fault.rewinds)
+      await Promise.all(names.map((name) => plane.end(name, STUCK_AFTER_MS).catch(() => undefined)));
     const endedMs = Date.now();
     const lagMs = lag();
     const lines = (() => {
@@ -256,6 +268,7 @@ export const playCell = async (
         lines,
         capacity: CAPACITY,
         hasGaps: plane.lists() !== listsBefore,
+        deleted: forgotten,
       }),
       ...names.flatMap((name) => {
         const { phase, message } = plane.history(name).at(-1)?.status ?? {};

@@ -99,7 +99,9 @@ export const MACHINE_FAULTS: ReadonlyArray<Fault> = [
       const pairs = env.map((each) => [each.slice(0, each.indexOf('=')), each.slice(each.indexOf('=') + 1)]);
       const second = spawn(program, argv, { env: Object.fromEntries(pairs), stdio: 'ignore' });
       await sleep(5000);
+      const hasEnded = second.exitCode !== null;
       second.kill('SIGKILL');
+      if (!hasEnded) throw new Error('a second runtimed serves beside the first');
     },
   },
   {
