@@ -128,10 +128,10 @@ export const startKubelet = async (options: KubeletOptions): Promise<Kubelet> =>
     return undefined;
   };
 
-  const take = (pod: Pod): void => {
+  const take = (pod: Pod, isListed: boolean): void => {
     const { uid } = pod.metadata;
     if (workers.has(uid)) {
-      workers.get(uid)?.update(pod);
+      workers.get(uid)?.update(pod, isListed);
       return;
     }
     if (!isFinished(pod)) log.info({ pod: podKey(pod), uid }, 'pod taken');
@@ -204,8 +204,8 @@ export const startKubelet = async (options: KubeletOptions): Promise<Kubelet> =>
     });
   };
 
-  const onPod = (pod: Pod): void => {
-    if (pod.spec.nodeName === nodeName) take(pod);
+  const onPod = (pod: Pod, isListed = false): void => {
+    if (pod.spec.nodeName === nodeName) take(pod, isListed);
     else if (pod.spec.nodeName === undefined || pod.spec.nodeName === '') void place(pod);
   };
 
@@ -220,7 +220,7 @@ export const startKubelet = async (options: KubeletOptions): Promise<Kubelet> =>
   const onEvent = (event: PodEvent): void => {
     switch (event.kind) {
       case 'Apply':
-        onPod(event.pod);
+        onPod(event.pod, event.isListed);
         break;
       case 'Delete':
         gone(event.uid);

@@ -57,8 +57,8 @@ type LogSource = Readonly<{ path: string; live?: LogFile }>;
 export type PodWorker = Readonly<{
   /** The Pod as the worker knows it. */
   pod: () => Pod;
-  /** A newer Pod. */
-  update: (pod: Pod) => void;
+  /** A newer Pod; `isListed`: or an older one, which is how it is now. */
+  update: (pod: Pod, isListed?: boolean) => void;
   /** The Pod is gone from the API: end all at once and remove what is left. */
   abandon: () => void;
   /** The kubelet stops: end all within `graceMs`; the Pod and its volumes stay. */
@@ -363,8 +363,8 @@ export const podWorker = (first: Pod, options: PodWorkerOptions): PodWorker => {
     })();
   };
 
-  const update = (newer: Pod): void => {
-    if (newer.metadata.uid !== first.metadata.uid || isOlder(newer, pod)) return;
+  const update = (newer: Pod, isListed = false): void => {
+    if (newer.metadata.uid !== first.metadata.uid || (!isListed && isOlder(newer, pod))) return;
     pod = newer;
     look();
   };

@@ -15,7 +15,8 @@ import { ask } from './cluster.js';
 import { Pod } from './pod.js';
 
 export type PodEvent =
-  | Readonly<{ kind: 'Apply'; pod: Pod }>
+  /** `isListed`: this is how it is, also where a later version was known: the API server may have gone back (ADR 0025). */
+  | Readonly<{ kind: 'Apply'; pod: Pod; isListed: boolean }>
   | Readonly<{ kind: 'Delete'; uid: string }>
   | Readonly<{ kind: 'Listed'; uids: ReadonlySet<string> }>
   | Readonly<{ kind: 'Rejected'; key: string }>
@@ -40,14 +41,14 @@ export const watchPods = (kube: KubePort): Observable<PodEvent> =>
     let pauseMs = 0;
     let timer: NodeJS.Timeout | undefined;
 
-    const applyOne = (object: unknown): string | undefined => {
+    const applyOne = (object: unknown, isListed: boolean): string | undefined => {
       const identified = Identified.decode(object);
       if (E.isLeft(identified)) return undefined;
       const { uid, name, namespace } = identified.right.metadata;
       const pod = Pod.decode(object);
       subscriber.next(
         E.isRight(pod)
-          ? { kind: 'Apply', pod: pod.right }
+          ? { kind: 'Apply', pod: pod.right, isListed }
           : { kind: 'Rejected', key: `${namespace ?? ''}/${name}` },
       );
       return uid;
@@ -73,7 +74,7 @@ export const watchPods = (kube: KubePort): Observable<PodEvent> =>
           return;
         }
         for (const item of page.right.items) {
-          const uid = applyOne(item);
+          const uid = applyOne(item, true);
           if (uid !== undefined) uids.add(uid);
         }
         token = page.right.continue;
@@ -107,7 +108,7 @@ export const watchPods = (kube: KubePort): Observable<PodEvent> =>
           }
           const identified = Identified.decode(frame.right.object);
           if (E.isRight(identified)) resourceVersion = identified.right.metadata.resourceVersion;
-          if (frame.right.type !== 'DELETED') applyOne(frame.right.object);
+          if (frame.right.type !== 'DELETED') applyOne(frame.right.object, false);
           else if (E.isRight(identified))
             subscriber.next({ kind: 'Delete', uid: identified.right.metadata.uid });
         },

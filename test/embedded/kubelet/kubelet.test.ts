@@ -120,6 +120,17 @@ describe('startKubelet', () => {
     });
   });
 
+  it('writes the status again when the API server has gone back to before it', async () => {
+    await create('a', { containers: [shell('exec sleep 1000')] });
+    await until('a', ({ spec }) => spec.nodeName !== undefined);
+    const restore = world.kube.copy();
+    await until('a', isReady);
+    restore();
+    expect(find('a')?.status?.phase).to.not.equal('Running');
+    const pod = await until('a', isReady);
+    expect(pod.status?.containerStatuses?.[0]?.restartCount).to.equal(0);
+  });
+
   it('says of a pod that asks for another node why it waits, and leaves it Pending', async () => {
     await create('a', { containers: [shell('exit 0')], nodeSelector: { disk: 'fast' } });
     const pod = await until('a', (one) => condition(one, 'PodScheduled') !== undefined);
