@@ -48,18 +48,27 @@ const lifelines = (folder: string, count: number): ReadonlyArray<Lifeline> => {
   });
 };
 
-/** A tree of three: the shell, a child in a session of its own, and a child that it waits for. */
-const treeSpec = (runtime: string, path: string): RunSpec => ({
-  ...noOp(runtime),
-  source: { inline: `exec 9>'${path}'\nsetsid sleep 600 &\nsleep 600 &\necho begun >&9\nwait\n` },
-});
+/**
+ * A tree of three: the shell, a child in a session of its own, and a child that it waits for. Of two without the first
+ * of these children, of one where the shell has become what it would wait for.
+ */
+const treeSpec = (runtime: string, path: string, processes: number): RunSpec => {
+  const waits = processes > 1 ? 'sleep 600 &\necho begun >&9\nwait' : 'echo begun >&9\nexec sleep 600';
+  const apart = processes > 2 ? 'setsid sleep 600 &\n' : '';
+  return { ...noOp(runtime), source: { inline: `exec 9>'${path}'\n${apart}${waits}\n` } };
+};
 
 type Cancelled = Readonly<{ dead: number; seen: number; phase: string }>;
 
-const begin = async (runs: Runs, runtime: string, { path, begun }: Lifeline): Promise<string> => {
+const begin = async (
+  runs: Runs,
+  runtime: string,
+  { path, begun }: Lifeline,
+  processes: number,
+): Promise<string> => {
   const name = runs.name();
   const running = runs.phase(name, 'Running');
-  await runs.create(name, treeSpec(runtime, path));
+  await runs.create(name, treeSpec(runtime, path, processes));
   await Promise.all([begun, running]);
   return name;
 };
@@ -96,7 +105,7 @@ const measureIdle = async (bench: Bench): Promise<Figures> => {
   const runs = await openRuns(plane);
   const ended: Cancelled[] = [];
   for (const line of lifelines(bench.folder, count + 20)) {
-    const name = await begin(runs, runtime, line);
+    const name = await begin(runs, runtime, line, 3);
     ended.push(await cancel(runs, name, line));
   }
   runs.close();
@@ -111,6 +120,7 @@ const measureIdle = async (bench: Bench): Promise<Figures> => {
 const measureMany = async (bench: Bench): Promise<Figures> => {
   const plane = await bench.plane();
   const count = bench.parameter('runs', 1_000);
+  const processes = bench.parameter('processes', 3);
   const runtime = await plane.runtime({ pods: 2, slots: Math.ceil(count / 2) });
   const runs = await openRuns(plane);
   const lines = lifelines(bench.folder, count);
@@ -118,7 +128,7 @@ const measureMany = async (bench: Bench): Promise<Figures> => {
   bench.say(`${count} Runs begin`);
   await closedLoop(count, 32, async (index) => {
     const line = lines[index];
-    if (line !== undefined) names[index] = await begin(runs, runtime, line);
+    if (line !== undefined) names[index] = await begin(runs, runtime, line, processes);
   });
   bench.say('all are cancelled');
   const before = bench.stopwatch();
@@ -126,7 +136,7 @@ const measureMany = async (bench: Bench): Promise<Figures> => {
   const used = timeBetween(before, bench.stopwatch());
   runs.close();
   const { p99 } = summary(ended.map(({ dead }) => dead));
-  const told = figures(ended, { runs: count, pods: 2, slots: Math.ceil(count / 2) }, [
+  const told = figures(ended, { runs: count, processes, pods: 2, slots: Math.ceil(count / 2) }, [
     { label: 'patch → tree dead, p99', value: p99, unit: 'ms', atMost: 1_000 },
   ]);
   return {
