@@ -155,6 +155,24 @@ export class ProcessTable {
     });
   }
 
+  /**
+   * How many members each of the trees has at this moment at most: those known that are there, over or not, and others that
+   * carry its limit. One listing for all of them, however many they are. Waits for no process, as `marked`.
+   */
+  atMost(trees: readonly TreeSigns[]): readonly number[] {
+    const ids = new Set(this.#reader.ids());
+    ids.delete(this.#reader.own);
+    const strangers = new Map<number, number>();
+    for (const pid of ids) {
+      const limit = this.#known.has(pid) ? undefined : this.#reader.limit(pid);
+      if (limit !== undefined) strangers.set(limit, (strangers.get(limit) ?? 0) + 1);
+    }
+    return trees.map((signs) => {
+      const known = [...this.#of(signs)].filter(({ pid }) => ids.has(pid));
+      return known.length + (strangers.get(signs.realtimeLimit) ?? 0);
+    });
+  }
+
   /** Does this process live and carry the tree's limit at this moment? One that nobody has reaped shows it still. */
   carries(pid: number, signs: TreeSigns): boolean {
     return this.#reader.limit(pid) === signs.realtimeLimit && this.#reader.lives(pid);

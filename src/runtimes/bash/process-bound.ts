@@ -99,9 +99,11 @@ export class ProcessBound {
     const suspects = [...this.#bounds].filter((bound) => this.#isSuspect(bound, lastPid));
     if (this.#looking || suspects.length === 0) return;
     // First what can be counted without waiting for anybody: most have their limit.
+    const atMost = this.#processes.atMost(suspects.map(({ tree }) => tree.signs));
     let isStorm = false;
-    for (const bound of suspects)
-      isStorm = this.#judge(bound, this.#processes.marked(bound.tree.signs).length) || isStorm;
+    for (const [index, bound] of suspects.entries())
+      if ((atMost[index] ?? 0) > this.#most)
+        isStorm = this.#judge(bound, this.#processes.marked(bound.tree.signs).length) || isStorm;
     if (isStorm) return;
     this.#looking = true;
     try {

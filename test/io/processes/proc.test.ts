@@ -46,18 +46,23 @@ describe('of a process', () => {
   });
 
   it('nothing is said once it is over, though nobody has reaped it', async () => {
-    // A shell that becomes one that does not wait leaves its child a zombie.
-    const parent = spawn('bash', ['-c', 'true & exec sleep 60']);
+    // A shell that becomes one that does not wait leaves its child a zombie, if that ends after it has.
+    const parent = spawn('bash', ['-c', 'read -r _ <&3 & exec sleep 60 3<&-'], {
+      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    });
     try {
       await once(parent, 'spawn');
-      const child = async (): Promise<number> => {
+      const until = async <A>(find: () => A | undefined): Promise<A> => {
         for (;;) {
-          const pid = processIds().find((id) => id !== parent.pid && isZombieOf(id, parent.pid ?? 0));
-          if (pid !== undefined) return pid;
+          const found = find();
+          if (found !== undefined) return found;
           await new Promise((resolve) => setImmediate(resolve));
         }
       };
-      const pid = await child();
+      const name = `/proc/${parent.pid}/comm`;
+      await until(() => readFileSync(name, 'latin1') === 'sleep\n' || undefined);
+      parent.stdio[3]?.destroy();
+      const pid = await until(() => processIds().find((id) => isZombieOf(id, parent.pid ?? 0)));
       expect([processFact(pid), processKin(pid), hasMemory(pid)]).to.deep.equal([
         undefined,
         undefined,

@@ -213,6 +213,20 @@ describe('ProcessBound', () => {
     expect([facts(), faults]).to.deep.equal([0, ['it had more than 10 processes at once']]);
   });
 
+  it('lists the processes as often for five hundred trees as for one', async () => {
+    const { ask, bound, fork, listings, tree } = machine(10);
+    for (let i = 0; i < 500; i += 1)
+      bound.watch(
+        { ...tree, signs: { leader: 100 + i, environEntry: `TREE=${i}`, realtimeLimit: i } },
+        () => {
+          throw new Error('none of them has too many');
+        },
+      );
+    fork(9);
+    await ask();
+    expect(listings()).to.equal(2);
+  });
+
   it('asks nothing when nothing is watched', async () => {
     const { asks, bound, tree } = machine(10);
     expect(asks()).to.equal(false);
