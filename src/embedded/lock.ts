@@ -20,20 +20,13 @@ import { dirname } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 
 import { errorCode } from '../io/error-code.js';
+import { processFact } from '../io/processes/proc.js';
 
 /**
  * When a process started, in the kernel's ticks; '' when there is no such process, or no /proc, or only a zombie is
  * left of it, which keeps its id for as long as nobody reaps it.
  */
-const startOf = (pid: number): string => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? '' : (fields[19] ?? '');
-  } catch {
-    return '';
-  }
-};
+const startOf = (pid: number): string => String(processFact(pid)?.start ?? '');
 
 const isAlive = (pid: number): boolean => {
   try {

@@ -151,8 +151,7 @@ const NOBODY_LISTENS = 'no process listens at the address of the Runtime Server'
 /** The events, for ever. */
 export const serverEvents = (client: RuntimeServerClient, options: EventOptions): Observable<ServerEvent> =>
   defer(() => {
-    let isUp = false;
-    let isGone = false;
+    let told: 'Opened' | 'Down' | 'Gone' = 'Down';
     return defer(options.isListening).pipe(
       switchMap((isListening) =>
         isListening ? dialled(client, options) : of<ServerEvent>({ kind: 'Gone' }),
@@ -162,14 +161,10 @@ export const serverEvents = (client: RuntimeServerClient, options: EventOptions)
       ),
       // Down and Gone are told once, and an unhealthy server first of all.
       mergeMap((event): Observable<ServerEvent> => {
-        if (event.kind === 'Opened') {
-          isUp = true;
-          isGone = false;
-        }
+        if (event.kind === 'Opened') told = event.kind;
         if (event.kind !== 'Down' && event.kind !== 'Gone') return of(event);
-        const isNews = event.kind === 'Down' ? isUp : !isGone;
-        isUp = false;
-        isGone ||= event.kind === 'Gone';
+        const isNews = event.kind === 'Down' ? told === 'Opened' : told !== 'Gone';
+        if (isNews) told = event.kind;
         const message = event.kind === 'Down' ? event.message : NOBODY_LISTENS;
         const unhealthy: ServerEvent = { kind: 'Health', healthy: false, message };
         return isNews ? of(unhealthy, event) : of(unhealthy);

@@ -64,17 +64,20 @@ export class LogWriter {
     const isNew = !existsSync(path);
     // Not O_APPEND, which would write behind the room.
     const fd = openSync(path, isNew ? 'wx' : constants.O_RDWR, 0o600);
-    if (isNew)
-      try {
+    let roomFd: number;
+    try {
+      if (isNew) {
         fsyncSync(fd);
         syncFolder(folder);
-      } catch (cause) {
-        // Beside it the log before it would no longer be the newest, whose end may be torn.
-        closeSync(fd);
-        rmSync(path, { force: true });
-        throw cause;
       }
-    const writer = new LogWriter(fd, openSync(path, constants.O_RDWR), bytes);
+      roomFd = openSync(path, constants.O_RDWR);
+    } catch (cause) {
+      closeSync(fd);
+      // Beside it the log before it would no longer be the newest, whose end may be torn.
+      if (isNew) rmSync(path, { force: true });
+      throw cause;
+    }
+    const writer = new LogWriter(fd, roomFd, bytes);
     writer.#makeRoom();
     await writer.#making;
     return writer;
