@@ -3,14 +3,14 @@
  * processes: node --import tsx test/bench/backpressure.ts [--runs 100000] [--watchers 1000]
  */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { connect, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { parseArgs } from 'node:util';
-import * as yaml from 'js-yaml';
 import { from, lastValueFrom, mergeMap } from 'rxjs';
 
 import { runs } from '../../src/model/resources.js';
 import { answer, startControlPlane } from '../e2e/control-plane.js';
+import { residentOf } from './memory.js';
+import { rawConnections } from './raw-connection.js';
 
 const { values } = parseArgs({
   options: {
@@ -32,26 +32,12 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-type Kubeconfig = Readonly<{
-  clusters: ReadonlyArray<{ cluster: { server: string; 'certificate-authority-data': string } }>;
-  users: ReadonlyArray<{ user: { token: string } }>;
-}>;
-
 const plane = await startControlPlane({ replicas: 2 });
 try {
-  const rss = (program: string): number => {
-    const status = readFileSync(`/proc/${plane.pidsOf(program)[0]}/status`, 'utf8');
-    return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
-  };
+  const rss = (program: string): number => Math.round(residentOf(plane.pidsOf(program)[0] ?? 0));
   const memory = (): string =>
     `API server ${rss('apiserver.js')} MB, operator ${rss('controller.js')} MB resident`;
-  const config = yaml.load(readFileSync(plane.kubeconfig, 'utf8')) as Kubeconfig;
-  const { server, 'certificate-authority-data': ca } = config.clusters[0]?.cluster ?? {
-    server: '',
-    'certificate-authority-data': '',
-  };
-  const token = config.users[0]?.user.token ?? '';
-  const { hostname, port } = new URL(server);
+  const open = rawConnections(plane.kubeconfig);
 
   await plane.patchRuntime('bash', { spec: { replicas: 0 } });
   await plane.whenReady('bash', 0, 60_000);
@@ -73,20 +59,8 @@ try {
   const seconds = (performance.now() - beganMs) / 1000;
   say(`${RUNS} Runs created in ${seconds.toFixed(1)} s, ${Math.round(RUNS / seconds)} per s: ${memory()}`);
   /** The Runs, asked for on a connection of its own; the answer is what comes on it, as bytes. */
-  const ask = async (query: string, headers = ''): Promise<TLSSocket> => {
-    const socket = connect({
-      host: hostname,
-      port: Number(port),
-      ca: Buffer.from(ca, 'base64'),
-      servername: 'localhost',
-    });
-    await once(socket, 'secureConnect');
-    socket.on('error', () => undefined);
-    socket.write(
-      `GET /apis/kruntimes.io/v1alpha1/namespaces/default/runs?${query} HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${token}\r\n${headers}\r\n`,
-    );
-    return socket;
-  };
+  const ask = (query: string, headers?: string): Promise<TLSSocket> =>
+    open(`/apis/kruntimes.io/v1alpha1/namespaces/default/runs?${query}`, headers);
   const watch = (query: string): Promise<TLSSocket> => ask(`watch=true&${query}`);
   /** The most that the API server takes until `until` resolves, MB. */
   const peakUntil = async (until: Promise<unknown>): Promise<number> => {

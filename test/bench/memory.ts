@@ -15,11 +15,14 @@ const read = (path: string): string => {
   }
 };
 
+/** MiB; NaN of a process that is gone. */
+export const residentOf = (pid: number): number => kibIn(read(`/proc/${pid}/status`), 'VmRSS') / 1024;
+
 /** NaN of a process that is gone. */
 export const memoryOf = (pid: number): MemoryMiB => {
   const rollup = read(`/proc/${pid}/smaps_rollup`);
   return {
-    rss: kibIn(read(`/proc/${pid}/status`), 'VmRSS') / 1024,
+    rss: residentOf(pid),
     own: (kibIn(rollup, 'Private_Clean') + kibIn(rollup, 'Private_Dirty')) / 1024,
   };
 };

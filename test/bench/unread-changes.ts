@@ -3,14 +3,13 @@
  * plane of real processes: node --import tsx test/bench/unread-changes.ts [--changes 100000]
  */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { connect } from 'node:tls';
 import { parseArgs } from 'node:util';
-import * as yaml from 'js-yaml';
 import { from, lastValueFrom, mergeMap } from 'rxjs';
 
 import { configMaps } from '../../src/model/resources.js';
 import { answer, startControlPlane } from '../e2e/control-plane.js';
+import { residentOf } from './memory.js';
+import { rawConnections } from './raw-connection.js';
 
 const { values } = parseArgs({ options: { changes: { type: 'string', default: '100000' } } });
 const CHANGES = Number(values.changes);
@@ -21,20 +20,9 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-type Kubeconfig = Readonly<{
-  clusters: ReadonlyArray<{ cluster: { server: string; 'certificate-authority-data': string } }>;
-  users: ReadonlyArray<{ user: { token: string } }>;
-}>;
-
 const plane = await startControlPlane({ replicas: 0 });
 try {
-  const megabytes = (): number => {
-    const status = readFileSync(`/proc/${plane.pidsOf('apiserver.js')[0]}/status`, 'utf8');
-    return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
-  };
-  const config = yaml.load(readFileSync(plane.kubeconfig, 'utf8')) as Kubeconfig;
-  const [cluster, user] = [config.clusters[0]?.cluster, config.users[0]?.user];
-  const { hostname, port } = new URL(cluster?.server ?? '');
+  const megabytes = (): number => Math.round(residentOf(plane.pidsOf('apiserver.js')[0] ?? 0));
   const metadata = (i: number) => ({ namespace: 'default', name: `changed-${i % OBJECTS}` });
   for (let i = 0; i < OBJECTS; i += 1)
     await answer(
@@ -44,18 +32,9 @@ try {
         metadata: metadata(i),
       }),
     );
-  const socket = connect({
-    host: hostname,
-    port: Number(port),
-    ca: Buffer.from(cluster?.['certificate-authority-data'] ?? '', 'base64'),
-    servername: 'localhost',
-  });
-  await once(socket, 'secureConnect');
-  socket.on('error', () => undefined);
+  const open = rawConnections(plane.kubeconfig);
+  const socket = await open('/api/v1/namespaces/default/configmaps?watch=true');
   socket.pause();
-  socket.write(
-    `GET /api/v1/namespaces/default/configmaps?watch=true HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${user?.token}\r\n\r\n`,
-  );
   say(`at the beginning: API server ${megabytes()} MB`);
   let peak = 0;
   const sampling = setInterval(() => {
