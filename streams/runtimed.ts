@@ -13,7 +13,6 @@
 
 import * as E from 'fp-ts/lib/Either.js';
 import {
-  asyncScheduler,
   BehaviorSubject,
   combineLatest,
   concat,
@@ -120,7 +119,8 @@ export type SidecarOptions = Readonly<{
   identity: Identity;
   holdings: Holdings;
   now: () => Micros;
-  clock?: SchedulerLike;
+  /** As that of a session. */
+  clock: SchedulerLike;
   /** Uniform in [0, 1). */
   chance?: () => number;
   /** Told of each change: whether a session is open, and the pod's own state. For probes and metrics. */
@@ -186,7 +186,7 @@ const STRAYS = 'executions that were given up are being ended';
 export const runtimed = (
   sources: SidecarSources,
   effects: SidecarEffects,
-  { identity, holdings, now, clock = asyncScheduler, chance = Math.random, onState }: SidecarOptions,
+  { identity, holdings, now, clock, chance = Math.random, onState }: SidecarOptions,
 ): Observable<Input> => {
   const refusalsSubject = new Subject<Refused>();
   const removalsSubject = new Subject<Removal>();

@@ -8,6 +8,7 @@ import { answerRemovals, type Removal } from '../../streams/sidecar/removals.js'
 import { keepSession } from '../../streams/sidecar/session.js';
 import { doSweeps } from '../../streams/sidecar/sweeps.js';
 import { openStore } from '../io/artifacts/open-store.js';
+import { afterInput } from '../io/clock.js';
 import type { Log } from '../io/log.js';
 import { dialOperator } from '../io/session/client.js';
 import { storeName, storePlace } from '../model/artifact-store.js';
@@ -47,6 +48,7 @@ export const startCleanup = async (
     refusals$: NEVER,
     removed$: removedSubject,
     keptLogs$: NEVER,
+    clock: afterInput,
   });
   const subscription = removalsSubject
     .pipe(answerRemovals((removal) => from(removeRun({ settings, store }, pod.namespace, removal, log))))

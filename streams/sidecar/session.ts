@@ -6,7 +6,6 @@
  * doubles from 100 ms to 3 s, less up to half of it by chance, so that pods do not return in step.
  */
 import {
-  asyncScheduler,
   catchError,
   concat,
   defer,
@@ -73,7 +72,11 @@ export type SessionOptions = Readonly<{
   refusals$: Observable<Refused>;
   removed$: Observable<ArtifactsRemoved>;
   keptLogs$: Observable<KeptLogs>;
-  clock?: SchedulerLike;
+  /**
+   * Does what is due after what has come in: what the operator sent while this process stood still (starved, or stopped) is
+   * read first, and is no silence of the operator.
+   */
+  clock: SchedulerLike;
   /** Uniform in [0, 1). */
   chance?: () => number;
 }>;
@@ -191,7 +194,7 @@ const welcomed =
 /** Sessions for ever: never completes, never errors. */
 export const keepSession = (dial: Dial, options: SessionOptions): Observable<SessionEvent> =>
   defer(() => {
-    const { clock = asyncScheduler, chance = Math.random } = options;
+    const { clock, chance = Math.random } = options;
     let failures = 1;
     let missed = 0;
     let openedAt = Number.POSITIVE_INFINITY;

@@ -1,4 +1,7 @@
 /** A new CA of the sessions, asked for while Runs come and go. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
 import { expect } from 'chai';
 import * as E from 'fp-ts/lib/Either.js';
 import { filter, firstValueFrom, timeout } from 'rxjs';
@@ -16,7 +19,9 @@ describe('a new session CA', () => {
 
   it('reaches all pods, and no Run notices', async () => {
     const before = await plane.podNames();
-    await plane.create('long', { source: { inline: 'sleep 2; echo over' } });
+    const goFile = join(plane.dataDir, 'go');
+    // It goes on until it is told: one that ends while a busy machine has not yet said that it runs is never Running.
+    await plane.create('long', { source: { inline: `until [ -e ${goFile} ]; do sleep 0.05; done` } });
     await plane.whenRun('long', ({ status }) => status?.phase === 'Running');
     const ref = { namespace: 'kruntimes-system', name: 'kruntimes-sessions-ca' };
     const secret = (await answer(plane.kube.get(secrets, ref))) as Body;
@@ -45,6 +50,7 @@ describe('a new session CA', () => {
       await plane.create(name, { source: { inline: 'sleep 0.3' } });
       ends.push(await plane.end(name));
     }
+    await writeFile(goFile, '');
     await replaced;
     ends.push(await plane.end('long'));
     expect(ends.map(({ status }) => [status?.phase, status?.attempt])).to.deep.equal(

@@ -10,6 +10,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 import { defer, firstValueFrom, NEVER, of, type Subscription } from 'rxjs';
 
+import { afterInput } from '../../../src/io/clock.js';
 import { dialOperator } from '../../../src/io/session/client.js';
 import { SESSION_AUDIENCE } from '../../../src/model/names.js';
 import { pods, runs, serviceAccounts } from '../../../src/model/resources.js';
@@ -209,6 +210,7 @@ export const simulate = ({ kube, namespace, runtime, folder, fateOf, operatorUrl
         refusals$: NEVER,
         removed$: NEVER,
         keptLogs$: NEVER,
+        clock: afterInput,
       },
     );
     sessions.set(

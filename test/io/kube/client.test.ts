@@ -19,15 +19,11 @@ import {
   status,
   text,
 } from '../../support/scenario-server.js';
+import { standStill } from '../../support/stand-still.js';
 
 const hello = { namespace: 'default', name: 'hello' };
 const RUN = '/apis/kruntimes.io/v1alpha1/namespaces/default/runs/hello';
 const RUNS = '/apis/kruntimes.io/v1alpha1/namespaces/default/runs';
-
-/** The process does nothing else for so long, as when it is starved or stopped. */
-const standStill = (ms: number): void => {
-  for (const untilMs = performance.now() + ms; performance.now() < untilMs; );
-};
 
 describe('kubeClient', () => {
   let open: Array<() => Promise<void> | void> = [];

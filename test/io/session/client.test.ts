@@ -8,12 +8,15 @@ import { createServer as createTlsServer } from 'node:tls';
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import * as E from 'fp-ts/lib/Either.js';
-import { concat, firstValueFrom, lastValueFrom, NEVER, of, toArray } from 'rxjs';
+import { concat, firstValueFrom, lastValueFrom, NEVER, of, take, tap, toArray } from 'rxjs';
 
 import { listenGrpc, parseAddress } from '../../../src/io/address.js';
+import { afterInput } from '../../../src/io/clock.js';
 import { createAuthority, issueCertificate } from '../../../src/io/session/certificates.js';
 import { dialOperator } from '../../../src/io/session/client.js';
 import { type FromOperator, type FromRuntimed, SessionsService } from '../../../src/proto/gen/session.js';
+import { keepSession } from '../../../streams/sidecar/session.js';
+import { standStill } from '../../support/stand-still.js';
 
 type Stream = ServerDuplexStream<FromRuntimed, FromOperator>;
 
@@ -157,6 +160,48 @@ describe('dialOperator', () => {
     } finally {
       refusing.close();
     }
+  });
+
+  it('is no reason to take its own standing still for the silence of the operator', async () => {
+    const beatMs = 200;
+    const healthy = { healthy: true, healthMessage: '', draining: false };
+    const url = await serve((stream) => {
+      stream.once('data', () =>
+        stream.write({ message: { $case: 'welcome', value: { beatIntervalMillis: beatMs } } }),
+      );
+    });
+    const session = keepSession(dialOperator({ url, ca: '', tokenFile: join(folder, 'token') }), {
+      hello: () => ({
+        podName: 'p',
+        podUid: 'u',
+        runtime: 'bash',
+        version: '1',
+        held: [],
+        artifactStore: '',
+        ...healthy,
+      }),
+      beats$: NEVER,
+      refusals$: NEVER,
+      removed$: NEVER,
+      keptLogs$: NEVER,
+      clock: afterInput,
+    });
+    const events = session.pipe(
+      tap(({ kind }) => {
+        if (kind !== 'Opened') return;
+        // The beat is in the socket, unread, when the process stands still for longer than three.
+        for (const stream of streams) stream.write({ message: { $case: 'beat', value: healthy } });
+        setImmediate(() => {
+          standStill(3.5 * beatMs);
+          setImmediate(() => {
+            for (const stream of streams) stream.write({ message: { $case: 'drain', value: {} } });
+          });
+        });
+      }),
+      take(2),
+      toArray(),
+    );
+    expect(await lastValueFrom(events)).to.deep.equal([{ kind: 'Opened' }, { kind: 'Drain' }]);
   });
 
   it('ends the call when it is unsubscribed', async () => {

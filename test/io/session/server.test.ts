@@ -15,6 +15,7 @@ import { type PodIdentity, type SessionServer, serveSessions } from '../../../sr
 import type { PodUid, RunUid } from '../../../src/model/ids.js';
 import type { SessionEvent } from '../../../src/model/session.js';
 import { FromOperator, FromRuntimed, type Hello, SessionsService } from '../../../src/proto/gen/session.js';
+import { standStill } from '../../support/stand-still.js';
 
 const p1 = 'uid-p1' as PodUid;
 const p2 = 'uid-p2' as PodUid;
@@ -249,9 +250,7 @@ describe('serveSessions', () => {
     const caller = await opened('one', p1);
     caller.send(beat);
     // The beat is in the socket, unread, when the process stands still for longer than three.
-    setImmediate(() => {
-      for (const untilMs = performance.now() + 3.5 * beatMs; performance.now() < untilMs; );
-    });
+    setImmediate(standStill, 3.5 * beatMs);
     expect(await events.next()).to.include({ kind: 'Changed', podUid: p1 });
     expect(await caller.inbox.next()).to.have.nested.property('message.$case', 'beat');
   });
