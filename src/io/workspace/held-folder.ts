@@ -15,6 +15,9 @@ export const openedPath = (fd: number, path: string): string => (hasProc ? `/pro
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 
+/** Names of files are bytes: what lists a folder of a Run asks for them as such, since as text another file may come of it. */
+export type EntryName = string | Buffer;
+
 export class HeldFolder {
   readonly #fd: number;
   readonly #path: string;
@@ -50,16 +53,24 @@ export class HeldFolder {
   }
 
   /** The path of an entry, for a call that does not follow a link there (or opens with O_NOFOLLOW). */
-  at(name: string): string {
-    if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0'))
+  at(name: string): string;
+  at(name: EntryName): EntryName;
+  at(name: EntryName): EntryName {
+    const text = name.toString();
+    if (text === '' || text === '.' || text === '..' || text.includes('/') || text.includes('\0'))
       throw new Error('a name leads out of its folder');
-    return `${this.self}/${name}`;
+    return typeof name === 'string'
+      ? `${this.self}/${name}`
+      : Buffer.concat([Buffer.from(`${this.self}/`), name]);
   }
 
   /** Opens a folder in it; throws ELOOP or ENOTDIR for a link, also one to a folder. */
-  below(name: string): HeldFolder {
+  below(name: EntryName): HeldFolder {
     const path = this.at(name);
-    return new HeldFolder(openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), `${this.#path}/${name}`);
+    return new HeldFolder(
+      openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+      `${this.#path}/${name.toString()}`,
+    );
   }
 
   facts(): Stats {

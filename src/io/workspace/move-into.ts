@@ -1,9 +1,8 @@
 /** Moves what is in a folder of runtimed's own into one of the shared volume, without being led elsewhere. */
 import { constants, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, readlink, rename, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { errorCode } from '../error-code.js';
-import type { HeldFolder } from './held-folder.js';
+import type { EntryName, HeldFolder } from './held-folder.js';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 /** Entries of a folder at a time. */
@@ -12,8 +11,11 @@ const AT_ONCE = 8;
 const MAX_DEPTH = 100;
 const CHUNK_BYTES = 256 * 1024;
 
+const entryOf = (folder: EntryName, name: Buffer): Buffer =>
+  Buffer.concat([Buffer.from(folder), Buffer.from('/'), name]);
+
 /** Between volumes a rename does not work; then it is copied. */
-const isRenamed = async (from: string, to: string): Promise<boolean> => {
+const isRenamed = async (from: EntryName, to: EntryName): Promise<boolean> => {
   try {
     await rename(from, to);
     return true;
@@ -23,7 +25,7 @@ const isRenamed = async (from: string, to: string): Promise<boolean> => {
   }
 };
 
-const copyFile = async (from: string, to: string, { mode }: Stats): Promise<void> => {
+const copyFile = async (from: EntryName, to: EntryName, { mode }: Stats): Promise<void> => {
   const source = await open(from, O_RDONLY | O_NOFOLLOW);
   try {
     // O_EXCL: nothing is written into what somebody else has put there, nor through a link.
@@ -44,36 +46,36 @@ const copyFile = async (from: string, to: string, { mode }: Stats): Promise<void
 };
 
 /** Copies an entry that is no folder. */
-const copyLeaf = async (from: string, to: string, facts: Stats): Promise<void> => {
-  if (facts.isSymbolicLink()) await symlink(await readlink(from), to);
+const copyLeaf = async (from: EntryName, to: EntryName, facts: Stats): Promise<void> => {
+  if (facts.isSymbolicLink()) await symlink(await readlink(from, 'buffer'), to);
   else await copyFile(from, to, facts);
 };
 
 const copyAll = async (
-  from: string,
+  from: EntryName,
   folder: HeldFolder,
   signal: AbortSignal,
   depth: number,
 ): Promise<void> => {
-  const entries = await readdir(from, { withFileTypes: true });
+  const entries = await readdir(from, { withFileTypes: true, encoding: 'buffer' });
   const leaves = entries.filter((entry) => !entry.isDirectory());
   while (leaves.length > 0) {
     signal.throwIfAborted();
     await Promise.all(
       leaves.splice(-AT_ONCE).map(async ({ name }) => {
-        const path = join(from, name);
+        const path = entryOf(from, name);
         await copyLeaf(path, folder.at(name), await lstat(path));
       }),
     );
   }
   for (const entry of entries)
-    if (entry.isDirectory()) await copyFolder(join(from, entry.name), folder, entry.name, signal, depth);
+    if (entry.isDirectory()) await copyFolder(entryOf(from, entry.name), folder, entry.name, signal, depth);
 };
 
 const copyFolder = async (
-  from: string,
+  from: EntryName,
   parent: HeldFolder,
-  name: string,
+  name: Buffer,
   signal: AbortSignal,
   depth: number,
 ): Promise<void> => {
@@ -89,8 +91,8 @@ const copyFolder = async (
 
 /** Moves all; where it rejects, some of it may be there. */
 export const moveInto = async (from: string, folder: HeldFolder, signal: AbortSignal): Promise<void> => {
-  for (const name of await readdir(from))
-    if (!(await isRenamed(join(from, name), folder.at(name)))) {
+  for (const name of await readdir(from, 'buffer'))
+    if (!(await isRenamed(entryOf(from, name), folder.at(name)))) {
       // Between volumes nothing can be renamed.
       await copyAll(from, folder, signal, 0);
       return;

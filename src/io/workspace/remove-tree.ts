@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { chmod, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { errorCode } from '../error-code.js';
-import type { HeldFolder } from './held-folder.js';
+import type { EntryName, HeldFolder } from './held-folder.js';
 
 /** Folders held open at a time: what lies deeper is moved up first. */
 const MAX_DEPTH = 32;
@@ -38,7 +38,7 @@ const IS_FOLDER = ['EISDIR', 'EPERM'];
 const IS_NO_FOLDER = ['ENOTDIR', 'ELOOP'];
 
 /** Gives the owner every right to a folder; a link in its place is left as it is. */
-const openUp = async (parent: HeldFolder, name: string): Promise<void> => {
+const openUp = async (parent: HeldFolder, name: EntryName): Promise<void> => {
   const { O_DIRECTORY, O_NOFOLLOW } = constants;
   const handle = await open(parent.at(name), O_PATH | O_DIRECTORY | O_NOFOLLOW);
   try {
@@ -51,7 +51,7 @@ const openUp = async (parent: HeldFolder, name: string): Promise<void> => {
 const isOpen = ({ mode }: Stats): boolean => (mode & 0o700) === 0o700;
 
 /** Opens a folder to remove what is in it; undefined when there is none, or something else. */
-const enter = async (parent: HeldFolder, name: string): Promise<HeldFolder | undefined> => {
+const enter = async (parent: HeldFolder, name: EntryName): Promise<HeldFolder | undefined> => {
   for (let isSecond = false; ; isSecond = true) {
     let folder: HeldFolder;
     try {
@@ -72,7 +72,7 @@ const enter = async (parent: HeldFolder, name: string): Promise<HeldFolder | und
 
 /** Removes what is in a folder, as far as it is seen at this moment. */
 const empty = async (folder: HeldFolder, top: HeldFolder, depth: number): Promise<void> => {
-  const entries = await readdir(folder.self, { withFileTypes: true });
+  const entries = await readdir(folder.self, { withFileTypes: true, encoding: 'buffer' });
   const files = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
   while (files.length > 0)
     await Promise.all(
@@ -92,7 +92,7 @@ const empty = async (folder: HeldFolder, top: HeldFolder, depth: number): Promis
 /** @param top where what lies too deep is put; the folder itself, when it is the uppermost */
 const removeEntry = async (
   parent: HeldFolder,
-  name: string,
+  name: EntryName,
   top: HeldFolder | undefined,
   depth: number,
 ): Promise<void> => {
@@ -114,5 +114,5 @@ const removeEntry = async (
 };
 
 /** Removes the entry, whatever it is; nothing is done when there is none. */
-export const removeTree = (parent: HeldFolder, name: string): Promise<void> =>
+export const removeTree = (parent: HeldFolder, name: EntryName): Promise<void> =>
   removeEntry(parent, name, undefined, 0);

@@ -123,6 +123,14 @@ describe('AttemptFiles', () => {
     'left folders within folders': ({ workspace, artifacts }) => {
       for (const path of [workspace, artifacts]) mkdirSync(join(path, 'a/b/c'), { recursive: true });
     },
+    'left names that are no UTF-8': ({ workspace, artifacts }) => {
+      for (const path of [workspace, artifacts]) {
+        const inner = Buffer.concat([Buffer.from(`${path}/`), Buffer.from([0xe4, 0xff])]);
+        mkdirSync(inner);
+        writeFileSync(Buffer.concat([inner, Buffer.from('/'), Buffer.from([0xfe])]), 'x');
+        writeFileSync(Buffer.concat([Buffer.from(`${path}/f`), Buffer.from([0xff])]), 'x');
+      }
+    },
     'changed the rights of its folders': ({ workspace, own, artifacts }) => {
       for (const path of [artifacts, own, workspace]) chmodSync(path, 0o500);
     },
