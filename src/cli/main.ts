@@ -3,6 +3,7 @@
  * exit code. Nothing is imported here that `krt version` does not need.
  */
 
+import { refuseDebugger } from '../io/refuse-debugger.js';
 import { explain } from './explain.js';
 import { processKrt } from './process-krt.js';
 import { createProgram, runProgram } from './program.js';
@@ -32,6 +33,7 @@ const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
     stream.write('', () => resolve());
   });
 
+refuseDebugger();
 const code = await main(process.argv.slice(2));
 await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
 // Idle connections need no goodbye.

@@ -35,6 +35,7 @@ import { componentLog, openLog } from '../io/log.js';
 import { serveMetrics } from '../io/metrics-server.js';
 import { endWithParent } from '../io/parent.js';
 import { serveProbes } from '../io/probes.js';
+import { refuseDebugger } from '../io/refuse-debugger.js';
 import type { SessionTls } from '../io/session/certificates.js';
 import { serveSessions } from '../io/session/server.js';
 import { reviewSessionToken } from '../io/session/token-review.js';
@@ -245,6 +246,7 @@ const start = async (config: ControllerConfig): Promise<void> => {
   endWithParent(() => process.exit(1));
 };
 
+refuseDebugger();
 surviveLostOutput();
 const config = parseConfig(process.argv.slice(2));
 if (E.isLeft(config)) fail(`${config.left}; see --help`, 2);

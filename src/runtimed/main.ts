@@ -8,6 +8,7 @@ import { kubeClient } from '../io/kube/client.js';
 import { clusterFromServiceAccount } from '../io/kube/cluster.js';
 import { openLog } from '../io/log.js';
 import { endWithParent } from '../io/parent.js';
+import { refuseDebugger } from '../io/refuse-debugger.js';
 import { boundedOutput } from '../io/run-logs/bounded-output.js';
 import { surviveLostOutput } from '../io/standard-output.js';
 import { CLEANUP_MODE } from '../model/names.js';
@@ -63,6 +64,7 @@ const removeArtifacts = async (): Promise<void> => {
   });
 };
 
+refuseDebugger();
 surviveLostOutput();
 // What the runtime container is to use, its group must be able to: both run with the pod's fsGroup.
 process.umask(0o007);

@@ -256,4 +256,14 @@ for (const umask of [0, 0o077])
       expect(await session(sessions, plane.dataDir)).to.equal('code 16');
       expect(await get(sessions, '/metrics')).to.not.match(/^2/);
     });
+
+    it('opens no debugger to who signals its programs', async () => {
+      const programs = pidsOf(plane).filter((pid) => textOf(`/proc/${pid}/cmdline`).includes('.js\0'));
+      expect(programs.length).to.be.at.least(5);
+      for (const pid of programs) process.kill(pid, 'SIGUSR1');
+      // All of them have done something after it.
+      await plane.create('after-signals', { source: { inline: 'true' } });
+      expect((await plane.end('after-signals')).status?.phase).to.equal('Succeeded');
+      expect(new Set(portsOf(programs)).size).to.equal(2);
+    });
   });

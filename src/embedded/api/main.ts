@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import bunyan from 'bunyan';
 
 import { endWithParent } from '../../io/parent.js';
+import { refuseDebugger } from '../../io/refuse-debugger.js';
 import { surviveLostOutput } from '../../io/standard-output.js';
 import { announce, startApiServer } from './server.js';
 
@@ -94,6 +95,7 @@ const main = async (): Promise<void> => {
   announce(dataDir, server.url);
 };
 
+refuseDebugger();
 surviveLostOutput();
 main().catch((error: unknown) => {
   log.fatal({ err: error }, 'api server could not start');

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import bunyan from 'bunyan';
 
 import { endWithParent } from '../../io/parent.js';
+import { refuseDebugger } from '../../io/refuse-debugger.js';
 import { surviveLostOutput } from '../../io/standard-output.js';
 import { splitImageFlag } from './image-flag.js';
 import { ControlPlaneError, startControlPlane } from './start.js';
@@ -53,6 +54,7 @@ const main = async (): Promise<void> => {
   await running.done;
 };
 
+refuseDebugger();
 surviveLostOutput();
 // `krt up --detach` gives us no parent to watch; a test or a demo does, and leaves nothing behind when it is killed.
 endWithParent(() => process.exit(1));

@@ -13,6 +13,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { kubeClient } from '../../io/kube/client.js';
 import { clusterFromKubeconfig } from '../../io/kube/cluster.js';
 import { endWithParent } from '../../io/parent.js';
+import { refuseDebugger } from '../../io/refuse-debugger.js';
 import { surviveLostOutput } from '../../io/standard-output.js';
 import { version } from '../../model/version.js';
 import { programsFolder } from './images.js';
@@ -75,6 +76,7 @@ const main = async (): Promise<void> => {
   process.on('SIGINT', stop);
 };
 
+refuseDebugger();
 surviveLostOutput();
 // Before anything is awaited, so that a parent that dies during our start takes us along.
 endWithParent(() => {

@@ -4,11 +4,13 @@ import { isLeft } from 'fp-ts/lib/Either.js';
 
 import { endWithParent } from '../../io/parent.js';
 import { keepYoungGenerationSmall } from '../../io/processes/small-young-generation.js';
+import { refuseDebugger } from '../../io/refuse-debugger.js';
 import { surviveLostOutput } from '../../io/standard-output.js';
 import { readOptions, usage } from './options.js';
 import { startServer } from './server.js';
 
 keepYoungGenerationSmall();
+refuseDebugger();
 surviveLostOutput();
 
 const options = readOptions(process.argv.slice(2), process.env);
