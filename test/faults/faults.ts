@@ -46,15 +46,22 @@ export const PARTS: Readonly<Record<string, string>> = {
   kubelet: 'kubelet.js',
 };
 
+/** The first of a program's processes, which has to be there: a fault of nobody says nothing. */
+const theProcess = (plane: FaultyPlane, program: string): number => {
+  const [pid] = plane.pidsOf(program);
+  if (pid === undefined) throw new Error(`no ${program} is there: the cell says nothing`);
+  return pid;
+};
+
 const killed = (part: string, program: string): Fault => ({
   name: `${part} killed`,
-  apply: async (plane) => signal(plane.pidsOf(program)[0], 'SIGKILL'),
+  apply: async (plane) => signal(theProcess(plane, program), 'SIGKILL'),
 });
 
 const paused = (part: string, program: string, seconds: number): Fault => ({
   name: `${part} paused ${seconds} s`,
   apply: async (plane) => {
-    const [pid] = plane.pidsOf(program);
+    const pid = theProcess(plane, program);
     signal(pid, 'SIGSTOP');
     await sleep(seconds * 1000);
     signal(pid, 'SIGCONT');
@@ -65,7 +72,7 @@ const paused = (part: string, program: string, seconds: number): Fault => ({
 const slowed = (part: string, program: string): Fault => ({
   name: `${part} slowed`,
   apply: async (plane) => {
-    const [pid] = plane.pidsOf(program);
+    const pid = theProcess(plane, program);
     for (let i = 0; i < 30; i += 1) {
       signal(pid, 'SIGSTOP');
       await sleep(90);
@@ -243,10 +250,9 @@ export const STANDBY_FAULTS: ReadonlyArray<Fault> = [
     name: 'standby killed',
     apply: async (plane) => {
       const leader = await plane.leader();
-      signal(
-        plane.pidsOf('controller.js').find((pid) => pid !== leader),
-        'SIGKILL',
-      );
+      const [standby] = plane.pidsOf('controller.js').filter((pid) => pid !== leader);
+      if (standby === undefined) throw new Error('nobody stands by: the cell says nothing');
+      signal(standby, 'SIGKILL');
     },
   },
   ...[1, 20].map(

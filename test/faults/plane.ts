@@ -66,8 +66,8 @@ export type FaultyPlane = ControlPlane &
     cluster?: ApiLevel;
     /** Where the operators' Lease is. */
     leaseNamespace: string;
-    /** Pid of the operator that leads. */
-    leader: () => Promise<number | undefined>;
+    /** Pid of the operator that leads; rejects where nobody is known to. */
+    leader: () => Promise<number>;
   }>;
 
 const mountAll = <Disk extends Readonly<{ unmount: () => void }>>(
@@ -89,13 +89,13 @@ const mountAll = <Disk extends Readonly<{ unmount: () => void }>>(
 /** Name of the operators' Lease. */
 const LEASE = 'kruntimes-controller';
 
-/** Which process says in its log that it is this holder of a Lease. */
-const operatorPid = async (logs: string, identity: string): Promise<number | undefined> => {
-  for (const name of (await readdir(logs)).filter((each) => each.startsWith('controller.log')))
+/** Which process says in its log that it is this holder of a Lease; rejects where none does. */
+const operatorPid = async (logs: string, identity: string): Promise<number> => {
+  for (const name of (await readdir(logs)).filter((each) => each.startsWith('controller')))
     for (const line of (await readFile(join(logs, name), 'utf8')).split('\n'))
       if (identity !== '' && line.includes(identity) && line.includes('operator started'))
         return Number((JSON.parse(line) as { pid: number }).pid);
-  return undefined;
+  throw new Error(`no log of an operator in ${logs} is of the leader, ${identity}`);
 };
 
 const buildClocked = async (): Promise<ClockedPrograms> =>
@@ -209,10 +209,7 @@ export const startFaultyPlane = async (
     clocks,
     logs: folder.logs,
     leaseNamespace: 'default',
-    leader: async () =>
-      operators === 1
-        ? pidsOf('controller.js')[0]
-        : operatorPid(folder.logs, await holderIn(plane, 'default')),
+    leader: async () => operatorPid(folder.logs, await holderIn(plane, 'default')),
   });
 };
 
