@@ -20,6 +20,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const START_LIMIT_MS = 120_000;
 /** Pause between two questions to a program that tells nobody when it is ready, milliseconds. */
 const ASK_AGAIN_MS = 100;
+/** Pause before etcd is started again, milliseconds: a node's kubelet is slower. */
+const ETCD_AGAIN_MS = 500;
 
 /** Where the pods of real nodes find the API server. */
 export type ForNodes = Readonly<{
@@ -48,6 +50,10 @@ export type ApiLevel = Readonly<{
   create: (paths: ReadonlyArray<string>) => Promise<void>;
   /** Of kube-apiserver; whoever kills it sees it started again on the same data and port. */
   apiServerPid: () => number;
+  /** Of etcd, likewise. */
+  etcdPid: () => number;
+  /** Kills etcd, and starts it again when the given has been done. */
+  withoutEtcd: (act: () => Promise<void>) => Promise<void>;
   /**
    * Copies what etcd has, as it is now. The answer goes back to that as etcd's manual asks for (`etcdutl snapshot restore
    * --bump-revision --mark-compacted`): all three programs are killed and started on the copy, its revision is put ahead of
@@ -77,6 +83,9 @@ const crdFiles = (): ReadonlyArray<string> =>
     .sort()
     .map((file) => join(root, 'crds', file));
 
+/** Where etcd's data are, of an API level below this folder. */
+export const etcdFolder = (folder: string): string => join(folder, 'etcd');
+
 /**
  * Starts one below the folder, with the programs (or links to them) of another folder. Without nodes it is reached on
  * loopback alone.
@@ -105,7 +114,7 @@ export const startApiLevel = async (
     return path;
   };
 
-  const store = join(folder, 'etcd');
+  const store = etcdFolder(folder);
   const startEtcd = (): Running =>
     run(
       join(programs, 'etcd'),
@@ -121,7 +130,19 @@ export const startApiLevel = async (
       ],
       log('etcd'),
     );
-  let etcd = startEtcd();
+  let [isStopping, isRestoring, isEtcdHeld] = [false, false, false];
+  /** Whether kube-apiserver has been ready once: what cannot start is not started again. */
+  let isUp = false;
+  const keepEtcd = (): Running => {
+    const started = startEtcd();
+    void started.ended
+      .then(() => pause(ETCD_AGAIN_MS))
+      .then(() => {
+        if (!isStopping && !isRestoring && !isEtcdHeld && isUp && etcd === started) etcd = keepEtcd();
+      });
+    return started;
+  };
+  let etcd = keepEtcd();
   const startApiServer = (): Running =>
     run(
       join(programs, 'kube-apiserver'),
@@ -151,7 +172,6 @@ export const startApiLevel = async (
       ],
       log('kube-apiserver'),
     );
-  let [isStopping, isRestoring] = [false, false];
   const keepApiServer = (): Running => {
     const started = startApiServer();
     void started.ended.then(() => {
@@ -159,8 +179,6 @@ export const startApiLevel = async (
     });
     return started;
   };
-  /** Whether it has been ready once: one that cannot start is not started again. */
-  let isUp = false;
   let apiServer = keepApiServer();
 
   /** Asks until it is so: neither program tells anybody when it is ready. */
@@ -253,7 +271,7 @@ export const startApiLevel = async (
       rmSync(store, { recursive: true });
       cpSync(copy, store, { recursive: true });
       rmSync(copy, { recursive: true });
-      etcd = startEtcd();
+      etcd = keepEtcd();
       await until('etcd answers', async () => (await askEtcd('range', { key: BUMP })) > 0);
       let revision = 0;
       while (revision <= known) revision = await askEtcd('put', { key: BUMP, value: BUMP });
@@ -303,6 +321,17 @@ export const startApiLevel = async (
     call: client.call,
     create,
     apiServerPid: () => apiServer.pid,
+    etcdPid: () => etcd.pid,
+    withoutEtcd: async (act) => {
+      isEtcdHeld = true;
+      await etcd.end('SIGKILL');
+      try {
+        await act();
+      } finally {
+        isEtcdHeld = false;
+        etcd = keepEtcd();
+      }
+    },
     copyStore,
     whenReady: () => until('kube-apiserver is ready again', isReady),
     stop,

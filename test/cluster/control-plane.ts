@@ -20,7 +20,7 @@ import { kubeClient } from '../../src/io/kube/client.js';
 import { clusterFromKubeconfig } from '../../src/io/kube/cluster.js';
 import type { Plane } from '../e2e/attach.js';
 import { pidsWith } from '../e2e/pids.js';
-import { type ApiLevel, startApiLevel } from './api-level.js';
+import { type ApiLevel, etcdFolder, startApiLevel } from './api-level.js';
 import { startRelay } from './relay.js';
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -49,6 +49,8 @@ export type Ways = Readonly<{
   apiOf?: (level: ApiLevel) => Promise<string>;
   /** What pods dial for the operators' sessions, which listen on these ports. */
   sessionsOf?: (ports: ReadonlyArray<number>) => Promise<Readonly<{ port: number; close: () => void }>>;
+  /** Puts what the kubelet writes below this folder, and what etcd does in that, on disks; the answer takes them away. */
+  disksOf?: (dataDir: string, etcdDir: string) => () => void;
   /** Folder of our bundles; default: dist. */
   bundles?: string;
 }>;
@@ -57,20 +59,28 @@ export type Ways = Readonly<{
 export const startClusterPlane = async (
   programs: string,
   operators = 1,
-  { apiOf = async ({ url }) => url, sessionsOf = startRelay, bundles = file('../../dist') }: Ways = {},
+  {
+    apiOf = async ({ url }) => url,
+    sessionsOf = startRelay,
+    disksOf = () => () => undefined,
+    bundles = file('../../dist'),
+  }: Ways = {},
 ): Promise<ClusterPlane> => {
   const folder = await mkdtemp(join(tmpdir(), 'krt-cluster-plane-'));
   const dataDir = join(folder, 'kubelet');
   mkdirSync(dataDir, { mode: 0o700 });
   const id = controlPlaneId(dataDir);
   const components: Component[] = [];
-  const level = await startApiLevel(programs, join(folder, 'api'));
+  const apiFolder = join(folder, 'api');
+  const takeDisksAway = disksOf(dataDir, etcdFolder(apiFolder));
+  const level = await startApiLevel(programs, apiFolder);
   let relay: Awaited<ReturnType<typeof startRelay>> | undefined;
   const stop = async (): Promise<void> => {
     // The kubelet first: it ends the pods' processes.
     for (const component of components.splice(0)) await component.stop();
     relay?.close();
     await level.stop();
+    takeDisksAway();
     await rm(folder, { recursive: true, force: true });
   };
   try {

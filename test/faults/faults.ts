@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
 import * as E from 'fp-ts/lib/Either.js';
-import { firstValueFrom } from 'rxjs';
+import { firstValueFrom, map, of, timeout } from 'rxjs';
 
 import { configMaps, pods } from '../../src/model/resources.js';
 import type { Mishap, Rule, WatchMishap } from './api-proxy.js';
@@ -35,6 +35,11 @@ export const signal = (pid: number | undefined, name: 'SIGKILL' | 'SIGSTOP' | 'S
   } catch {
     // It has ended by itself.
   }
+};
+
+/** The pause before the API server is started again doubles: a fault is over when it answers. */
+export const answers = async ({ kube }: FaultyPlane): Promise<void> => {
+  while (E.isLeft(await firstValueFrom(kube.list(pods, { namespace: 'default' })))) await sleep(100);
 };
 
 /** The parts, and the programs that they are. */
@@ -107,8 +112,45 @@ const watches =
   ({ isWatch }) =>
     isWatch ? { kind: 'watch', how } : undefined;
 
+const lacksEtcd = ({ cluster }: FaultyPlane): string | undefined =>
+  cluster === undefined ? 'the embedded API server has no etcd' : undefined;
+
+/** kube-apiserver without its store; a fault is over when it answers again. */
+const ETCD_FAULTS: ReadonlyArray<Fault> = [
+  {
+    name: 'etcd killed',
+    lacks: lacksEtcd,
+    apply: async (plane) => {
+      signal(plane.cluster?.etcdPid(), 'SIGKILL');
+      await answers(plane);
+    },
+  },
+  ...[1, 10].map(
+    (seconds): Fault => ({
+      name: `etcd paused ${seconds} s`,
+      lacks: lacksEtcd,
+      apply: async (plane) => {
+        const pid = plane.cluster?.etcdPid();
+        signal(pid, 'SIGSTOP');
+        await sleep(seconds * 1000);
+        signal(pid, 'SIGCONT');
+        await answers(plane);
+      },
+    }),
+  ),
+  {
+    name: 'etcd away 5 s',
+    lacks: lacksEtcd,
+    apply: async (plane) => {
+      await plane.cluster?.withoutEtcd(() => sleep(5000));
+      await answers(plane);
+    },
+  },
+];
+
 /** All faults, the longer pauses apart. */
 export const FAULTS: ReadonlyArray<Fault> = [
+  ...ETCD_FAULTS,
   ...Object.entries(PARTS).flatMap(([part, program]) => [
     killed(part, program),
     paused(part, program, 1),
@@ -202,11 +244,16 @@ const diskFull = (what: string, names: ReadonlyArray<DiskName>, more: Partial<Fa
   },
 });
 
-/** What the API server still has room for is used up: it makes some ahead, and a page is larger than a record. */
+/**
+ * What the API server still has room for is used up: it makes some ahead, and a page is larger than a record. etcd ends of
+ * it, and is started again and again; who asks kube-apiserver meanwhile waits.
+ */
 const apiDiskFull: Fault = {
   ...diskFull('API server', ['store']),
   apply: async (plane) => {
     if (typeof plane.disks === 'string') return;
+    const untilMs = Date.now() + 5000;
+    const etcd = plane.cluster?.etcdPid();
     const made: string[] = [];
     const refused = async (bytes: number): Promise<boolean> => {
       const name = `room-${made.length}`;
@@ -216,18 +263,24 @@ const apiDiskFull: Fault = {
         metadata: { namespace: 'default', name },
         data: { text: 'x'.repeat(bytes) },
       };
-      const isMade = E.isRight(await firstValueFrom(plane.kube.create(configMaps, 'default', object)));
+      const isMade = await firstValueFrom(
+        plane.kube
+          .create(configMaps, 'default', object)
+          .pipe(map(E.isRight), timeout({ first: Math.max(untilMs - Date.now(), 0), with: () => of(false) })),
+      );
       if (isMade) made.push(name);
       return !isMade;
     };
     let refusals = 0;
-    for (const untilMs = Date.now() + 5000; Date.now() < untilMs; ) {
+    while (Date.now() < untilMs) {
       plane.disks.store.fill();
       for (const bytes of [500_000, 1]) while (!(await refused(bytes))) plane.disks.store.fill();
       refusals += 1;
     }
     plane.disks.store.free();
-    if (refusals === 0) throw new Error('the disk of the API server was never full');
+    await answers(plane);
+    if (refusals === 0 || (etcd !== undefined && etcd === plane.cluster?.etcdPid()))
+      throw new Error('the disk of the API server was never full');
     for (const name of made)
       await firstValueFrom(plane.kube.delete(configMaps, { namespace: 'default', name }));
   },

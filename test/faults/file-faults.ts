@@ -11,8 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as E from 'fp-ts/lib/Either.js';
 import { firstValueFrom } from 'rxjs';
 
-import { configMaps, pods } from '../../src/model/resources.js';
-import { type Fault, signal } from './faults.js';
+import { configMaps } from '../../src/model/resources.js';
+import { answers, type Fault, signal } from './faults.js';
 import type { DiskName, FaultyPlane } from './plane.js';
 import { newestLog } from './store-faults.js';
 
@@ -35,11 +35,6 @@ const traced = async (pid: number, call: string, how: string): Promise<ChildProc
 };
 
 const REF = { namespace: 'default', name: 'filling' };
-
-/** The pause before the API server is started again doubles: a fault is over when it answers. */
-const answers = async ({ kube }: FaultyPlane): Promise<void> => {
-  while (E.isLeft(await firstValueFrom(kube.list(pods, { namespace: REF.namespace })))) await sleep(100);
-};
 
 const isDead = (pid: number): boolean => {
   try {
@@ -120,12 +115,13 @@ const readOnly = (
   ...more,
   lacks: ({ failing }) => (typeof failing === 'string' ? failing : undefined),
   apply: async (plane) => {
-    const { failing, pidsOf } = plane;
+    const { failing, pidsOf, cluster } = plane;
     if (typeof failing === 'string') return;
     failing[name].fail();
     await sleep(5000);
     for (const program of holders) for (const pid of pidsOf(program)) signal(pid, 'SIGKILL');
-    await failing[name].mend();
+    if (name === 'store' && cluster !== undefined) await cluster.withoutEtcd(failing[name].mend);
+    else await failing[name].mend();
     await answers(plane);
   },
 });

@@ -41,7 +41,7 @@ const dist = fileURLToPath(new URL('../../dist', import.meta.url));
 export const REPLICAS = 2;
 export const CAPACITY = 2;
 
-/** What is on a disk of its own: the API server's log; workspaces and runtimed's state; logs; the artifact store. */
+/** What is on a disk of its own: the API server's log, or etcd's data; workspaces and runtimed's state; logs; the artifact store. */
 export const DISKS = { store: 256, pods: 64, logs: 64, volumes: 64 } as const;
 export type DiskName = keyof typeof DISKS;
 
@@ -73,10 +73,11 @@ export type FaultyPlane = ControlPlane &
 const mountAll = <Disk extends Readonly<{ unmount: () => void }>>(
   dataDir: string,
   mount: (folder: string, megabytes: number) => Disk | string,
+  storeDir = join(dataDir, 'store'),
 ): Readonly<Record<DiskName, Disk>> | string => {
   const mounted: Partial<Record<DiskName, Disk>> = {};
   for (const [name, megabytes] of Object.entries(DISKS) as ReadonlyArray<[DiskName, number]>) {
-    const disk = mount(join(dataDir, name), megabytes);
+    const disk = mount(name === 'store' ? storeDir : join(dataDir, name), megabytes);
     if (typeof disk === 'string') {
       for (const other of Object.values<Disk | undefined>(mounted)) other?.unmount();
       return disk;
@@ -84,6 +85,13 @@ const mountAll = <Disk extends Readonly<{ unmount: () => void }>>(
     mounted[name] = disk;
   }
   return mounted as Record<DiskName, Disk>;
+};
+
+const unmountAll = (
+  ...all: ReadonlyArray<Readonly<Record<DiskName, { unmount: () => void }>> | string>
+): void => {
+  for (const disks of all)
+    if (typeof disks !== 'string') for (const disk of Object.values(disks)) disk.unmount();
 };
 
 /** Name of the operators' Lease. */
@@ -195,8 +203,7 @@ export const startFaultyPlane = async (
       await running.stop();
       await api.close();
       sessions.close();
-      for (const all of [disks, failing])
-        if (typeof all !== 'string') for (const disk of Object.values(all)) disk.unmount();
+      unmountAll(disks, failing);
       await rm(dataDir, { recursive: true, force: true });
       clocks?.remove();
     },
@@ -218,8 +225,15 @@ export const startFaultyClusterPlane = async (
   clusterPrograms: string,
   replicas: number,
   capacity: number,
-  { operators = 1, withClocks = false }: Pick<FaultyPlaneOptions, 'operators' | 'withClocks'> = {},
+  {
+    operators = 1,
+    withDisks = false,
+    withFailingDisks = false,
+    withClocks = false,
+  }: Omit<FaultyPlaneOptions, 'programs'> = {},
 ): Promise<FaultyPlane> => {
+  let disks: FaultyPlane['disks'] = 'not asked for';
+  let failing: FaultyPlane['failing'] = 'not asked for';
   let api: ApiProxy | undefined;
   let sessions: SessionProxy | undefined;
   const clocks = withClocks ? await buildClocked() : undefined;
@@ -228,6 +242,11 @@ export const startFaultyClusterPlane = async (
     apiOf: async ({ url, certificate, caPem }) => {
       api = await startApiProxy(url, { ...certificate, caPem });
       return api.url;
+    },
+    disksOf: (dataDir, etcdDir) => {
+      if (withDisks) disks = mountAll(dataDir, mountSmallDisk, etcdDir);
+      if (withFailingDisks) failing = mountAll(dataDir, mountFailingDisk, etcdDir);
+      return () => unmountAll(disks, failing);
     },
     sessionsOf: async (ports) => {
       sessions = await startSessionProxy(ports);
@@ -248,8 +267,8 @@ export const startFaultyClusterPlane = async (
   return faulty(plane, replicas, capacity, {
     api,
     sessions,
-    disks: 'kube-apiserver has its own',
-    failing: 'kube-apiserver has its own',
+    disks,
+    failing,
     clocks,
     cluster: started.level,
     logs: dirname(started.dataDir),
