@@ -88,12 +88,13 @@ export const etcdFolder = (folder: string): string => join(folder, 'etcd');
 
 /**
  * Starts one below the folder, with the programs (or links to them) of another folder. Without nodes it is reached on
- * loopback alone.
+ * loopback alone. `mustSync`: etcd has to survive its disk.
  */
 export const startApiLevel = async (
   programs: string,
   folder: string,
   forNodes?: ForNodes,
+  mustSync = false,
 ): Promise<ApiLevel> => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const hasControllers = existsSync(join(programs, 'kube-controller-manager'));
@@ -126,7 +127,7 @@ export const startApiLevel = async (
         `--initial-advertise-peer-urls=${peerUrl}`,
         `--initial-cluster=default=${peerUrl}`,
         // Nothing here has to survive the machine.
-        '--unsafe-no-fsync',
+        ...(mustSync ? [] : ['--unsafe-no-fsync']),
       ],
       log('etcd'),
     );

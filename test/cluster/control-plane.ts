@@ -62,7 +62,7 @@ export const startClusterPlane = async (
   {
     apiOf = async ({ url }) => url,
     sessionsOf = startRelay,
-    disksOf = () => () => undefined,
+    disksOf,
     bundles = file('../../dist'),
   }: Ways = {},
 ): Promise<ClusterPlane> => {
@@ -72,15 +72,15 @@ export const startClusterPlane = async (
   const id = controlPlaneId(dataDir);
   const components: Component[] = [];
   const apiFolder = join(folder, 'api');
-  const takeDisksAway = disksOf(dataDir, etcdFolder(apiFolder));
-  const level = await startApiLevel(programs, apiFolder);
+  const takeDisksAway = disksOf?.(dataDir, etcdFolder(apiFolder));
+  const level = await startApiLevel(programs, apiFolder, undefined, disksOf !== undefined);
   let relay: Awaited<ReturnType<typeof startRelay>> | undefined;
   const stop = async (): Promise<void> => {
     // The kubelet first: it ends the pods' processes.
     for (const component of components.splice(0)) await component.stop();
     relay?.close();
     await level.stop();
-    takeDisksAway();
+    takeDisksAway?.();
     await rm(folder, { recursive: true, force: true });
   };
   try {

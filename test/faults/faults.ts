@@ -37,9 +37,13 @@ export const signal = (pid: number | undefined, name: 'SIGKILL' | 'SIGSTOP' | 'S
   }
 };
 
-/** The pause before the API server is started again doubles: a fault is over when it answers. */
+/** The pause before the API server is started again doubles: a fault is over when it answers; rejects after a minute. */
 export const answers = async ({ kube }: FaultyPlane): Promise<void> => {
-  while (E.isLeft(await firstValueFrom(kube.list(pods, { namespace: 'default' })))) await sleep(100);
+  const untilMs = Date.now() + 60_000;
+  while (E.isLeft(await firstValueFrom(kube.list(pods, { namespace: 'default' })))) {
+    if (Date.now() > untilMs) throw new Error('the API server does not answer a minute after the fault');
+    await sleep(100);
+  }
 };
 
 /** The parts, and the programs that they are. */

@@ -243,11 +243,15 @@ export const startFaultyClusterPlane = async (
       api = await startApiProxy(url, { ...certificate, caPem });
       return api.url;
     },
-    disksOf: (dataDir, etcdDir) => {
-      if (withDisks) disks = mountAll(dataDir, mountSmallDisk, etcdDir);
-      if (withFailingDisks) failing = mountAll(dataDir, mountFailingDisk, etcdDir);
-      return () => unmountAll(disks, failing);
-    },
+    ...(withDisks || withFailingDisks
+      ? {
+          disksOf: (dataDir: string, etcdDir: string) => {
+            if (withDisks) disks = mountAll(dataDir, mountSmallDisk, etcdDir);
+            if (withFailingDisks) failing = mountAll(dataDir, mountFailingDisk, etcdDir);
+            return () => unmountAll(disks, failing);
+          },
+        }
+      : {}),
     sessionsOf: async (ports) => {
       sessions = await startSessionProxy(ports);
       return sessions;
