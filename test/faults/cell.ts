@@ -10,9 +10,10 @@ import { formatMicros, type Micros } from '../../src/model/time.js';
 import type { Selection } from '../../src/ports.js';
 import { answer } from '../e2e/attach.js';
 import { pidsWith } from '../e2e/pids.js';
-import type { Fault } from './faults.js';
+import { type Fault, PARTS } from './faults.js';
 import { brokenPromises, parseLines, scriptOf } from './history.js';
 import { CAPACITY, type FaultyPlane, REPLICAS } from './plane.js';
+import { measureProcessorWait, type ProcessorWait } from './processor-wait.js';
 import { lateRedispatches } from './redispatch.js';
 
 /** When the fault comes. */
@@ -35,6 +36,8 @@ export type Cell = Readonly<{
   attempts: number;
   /** What became of the Run that ended last: its versions, and the restarts of the pods there are. */
   slowest: ReadonlyArray<string>;
+  /** Of the operators, runtimed, Runtime Servers, kubelet and API server until the last Run had ended. */
+  processor: ProcessorWait;
 }>;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -232,6 +235,7 @@ export const playCell = async (
   };
   const startedMs = Date.now();
   const lag = measureLag();
+  const processorWait = measureProcessorWait(() => Object.values(PARTS).flatMap(plane.pidsOf));
   const listsBefore = plane.lists();
   try {
     await fault.before?.(plane);
@@ -252,6 +256,7 @@ export const playCell = async (
       await Promise.all(names.map((name) => plane.end(name, STUCK_AFTER_MS).catch(() => undefined)));
     const endedMs = Date.now();
     const lagMs = lag();
+    const processor = processorWait();
     const lines = (() => {
       try {
         return parseLines(readFileSync(file, 'utf8'));
@@ -304,7 +309,7 @@ export const playCell = async (
     if (situation === 'scale-down') await plane.patchRuntime('bash', { spec: { replicas: REPLICAS } });
     if (!(await isSettled(plane, retired)))
       broken.push(`the Runtime is not ready ${STUCK_AFTER_MS / 1000} s later`);
-    return { fault: fault.name, situation, broken, afterMs: endedMs - overMs, attempts, slowest };
+    return { fault: fault.name, situation, broken, afterMs: endedMs - overMs, attempts, slowest, processor };
   } finally {
     lag();
     rmSync(side, { recursive: true, force: true });

@@ -11,7 +11,15 @@ import { flagsOf } from '../support/command-line.js';
 import { type Cell, playCell, SITUATIONS, type Situation } from './cell.js';
 import { CLOCK_FAULTS } from './clock-faults.js';
 import { EDIT_FAULTS, LEASE_FAULTS } from './edit-faults.js';
-import { FAULTS, type Fault, LONG_FAULTS, ON_CLUSTERS, STANDBY_FAULTS, STORAGE_FAULTS } from './faults.js';
+import {
+  ETCD_FAULTS,
+  FAULTS,
+  type Fault,
+  LONG_FAULTS,
+  ON_CLUSTERS,
+  STANDBY_FAULTS,
+  STORAGE_FAULTS,
+} from './faults.js';
 import { FILE_FAULTS, READ_ONLY_FAULTS } from './file-faults.js';
 import { MACHINE_FAULTS } from './machine-faults.js';
 import { MESSAGE_FAULTS } from './message-faults.js';
@@ -23,6 +31,7 @@ import {
   startFaultyClusterPlane,
   startFaultyPlane,
 } from './plane.js';
+import { formatProcessorWait } from './processor-wait.js';
 import { STORE_FAULTS } from './store-faults.js';
 
 const USAGE = `Usage: npm run test:faults -- [flags]
@@ -31,7 +40,7 @@ Every fault in every situation of a Run, on control planes of real processes, on
 the end; exit code 1 where a promise was broken.
 
   --seed S           of what is drawn (default 1)
-  --group A,B        of parts, storage, messages, edits, store, files, read-only, machine, clocks, standby, and with --long pauses
+  --group A,B        of parts, etcd, storage, messages, edits, store, files, read-only, machine, clocks, standby, and with --long pauses
   --situation A,B    of Pending, Scheduled, Running, ending, rollout, scale-down; the beginning of a name is enough
   --only TEXT        faults whose name holds this
   --long             also pauses of 20 s and 60 s, the latter with Runs Running
@@ -68,6 +77,7 @@ const asked = (all: ReadonlyArray<Fault>): ReadonlyArray<Fault> =>
 /** Faults that share a control plane, and what it has to have. */
 const GROUPS: Readonly<Record<string, Readonly<{ faults: ReadonlyArray<Fault>; on: FaultyPlaneOptions }>>> = {
   parts: { faults: FAULTS, on: {} },
+  etcd: { faults: ETCD_FAULTS, on: {} },
   storage: { faults: STORAGE_FAULTS, on: { withDisks: true } },
   messages: { faults: MESSAGE_FAULTS, on: {} },
   edits: { faults: EDIT_FAULTS, on: {} },
@@ -115,7 +125,15 @@ const played = async (plane: FaultyPlane, fault: Fault, situation: Situation): P
   try {
     return await playCell(plane, fault, situation, random);
   } catch (cause) {
-    return { fault: fault.name, situation, broken: [String(cause)], afterMs: 0, attempts: 0, slowest: [] };
+    return {
+      fault: fault.name,
+      situation,
+      broken: [String(cause)],
+      afterMs: 0,
+      attempts: 0,
+      slowest: [],
+      processor: { hadMs: 0, waitedMs: 0 },
+    };
   }
 };
 const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Promise<void> => {
@@ -140,8 +158,10 @@ const play = async (some: ReadonlyArray<Fault>, options: FaultyPlaneOptions): Pr
           `${fault.name.padEnd(45)} ${situation.padEnd(11)} ${cell.broken.length === 0 ? 'ok' : 'BROKEN'} ${cell.afterMs} ms, ${cell.attempts} attempts`,
         );
         for (const what of cell.broken) say(`    ${what}`);
-        if (cell.broken.length > 0 || cell.afterMs > SLOW_MS)
+        if (cell.broken.length > 0 || cell.afterMs > SLOW_MS) {
           for (const line of cell.slowest) say(`      ${line}`);
+          say(`      its programs ${formatProcessorWait(cell.processor)}`);
+        }
         if (cell.broken.length === 0) continue;
         if (values.logs !== undefined) {
           const kept = join(values.logs, `${fault.name} ${situation}`.replaceAll(/[^A-Za-z0-9]+/g, '-'));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { socketFolder } from '../../src/embedded/kubelet/socket-folder.js';
 import { startFaultyPlane } from '../faults/plane.js';
+import { formatProcessorWait, measureProcessorWait } from '../faults/processor-wait.js';
 import { seeded } from '../model-check/explore.js';
 import { flagsOf } from '../support/command-line.js';
 import { metricsReading } from './metrics.js';
@@ -136,6 +137,7 @@ try {
   let [runs, faults, failures] = [0, 0, 0];
   let readings = 0;
   for (let round = 1; Date.now() - beganMs < durationMs || readings < FEWEST; round += 1) {
+    const processorWait = measureProcessorWait(() => probes.map(({ pid }) => pid));
     const played =
       values.idle && round > 1 ? await idleRound() : await playRound(plane, random, `soak-${round}`, LOAD_MS);
     if (Date.now() - beganMs >= warmUpMs) readings += 1;
@@ -145,7 +147,8 @@ try {
     failures += played.failures.length;
     for (const failure of played.failures) say(failure);
     const atS = Math.round((Date.now() - beganMs) / 1000);
-    say(`${atS} s, round ${round}: ${played.runs} Runs; ${played.faults.join(', ')}`);
+    const busy = formatProcessorWait(processorWait());
+    say(`${atS} s, round ${round}: ${played.runs} Runs; programs ${busy}; ${played.faults.join(', ')}`);
   }
   say(`${runs} Runs, ${runs - failures} succeeded and went, ${failures} did not; ${faults} faults`);
   const growing = report(noted, warmUpMs);
