@@ -4,6 +4,7 @@ import { expect } from 'chai';
 
 import { formatProcessorWait, measureProcessorWait } from './processor-wait.js';
 
+/** Of all threads together; the main one, which is counted, has most of it. */
 const burn = (ms: number): void => {
   const usedMs = (): number => {
     const { user, system } = process.cpuUsage();
@@ -18,11 +19,11 @@ describe('measureProcessorWait', () => {
   });
 
   it('counts what was used since it was asked, and nothing before', () => {
-    burn(60);
+    burn(200);
     const asked = measureProcessorWait(() => [process.pid]);
-    expect(asked().hadMs).to.be.below(50);
-    burn(60);
-    expect(asked().hadMs).to.be.at.least(50);
+    expect(asked().hadMs).to.be.below(20);
+    burn(200);
+    expect(asked().hadMs).to.be.above(20);
   });
 
   it('counts nothing of who has gone, and all of who is new', () => {
