@@ -60,11 +60,32 @@ const findBash = (env: NodeJS.ProcessEnv): string => {
   }
 };
 
-/** A private folder, in memory if possible, in the first place that takes one: containers may be read-only. */
+/** What a place has to take to begin with, bytes: several executions' environments. */
+const leastRoom = 262_144;
+
+/** Whether a folder takes a file now. */
+const hasRoom = (folder: string): boolean => {
+  const path = join(folder, 'room');
+  try {
+    writeFileSync(path, Buffer.alloc(leastRoom), { mode: 0o600 });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(path, { force: true });
+  }
+};
+
+/**
+ * A private folder, in memory if possible, in the first place that takes one with something in it: containers may be
+ * read-only, and an execution of an earlier life may have filled the memory.
+ */
 const privateFolder = (workDir: string): string => {
   for (const place of ['/dev/shm', tmpdir(), workDir]) {
     try {
-      return mkdtempSync(join(place, 'kruntimes-bash-'));
+      const folder = mkdtempSync(join(place, 'kruntimes-bash-'));
+      if (hasRoom(folder)) return folder;
+      rmSync(folder, { recursive: true, force: true });
     } catch {
       // The next place.
     }

@@ -123,14 +123,17 @@ export const starter =
     const plan = planFor(command, cwd, settings);
     if (plan.kind === 'NotStarted' || plan.kind === 'Refused' || plan.kind === 'Launched') return plan;
     const { env } = command;
+    if (settings.isWarm && isWarmEnv(Object.keys(env)))
+      try {
+        const launched = pool.launch((shell) =>
+          prelude({ bash, cwd, env, plan, exportsShell, realtimeLimit: shell.mark.signs.realtimeLimit }),
+        );
+        return { kind: 'Launched', launched };
+      } catch {
+        // A warm shell takes a little memory to be told its work, and any Run may have filled it (/dev/shm). A cold one
+        // takes none; what is short for both it will say itself.
+      }
     try {
-      if (settings.isWarm && isWarmEnv(Object.keys(env)))
-        return {
-          kind: 'Launched',
-          launched: pool.launch((shell) =>
-            prelude({ bash, cwd, env, plan, exportsShell, realtimeLimit: shell.mark.signs.realtimeLimit }),
-          ),
-        };
       const args = coldArgs(plan, bash);
       const launched = startCold({ bash, args, cwd, env: { ...baseEnv, ...env } }, fifos, marker);
       pool.began();

@@ -56,7 +56,7 @@ export class WarmPool {
   /**
    * Starts an execution in a waiting shell, or in a new one if none waits.
    *
-   * @throws Error when a new one can not be made.
+   * @throws Error when a new one can not be made, or there is no room for what it is to do; nothing was begun then.
    */
   launch(prelude: (shell: WarmShell) => string): Launched {
     const shell = this.#idle.shift() ?? new WarmShell(this.#settings, this.#fifos, this.#marker);

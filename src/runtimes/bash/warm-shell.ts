@@ -89,11 +89,20 @@ export class WarmShell {
     }
   }
 
-  /** Gives the shell its work; to be called once. */
+  /**
+   * Gives the shell its work; to be called once.
+   *
+   * @throws Error when there is no room to write it down: then the shell has begun nothing and is gone.
+   */
   launch(prelude: string): Launched {
     const since = forkMark();
     const text = Buffer.from(prelude);
-    for (let at = 0; at < text.length; ) at += writeSync(this.#workFd, text, at, text.length - at, at);
+    try {
+      for (let at = 0; at < text.length; ) at += writeSync(this.#workFd, text, at, text.length - at, at);
+    } catch (error) {
+      this.dismiss();
+      throw error;
+    }
     closeSync(this.#workFd);
     try {
       writeSync(this.#wakeFd, '\n');
