@@ -115,6 +115,8 @@ export type SidecarEffects = Readonly<{
 /** Who we are, for hello. */
 export type Identity = Pick<Hello, 'podName' | 'podUid' | 'runtime' | 'version' | 'artifactStore'>;
 
+type SessionState = Readonly<{ isOpen: boolean; why: string }>;
+
 export type SidecarOptions = Readonly<{
   identity: Identity;
   holdings: Holdings;
@@ -123,8 +125,11 @@ export type SidecarOptions = Readonly<{
   clock: SchedulerLike;
   /** Uniform in [0, 1). */
   chance?: () => number;
-  /** Told of each change: whether a session is open, and the pod's own state. For probes and metrics. */
-  onState?: (state: Readonly<{ isOpen: boolean; beat: Beat }>) => void;
+  /**
+   * Told of each change: whether a session is open, why there is none ('' when it is open, or was not tried yet), and the
+   * pod's own state. For probes, metrics and the log.
+   */
+  onState?: (state: SessionState & Readonly<{ beat: Beat }>) => void;
 }>;
 
 /**
@@ -204,7 +209,7 @@ export const runtimed = (
     healthMessage: UNKNOWN_HEALTH.message,
     draining: false,
   });
-  const openSubject = new BehaviorSubject(false);
+  const sessionSubject = new BehaviorSubject<SessionState>({ isOpen: false, why: '' });
   let isTerminating = false;
   const reports = turns(CANCELLED_REPORTS, clock);
   const reportTurn = (id: string): Observable<undefined> =>
@@ -244,12 +249,17 @@ export const runtimed = (
     }),
     ignoreElements(),
   );
-  const noteSession = ({ kind }: SessionEvent): void => {
-    if (kind === 'Opened' || kind === 'Closed') openSubject.next(kind === 'Opened');
+  const noteSession = (event: SessionEvent): void => {
+    if (event.kind === 'Opened') sessionSubject.next({ isOpen: true, why: '' });
+    if (event.kind === 'Closed') sessionSubject.next({ isOpen: false, why: event.message });
   };
-  const isOpen$ = openSubject.pipe(distinctUntilChanged());
-  const state$ = combineLatest([isOpen$, beatSubject]).pipe(
-    tap(([isOpen, beat]) => onState?.({ isOpen, beat })),
+  const isOpen$ = sessionSubject.pipe(
+    map(({ isOpen }) => isOpen),
+    distinctUntilChanged(),
+  );
+  const isSame = (a: SessionState, b: SessionState): boolean => a.isOpen === b.isOpen && a.why === b.why;
+  const state$ = combineLatest([sessionSubject.pipe(distinctUntilChanged(isSame)), beatSubject]).pipe(
+    tap(([session, beat]) => onState?.({ ...session, beat })),
     ignoreElements(),
   );
 
@@ -304,7 +314,7 @@ export const runtimed = (
         // First, so that the operator does not send the next one.
         if (reason === 'Unfit') troubleSubject.next(message);
         const refusal: Refusal = { reason, message };
-        if (!openSubject.value) return effects.giveBack(command.assignment, refusal);
+        if (!sessionSubject.value.isOpen) return effects.giveBack(command.assignment, refusal);
         refusalsSubject.next({ attempt: wireRef(command.assignment.ref), ...refusal });
         return EMPTY;
       }

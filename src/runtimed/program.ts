@@ -174,7 +174,7 @@ export const startRuntimed = async (
   const executedSubject = new Subject<string>();
   const terminateSubject = new Subject<void>();
   const selection = assignedSelection(pod);
-  const ready = { isOpen: false, isWatching: false, healthy: false, message: 'starting' };
+  const ready = { isOpen: false, why: '', isWatching: false, healthy: false, message: 'starting' };
 
   const steps$ = runtimed(
     {
@@ -233,11 +233,12 @@ export const startRuntimed = async (
       holdings,
       now: nowMicros,
       clock: afterInput,
-      onState: ({ isOpen, beat }) => {
-        if (isOpen !== ready.isOpen) log.info({ isOpen }, 'session with the operator changed');
+      onState: ({ isOpen, why, beat }) => {
+        if (isOpen !== ready.isOpen) log.info({ isOpen, why }, 'session with the operator changed');
+        else if (why !== ready.why) log.warn({ why }, 'no session with the operator');
         if (beat.healthy !== ready.healthy)
           log.info({ healthy: beat.healthy, reason: beat.healthMessage }, 'health of the pod changed');
-        Object.assign(ready, { isOpen, healthy: beat.healthy, message: beat.healthMessage });
+        Object.assign(ready, { isOpen, why, healthy: beat.healthy, message: beat.healthMessage });
         metrics.sessionOpen(isOpen);
       },
     },
@@ -249,7 +250,7 @@ export const startRuntimed = async (
       if (!ready.healthy) return `the pod is not healthy: ${ready.message}`;
       return ready.isOpen || ready.isWatching
         ? undefined
-        : 'there is neither a session with the operator nor a watch of the API';
+        : `there is neither a session with the operator nor a watch of the API: ${ready.why}`;
     },
   });
   const scrapes = await serveMetrics(config.metricsAddress, metrics.registry);

@@ -1,7 +1,19 @@
 /** The sidecar in virtual time: when is what written, and who is told to stop when? */
 import { expect } from 'chai';
 import * as E from 'fp-ts/lib/Either.js';
-import { EMPTY, ignoreElements, map, merge, NEVER, type Observable, of, Subject, tap, timer } from 'rxjs';
+import {
+  EMPTY,
+  ignoreElements,
+  map,
+  merge,
+  NEVER,
+  type Observable,
+  of,
+  Subject,
+  tap,
+  throwError,
+  timer,
+} from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 
 import { step } from '../../src/decide/lifecycle.js';
@@ -61,6 +73,8 @@ type Story = Readonly<{
   isReadOnce?: true;
   /** Runs at once. */
   slots?: number;
+  /** Why the first dials fail; with it, what is said of sessions is told, too. */
+  failures?: ReadonlyArray<string>;
 }>;
 
 /** Plays a story and gives back what was done when: `12 Write AttemptEnded Succeeded`. */
@@ -74,6 +88,7 @@ const play = (
     kept = [],
     isReadOnce,
     slots = 1,
+    failures,
   }: Story,
   clock: TestScheduler,
 ): ReadonlyArray<string> => {
@@ -82,6 +97,7 @@ const play = (
     log.push(`${clock.now()} ${what}`);
   };
   let reads = 0;
+  let dials = 0;
   const news = new Subject<ServerNews>();
   const later = (ms: number, item: () => ServerNews): void => {
     timer(ms).subscribe(() => news.next(item()));
@@ -127,8 +143,11 @@ const play = (
   };
   const sources: SidecarSources = {
     recovered: [],
-    dial: (outgoing$) =>
-      merge(
+    dial: (outgoing$) => {
+      const failure = failures?.[dials];
+      dials += 1;
+      if (failure !== undefined) return throwError(() => new Error(failure));
+      return merge(
         of(welcome),
         ...says.map(([ms, message]) => timer(ms).pipe(map(() => message))),
         outgoing$.pipe(
@@ -139,7 +158,8 @@ const play = (
           ignoreElements(),
         ),
         NEVER,
-      ),
+      );
+    },
     readRun: ({ runName: name, runUid: uid }) => {
       reads += 1;
       const read = { ...run, metadata: { ...run.metadata, name, uid } };
@@ -156,6 +176,9 @@ const play = (
     now: () => micros(clock.now() * 1000),
     clock,
     chance: () => 0,
+    onState: ({ isOpen, why }) => {
+      if (failures) say(isOpen ? 'Open' : `Not open: ${why}`);
+    },
   });
   const subscription = steps$.subscribe();
   clock.schedule(() => subscription.unsubscribe(), 70_000);
@@ -220,6 +243,15 @@ describe('runtimed', () => {
     expect(told({ says: [[61_000, forget]], kept: ['x', 'y'] })).to.deep.equal([
       '60000 Kept x y',
       '61000 Forget x',
+    ]);
+  });
+
+  it('tells why there is no session, once for each reason in a row', () => {
+    const log = told({ says: [], failures: ['no such name', 'no such name', 'refused'] });
+    expect(log.filter((line) => / (Open|Not open: .+)$/.test(line))).to.deep.equal([
+      '0 Not open: no such name',
+      '300 Not open: refused',
+      '700 Open',
     ]);
   });
 
