@@ -109,6 +109,8 @@ const readOnly = (
   what: string,
   name: DiskName,
   holders: ReadonlyArray<string>,
+  /** The same on kube-apiserver. */
+  onClusters = holders,
   more: Partial<Fault> = {},
 ): Fault => ({
   name: `file system turns read-only 5 s: ${what}`,
@@ -119,7 +121,8 @@ const readOnly = (
     if (typeof failing === 'string') return;
     failing[name].fail();
     await sleep(5000);
-    for (const program of holders) for (const pid of pidsOf(program)) signal(pid, 'SIGKILL');
+    for (const program of cluster === undefined ? holders : onClusters)
+      for (const pid of pidsOf(program)) signal(pid, 'SIGKILL');
     if (name === 'store' && cluster !== undefined) await cluster.withoutEtcd(failing[name].mend);
     else await failing[name].mend();
     await answers(plane);
@@ -129,10 +132,13 @@ const readOnly = (
 /** On disks that can fail. */
 export const READ_ONLY_FAULTS: ReadonlyArray<Fault> = [
   readOnly('API server', 'store', ['apiserver.js']),
-  readOnly('artifact store', 'volumes', [], { withArtifact: true }),
-  readOnly('logs', 'logs', ['apiserver.js', 'controller.js', 'kubelet.js']),
+  readOnly('artifact store', 'volumes', [], [], { withArtifact: true }),
+  // Those of programs are not there on kube-apiserver.
+  readOnly('logs', 'logs', ['apiserver.js', 'controller.js', 'kubelet.js'], ['kubelet.js']),
   // A script cannot leave its outputs any more.
-  readOnly('workspaces and the state of runtimed', 'pods', ['kubelet.js'], { excuses: ['ended as Failed'] }),
+  readOnly('workspaces and the state of runtimed', 'pods', ['kubelet.js'], ['kubelet.js'], {
+    excuses: ['ended as Failed'],
+  }),
 ];
 
 export const FILE_FAULTS: ReadonlyArray<Fault> = [
