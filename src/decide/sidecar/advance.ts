@@ -339,6 +339,15 @@ const rang = (
   }
 };
 
+/**
+ * How it is with the Runtime Server: connected, and then in step once it has said all that it runs; or away, which is Silent
+ * until somebody knows that no process listens in its place.
+ */
+export type ServerState = 'Opened' | 'Synced' | 'Silent' | 'Gone';
+
+/** Whether there is one that can be asked. */
+export const isUp = (server: ServerState): boolean => server === 'Opened' || server === 'Synced';
+
 /** The stage while an answer to Execute is under way. */
 const asking = ({ isPausing: _pausing, ...stage }: Extract<Stage, { name: 'Executing' }>) => stage;
 
@@ -347,7 +356,7 @@ const executing = (
   stage: Extract<Stage, { name: 'Executing' }>,
   input: Extract<AttemptInput, { kind: 'Executed' | 'ExecuteRefused' | 'ExecuteUnanswered' }>,
   moment: Moment,
-  serverSynced: boolean,
+  server: ServerState,
 ): Advance => {
   switch (input.kind) {
     case 'Executed': {
@@ -367,7 +376,7 @@ const executing = (
     case 'ExecuteUnanswered':
       if (stage.acknowledged) return only(attempt);
       if (stage.broken)
-        return serverSynced && !attempt.confirmed
+        return server === 'Synced' && !attempt.confirmed
           ? end(attempt, LOST, moment)
           : to(attempt, { ...stage, acknowledged: true });
       if (moment.at - stage.since > EXECUTE_LIMIT_MS * 1000)
@@ -390,9 +399,9 @@ const executing = (
 const withCommit = (attempt: Attempt, { commitSHA }: Readonly<{ commitSHA?: string }>): Attempt =>
   commitSHA === undefined ? attempt : { ...attempt, commitSHA };
 
-const prepared = (attempt: Attempt, execution: Execution, moment: Moment, isServerUp: boolean): Advance => {
+const prepared = (attempt: Attempt, execution: Execution, moment: Moment, server: ServerState): Advance => {
   if (attempt.stop !== undefined) return end(attempt, stoppedBeforeStart(attempt), moment);
-  return isServerUp ? execute(attempt, execution, moment) : to(attempt, { name: 'Ready', execution });
+  return isUp(server) ? execute(attempt, execution, moment) : to(attempt, { name: 'Ready', execution });
 };
 
 /** What it was asked to end as comes first. */
@@ -416,19 +425,18 @@ const giveBack = (
  * The Runtime Server is gone, or silent for too long. In a pod that ends it does not come back; what was never written as
  * Running is then treated as the operator treats what is Scheduled on a pod that is gone: it takes no attempt.
  */
-const serverLost = (attempt: Attempt, moment: Moment, isGone: boolean, isEnding: boolean): Advance => {
+const serverLost = (attempt: Attempt, moment: Moment, { server, isEnding = false }: PodFacts): Advance => {
   const { stage, stop, status, writing } = attempt;
   const isExecuted = stage.name === 'Executing' || stage.name === 'Running';
   if (!isExecuted && !(isEnding && stage.name === 'Ready')) return only(attempt);
   return isEnding && stop === undefined && writing === undefined && status.phase === 'Scheduled'
     ? giveBack(attempt, 'PodTerminating', 'the pod ends, and its Runtime Server is gone')
-    : end(attempt, isExecuted ? (isGone ? GONE : SILENT) : stoppedBeforeStart(attempt), moment);
+    : end(attempt, isExecuted ? (server === 'Gone' ? GONE : SILENT) : stoppedBeforeStart(attempt), moment);
 };
 
 /** Facts about the pod that a step depends on. */
 export type PodFacts = Readonly<{
-  serverUp: boolean;
-  serverSynced: boolean;
+  server: ServerState;
   /** Its containers were told to end and are not started again. */
   isEnding?: boolean;
   /** Whether attempts of the pod wait to begin, or for their end to be written. */
@@ -450,7 +458,7 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
         : only(attempt);
     case 'Prepared':
       if (stage.name !== 'Preparing') return only(attempt);
-      return prepared(withCommit(attempt, input), input.execution, moment, pod.serverUp);
+      return prepared(withCommit(attempt, input), input.execution, moment, pod.server);
     case 'PrepareFailed':
       if (stage.name !== 'Preparing') return only(attempt);
       return end(
@@ -464,7 +472,7 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
     case 'ExecuteRefused':
     case 'ExecuteUnanswered':
       return stage.name === 'Executing'
-        ? executing(attempt, stage, input, moment, pod.serverSynced)
+        ? executing(attempt, stage, input, moment, pod.server)
         : only(attempt);
     case 'Started':
       if (stage.name === 'Executing') {
@@ -517,7 +525,7 @@ export const advance = (attempt: Attempt, input: AttemptInput, moment: Moment, p
     case 'ServerSynced':
       return mayRun(attempt) && !attempt.confirmed ? end(attempt, LOST, moment) : only(attempt);
     case 'ServerLost':
-      return serverLost(attempt, moment, input.isGone, pod.isEnding === true);
+      return serverLost(attempt, moment, pod);
     default:
       return input satisfies never;
   }

@@ -177,8 +177,8 @@ export type AttemptInput =
   | Readonly<{ kind: 'ServerOpened' }>
   | Readonly<{ kind: 'ServerSynced' }>
   | Readonly<{ kind: 'ServerDown' }>
-  /** The Runtime Server was away for too long. `isGone`: nobody listens in its place; else it is there and silent. */
-  | Readonly<{ kind: 'ServerLost'; isGone: boolean }>;
+  /** The Runtime Server was away for too long. */
+  | Readonly<{ kind: 'ServerLost' }>;
 
 /** What may be asked for an attempt; each is enacted once and answers with inputs. */
 export type AttemptCommand =

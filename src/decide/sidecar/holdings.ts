@@ -8,7 +8,7 @@
 import { type Amounts, isTerminal, type Run, type RunStatus } from '../../model/run.js';
 import { type Micros, plusMillis } from '../../model/time.js';
 import { type Refusal, refusal, withAmounts } from './admission.js';
-import { admitted, advance, lost, resumed, resumedEnd } from './advance.js';
+import { admitted, advance, isUp, lost, resumed, resumedEnd, type ServerState } from './advance.js';
 import { assignmentOf, refOf, workOf } from './assignment.js';
 import {
   type Advance,
@@ -105,9 +105,7 @@ export class Holdings {
   #waitedFor = 0;
   #draining = false;
   #ending = false;
-  #serverUp = false;
-  #serverSynced = false;
-  #serverGone = false;
+  #server: ServerState = 'Silent';
   /** Executions that the Runtime Server runs and that are nobody's here any more, by id. */
   readonly #strays = new Set<string>();
 
@@ -154,7 +152,7 @@ export class Holdings {
         return this.#attempt(input.id, input.input, moment);
       case 'Rang':
         return input.id === SERVER_ALARM
-          ? this.#all({ kind: 'ServerLost', isGone: this.#serverGone }, moment)
+          ? this.#all({ kind: 'ServerLost' }, moment)
           : this.#attempt(input.id, { kind: 'Rang', alarm: input.alarm }, moment);
       case 'Assigned':
         return this.#assigned(input.run, input.via, moment);
@@ -170,20 +168,18 @@ export class Holdings {
         this.#draining = true;
         if (!input.isEnding) return [];
         this.#ending = true;
-        return this.#serverUp ? [] : [this.#serverAlarm(moment)];
+        return isUp(this.#server) ? [] : [this.#serverAlarm(moment)];
       case 'ServerOpened':
-        this.#serverUp = true;
-        this.#serverSynced = false;
-        this.#serverGone = false;
+        this.#server = 'Opened';
         this.#strays.clear();
         return [{ kind: 'ClearAlarms', id: SERVER_ALARM }, ...this.#all({ kind: 'ServerOpened' }, moment)];
       case 'ServerSynced':
-        this.#serverSynced = true;
+        this.#server = 'Synced';
         return this.#all({ kind: 'ServerSynced' }, moment);
       case 'ServerDown':
         return this.#serverDown(moment);
       case 'ServerGone':
-        this.#serverGone = true;
+        this.#server = 'Gone';
         this.#strays.clear();
         return [this.#serverAlarm(moment)];
       case 'Resumed':
@@ -207,8 +203,7 @@ export class Holdings {
     return this.#keep(
       id,
       advance(before, input, moment, {
-        serverUp: this.#serverUp,
-        serverSynced: this.#serverSynced,
+        server: this.#server,
         isEnding: this.#ending,
         isWaitedFor: this.#waitedFor > 0,
       }),
@@ -336,15 +331,14 @@ export class Holdings {
   }
 
   #serverDown(moment: Moment): ReadonlyArray<Command> {
-    if (!this.#serverUp) return [];
-    this.#serverUp = false;
-    this.#serverSynced = false;
+    if (!isUp(this.#server)) return [];
+    this.#server = 'Silent';
     return [this.#serverAlarm(moment), ...this.#all({ kind: 'ServerDown' }, moment)];
   }
 
   #serverAlarm({ at }: Moment): Command {
     const { gone, silent } = this.#ending ? SERVER_LOST_ENDING_MS : SERVER_LOST_MS;
-    const ms = this.#serverGone ? gone : silent;
+    const ms = this.#server === 'Gone' ? gone : silent;
     return { kind: 'SetAlarm', id: SERVER_ALARM, alarm: 'Stop', at: plusMillis(at, ms) };
   }
 
@@ -355,7 +349,7 @@ export class Holdings {
       id,
       event ? resumedEnd(assignment, event) : { attempt: resumed(assignment, moment.at), commands: [] },
     );
-    return this.#serverUp ? commands : [this.#serverAlarm(moment), ...commands];
+    return isUp(this.#server) ? commands : [this.#serverAlarm(moment), ...commands];
   }
 
   #cleaned(id: string, moment: Moment): ReadonlyArray<Command> {

@@ -39,8 +39,7 @@ const lastStep = (
   ...inputs: ReadonlyArray<AttemptInput>
 ): Advance =>
   inputs.reduce<Advance>(
-    ({ attempt }, input, at) =>
-      advance(attempt, input, moment(at + 1), { serverUp: true, serverSynced: true }),
+    ({ attempt }, input, at) => advance(attempt, input, moment(at + 1), { server: 'Synced' }),
     admitted(assignment(timeoutMs), work, false, moment(0)),
   );
 const kinds = ({ commands }: Advance): ReadonlyArray<string> => commands.map(({ kind }) => kind);

@@ -1,7 +1,7 @@
 /** What goes back unharmed: an attempt whose workspace cannot be made, or whose pod ends; and it may come again. */
 import { expect } from 'chai';
 
-import { admitted, advance } from '../../../src/decide/sidecar/advance.js';
+import { admitted, advance, type PodFacts } from '../../../src/decide/sidecar/advance.js';
 import type { Assignment, AttemptInput, Work } from '../../../src/decide/sidecar/attempt.js';
 import { Holdings, SERVER_LOST_ENDING_MS, SERVER_LOST_MS } from '../../../src/decide/sidecar/holdings.js';
 import type { RunUid } from '../../../src/model/ids.js';
@@ -17,7 +17,7 @@ const assignment: Assignment = {
   status: { phase: 'Scheduled', assignedPodUID: POD, attempt: 1 },
 };
 const moment = { at: micros(1), chance: 0 };
-const facts = { serverUp: true, serverSynced: true };
+const facts: PodFacts = { server: 'Synced' };
 const unprepared: Extract<AttemptInput, { kind: 'Unprepared' }> = {
   kind: 'Unprepared',
   message: 'the pod can make no workspace: ENOSPC',
@@ -68,8 +68,12 @@ describe('an attempt whose Runtime Server is gone', () => {
     { kind: 'ServerDown' },
   ];
   const lose = (isEnding: boolean, status = assignment.status, ...inputs: ReadonlyArray<AttemptInput>) =>
-    [...inputs, { kind: 'ServerLost', isGone: true } as const].reduce(
-      ({ attempt }, input) => advance(attempt, input, moment, { ...facts, isEnding }),
+    [...inputs, { kind: 'ServerLost' } as const].reduce(
+      ({ attempt }, input) =>
+        advance(attempt, input, moment, {
+          server: input.kind === 'ServerLost' ? 'Gone' : 'Synced',
+          isEnding,
+        }),
       admitted({ ...assignment, status }, work, false, moment),
     );
 
