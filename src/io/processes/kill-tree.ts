@@ -116,13 +116,16 @@ export const killTree = async (tree: Tree): Promise<boolean> => {
 /**
  * The same for a tree that has grown out of hand: what carries its limit is killed first, without a look at anything that
  * a process keeps locked while it is in its exec (see ProcessTable).
+ *
+ * @param found ids of those that were just seen to carry it
  */
-export const killStorm = async (tree: Tree): Promise<boolean> => {
+export const killStorm = async (tree: Tree, found: readonly number[] = []): Promise<boolean> => {
   const { signs, processes } = tree;
   const end = performance.now() + killBoundMs;
   const pardon = processes.condemn(signs);
   try {
-    const told = new Set<number>();
+    const told = new Set(found);
+    for (const pid of found) send(pid, 'SIGKILL');
     /** Is any of those told there still? The first that is will do: a thousand take seconds to end, and each look asks. */
     const isAnyLeft = (): boolean => {
       for (const pid of told) {
@@ -133,12 +136,13 @@ export const killStorm = async (tree: Tree): Promise<boolean> => {
     };
     for (let look = 0; performance.now() < end; look += 1) {
       send(-signs.leader, 'SIGKILL');
-      const marked = processes.marked(signs, told);
-      for (const pid of marked) {
+      let isNew = false;
+      for (const pid of processes.marked(signs, told)) {
         send(pid, 'SIGKILL');
         told.add(pid);
+        isNew = true;
       }
-      if (marked.length === 0 && !isAnyLeft()) break;
+      if (!isNew && !isAnyLeft()) break;
       await delay(pausesMs[look] ?? 50);
     }
   } finally {

@@ -77,6 +77,9 @@ type Known = {
 /** One look: by our clock, by the kernel's, and who was there. */
 type Moment = Readonly<{ now: number; ticks: number | undefined; ids: ReadonlySet<number> }>;
 
+/** Ids of those that may belong to a tree, told apart by how they are known. */
+export type Suspects = Readonly<{ seen: readonly number[]; carriers: readonly number[] }>;
+
 const isMark = (limit: number | undefined): boolean => limit !== undefined && limit >= leastTreeLimit;
 
 /** Things by what they have in common. */
@@ -142,35 +145,37 @@ export class ProcessTable {
   }
 
   /**
-   * Ids of those that live and carry the tree's limit at this moment. Waits for no process, whatever that is doing.
+   * Ids of those that live and carry the tree's limit at this moment, each as soon as it is found, the newest first: in a storm
+   * they are those that fork. Waits for no process, whatever that is doing.
    *
    * @param told those that are not asked about
    */
-  marked(signs: TreeSigns, told: ReadonlySet<number> = new Set()): readonly number[] {
+  *marked(signs: TreeSigns, told: ReadonlySet<number> = new Set()): Iterable<number> {
     const members = this.#of(signs);
-    return this.#reader.ids().filter((pid) => {
+    for (const pid of this.#reader.ids().toReversed()) {
       const known = this.#known.get(pid);
       const mayBe = pid !== this.#reader.own && !told.has(pid) && (known === undefined || members.has(known));
-      return mayBe && this.carries(pid, signs);
-    });
+      if (mayBe && this.carries(pid, signs)) yield pid;
+    }
   }
 
   /**
-   * How many members each of the trees has at this moment at most: those known that are there, over or not, and others that
-   * carry its limit. One listing for all of them, however many they are. Waits for no process, as `marked`.
+   * Who may belong to each of the trees at this moment: those that a look has shown, over or not, and others that live and carry
+   * its limit, the newest first. One listing for all trees, however many they are. Waits for no process, as `marked`.
    */
-  atMost(trees: readonly TreeSigns[]): readonly number[] {
+  suspects(trees: readonly TreeSigns[]): readonly Suspects[] {
     const ids = new Set(this.#reader.ids());
     ids.delete(this.#reader.own);
-    const strangers = new Map<number, number>();
-    for (const pid of ids) {
-      const limit = this.#known.has(pid) ? undefined : this.#reader.limit(pid);
-      if (limit !== undefined) strangers.set(limit, (strangers.get(limit) ?? 0) + 1);
+    const carriers = new Map<number, number[]>(trees.map(({ realtimeLimit }) => [realtimeLimit, []]));
+    for (const pid of [...ids].reverse()) {
+      if (this.#known.has(pid)) continue;
+      const found = carriers.get(this.#reader.limit(pid) ?? 0);
+      if (found !== undefined && this.#reader.lives(pid)) found.push(pid);
     }
-    return trees.map((signs) => {
-      const known = [...this.#of(signs)].filter(({ pid }) => ids.has(pid));
-      return known.length + (strangers.get(signs.realtimeLimit) ?? 0);
-    });
+    return trees.map((signs) => ({
+      seen: [...this.#of(signs)].flatMap(({ pid }) => (ids.has(pid) ? [pid] : [])),
+      carriers: carriers.get(signs.realtimeLimit) ?? [],
+    }));
   }
 
   /** Does this process live and carry the tree's limit at this moment? One that nobody has reaped shows it still. */
@@ -194,9 +199,22 @@ export class ProcessTable {
     return seen !== undefined;
   }
 
-  /** How many members the tree had at the last look: asks nobody. */
+  /** How many members the tree had at the last look, over or not: asks nobody. */
   count(signs: TreeSigns): number {
     return this.#of(signs).size;
+  }
+
+  /**
+   * How many members of the tree as of the last look live still, counted as far as `enough`. Waits for none that carries its
+   * limit.
+   */
+  living(signs: TreeSigns, enough: number): number {
+    let count = 0;
+    for (const known of this.#of(signs)) {
+      if (count >= enough) break;
+      if (this.carries(known.pid, signs) || this.#living(known) !== undefined) count += 1;
+    }
+    return count;
   }
 
   /**

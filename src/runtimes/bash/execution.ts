@@ -189,12 +189,12 @@ export class Execution {
     await killTree(this.#launched.tree);
   }
 
-  /** Kills the whole tree for what it does. */
-  #killFor(fault: string, tree: Tree): void {
+  /** Kills the whole tree for what it does; those that were found to carry its limit first. */
+  #killFor(fault: string, tree: Tree, found: readonly number[]): void {
     if (this.#leaderIsGone) return;
     this.#fault = fault;
     this.#graceEndsAt = 0;
-    this.#killed = killStorm(tree);
+    this.#killed = killStorm(tree, found);
   }
 
   #wantEnd(): void {
@@ -222,7 +222,7 @@ export class Execution {
     const rest = setTimeout(() => {
       out = readInto(stdoutFd, this.stdout, news);
       err = readInto(stderrFd, this.stderr, news);
-      unbind = processBound?.watch(tree, (fault) => this.#killFor(fault, tree));
+      unbind = processBound?.watch(tree, (fault, found) => this.#killFor(fault, tree, found));
       news();
     }, restMs);
     if (timeoutMs > 0)

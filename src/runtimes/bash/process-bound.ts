@@ -24,9 +24,12 @@ const FEW = 1 / 8;
 const nextPauseMs = (pauseMs: number, given: number, most: number): number =>
   given > most * FEW ? SHORTEST_PAUSE_MS : Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
 
+/** Told what is wrong, and of members as far as they are known: ids of those that carry the tree's limit. */
+type OnMore = (fault: string, found: readonly number[]) => void;
+
 type Bound = {
   readonly tree: Tree;
-  readonly onMore: (fault: string) => void;
+  readonly onMore: OnMore;
   /** Members it had when `lastPid` had been given out. */
   size: number;
   lastPid: number | undefined;
@@ -66,7 +69,7 @@ export class ProcessBound {
   }
 
   /** Calls back once, with what is wrong, when the tree has too many. The answer ends the watch. */
-  watch(tree: Tree, onMore: (fault: string) => void): () => void {
+  watch(tree: Tree, onMore: OnMore): () => void {
     const bound: Bound = { tree, onMore, size: 1, lastPid: tree.since.lastPid };
     this.#bounds.add(bound);
     if (this.#stop === undefined || this.#pauseMs > SHORTEST_PAUSE_MS) this.#pause(SHORTEST_PAUSE_MS);
@@ -98,12 +101,17 @@ export class ProcessBound {
     this.#pause(nextPauseMs(this.#pauseMs, given, this.#most));
     const suspects = [...this.#bounds].filter((bound) => this.#isSuspect(bound, lastPid));
     if (this.#looking || suspects.length === 0) return;
-    // First what can be counted without waiting for anybody: most have their limit.
-    const atMost = this.#processes.atMost(suspects.map(({ tree }) => tree.signs));
+    // First what can be counted without waiting for anybody: most have their limit. In a storm there is little time for this
+    // process, so nobody is asked twice, and those found are told to whoever has to end them.
+    const found = this.#processes.suspects(suspects.map(({ tree }) => tree.signs));
     let isStorm = false;
-    for (const [index, bound] of suspects.entries())
-      if ((atMost[index] ?? 0) > this.#most)
-        isStorm = this.#judge(bound, this.#processes.marked(bound.tree.signs).length) || isStorm;
+    for (const [index, bound] of suspects.entries()) {
+      const { seen = [], carriers = [] } = found[index] ?? {};
+      if (seen.length + carriers.length <= this.#most) continue;
+      const { signs } = bound.tree;
+      const living = [...carriers, ...seen.filter((pid) => this.#processes.carries(pid, signs))];
+      isStorm = this.#judge(bound, living.length, living) || isStorm;
+    }
     if (isStorm) return;
     this.#looking = true;
     try {
@@ -117,16 +125,16 @@ export class ProcessBound {
       bound.size = this.#processes.count(signs);
       if (bound.size <= this.#most) continue;
       // Some may have ended since, or are zombies that nobody reaps.
-      bound.size = this.#processes.members(signs).length;
+      bound.size = this.#processes.living(signs, this.#most + 1);
       this.#judge(bound, bound.size);
     }
   }
 
   /** Whether it has too many; whoever watches is then told. */
-  #judge(bound: Bound, count: number): boolean {
+  #judge(bound: Bound, count: number, found: readonly number[] = []): boolean {
     if (count <= this.#most) return false;
     this.#drop(bound);
-    bound.onMore(`it had more than ${this.#most} processes at once`);
+    bound.onMore(`it had more than ${this.#most} processes at once`, found);
     return true;
   }
 }

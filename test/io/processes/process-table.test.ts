@@ -206,7 +206,7 @@ describe('ProcessTable', () => {
     const before = reads.facts;
     await table.fresh();
     expect(reads.facts - before).to.equal(2);
-    expect(table.marked(signs(100))).to.deep.equal([100, 101, 102]);
+    expect([...table.marked(signs(100))]).to.deep.equal([102, 101, 100]);
     pardon();
     await table.fresh();
     expect(pids(table.members(signs(100)))).to.deep.equal([100, 101, 102]);
@@ -245,6 +245,38 @@ describe('ProcessTable', () => {
     expect(pids(table.members(marked))).to.deep.equal([101]);
   });
 
+  it('counts those that live, no further than is wanted, and asks none that carries the limit when it was started', async () => {
+    const { all, limitReads, starts, table, put } = machine();
+    for (let pid = 101; pid < 121; pid += 1) put({ pid, limit: 1_000_100 });
+    put({ pid: 121, entry: 'TREE=100' });
+    await table.fresh();
+    all.delete(119);
+    expect(table.living(signs(100), 50)).to.equal(20);
+    // One that is gone, and one that carries none.
+    expect(starts().toSorted()).to.deep.equal([119, 121]);
+    const before = limitReads();
+    expect(table.living(signs(100), 5)).to.equal(5);
+    expect(limitReads() - before).to.be.at.most(8);
+  });
+
+  it('tells the suspects of several trees by one listing: whoever was seen is not asked, others if they live, newest first', async () => {
+    const { limitReads, reads, table, put } = machine();
+    put({ pid: 101, limit: 1_000_100 });
+    await table.fresh();
+    for (const pid of [102, 103]) put({ pid, limit: 1_000_100 });
+    put({ pid: 104, limit: 1_000_100, isOver: true });
+    put({ pid: 201, limit: 1_000_200 });
+    put({ pid: 301 });
+    const before = limitReads();
+    const { facts, listings } = reads;
+    expect(table.suspects([signs(100), signs(200), signs(300)])).to.deep.equal([
+      { seen: [101], carriers: [103, 102] },
+      { seen: [], carriers: [201] },
+      { seen: [], carriers: [] },
+    ]);
+    expect([limitReads() - before, reads.facts - facts, reads.listings - listings]).to.deep.equal([5, 0, 1]);
+  });
+
   it('asks one for a condemned limit once, for as long as its id means the same process', async () => {
     const { limitReads, pass, table, put } = machine();
     const pardon = table.condemn(signs(100));
@@ -263,14 +295,14 @@ describe('ProcessTable', () => {
     const { table, put } = machine();
     put({ pid: 101, limit: 1_000_100 });
     put({ pid: 102, limit: 1_000_100, isOver: true });
-    expect(table.marked(signs(100))).to.deep.equal([101]);
+    expect([...table.marked(signs(100))]).to.deep.equal([101]);
     expect([101, 102].map((pid) => table.carries(pid, signs(100)))).to.deep.equal([true, false]);
   });
 
   it('tells who carries a limit of those that were not told yet', async () => {
     const { limitReads, table, put } = machine();
     for (const pid of [101, 102, 103]) put({ pid, limit: 1_000_100 });
-    expect(table.marked(signs(100), new Set([101, 103]))).to.deep.equal([102]);
+    expect([...table.marked(signs(100), new Set([101, 103]))]).to.deep.equal([102]);
     expect(limitReads()).to.equal(1);
   });
 

@@ -101,6 +101,7 @@ describe('an execution that was killed for its processes', function () {
 const machine = (most: number, limit?: number) => {
   const all = new Map<number, ProcessFact>();
   let facts = 0;
+  let starts = 0;
   let listings = 0;
   let lastPid = 100;
   const processes = new ProcessTable('TREE', {
@@ -115,7 +116,7 @@ const machine = (most: number, limit?: number) => {
       return all.get(pid);
     },
     fact: (pid) => {
-      facts += 1;
+      starts += 1;
       return all.get(pid);
     },
     entry: () => '',
@@ -152,6 +153,7 @@ const machine = (most: number, limit?: number) => {
     fork,
     tree,
     facts: () => facts,
+    starts: () => starts,
     listings: () => listings,
     asks: () => tick !== undefined,
     /** Before each question, milliseconds. */
@@ -204,13 +206,29 @@ describe('ProcessBound', () => {
     unwatch();
   });
 
-  it('counts those that carry the limit without a read that could wait for one of them', async () => {
-    const { ask, bound, facts, fork, tree } = machine(10, 1);
+  it('counts those that carry the limit without a read that could wait for one of them, and says who they are', async () => {
+    const { ask, bound, facts, fork, starts, tree } = machine(10, 1);
     const faults: string[] = [];
-    bound.watch(tree, (fault) => faults.push(fault));
+    const told: number[] = [];
+    bound.watch(tree, (fault, found) => {
+      faults.push(fault);
+      told.push(...found);
+    });
     fork(10);
     await ask();
-    expect([facts(), faults]).to.deep.equal([0, ['it had more than 10 processes at once']]);
+    expect([facts() + starts(), faults]).to.deep.equal([0, ['it had more than 10 processes at once']]);
+    expect(told).to.deep.equal([110, 109, 108, 107, 106, 105, 104, 103, 102, 101, 100]);
+  });
+
+  it('counts those that a look has shown without such a read either', async () => {
+    const { ask, bound, fork, starts, tree } = machine(10, 1);
+    const faults: string[] = [];
+    bound.watch(tree, (fault) => faults.push(fault));
+    fork(9);
+    const asked = ask();
+    fork(5);
+    await asked;
+    expect([starts(), faults]).to.deep.equal([0, ['it had more than 10 processes at once']]);
   });
 
   it('lists the processes as often for five hundred trees as for one', async () => {
