@@ -3,8 +3,9 @@
  *
  * Looks at one Runtime (`plan-pods.ts`) when it changes, after its pods or their sessions have changed, and at the times
  * the plan names. A look is at all pods of the Runtime, so changes of pods only set its time, to now: those that come
- * together make one look. A pod that ended as a whole is deleted and replaced, with backoff when that repeats. Nothing is asked
- * for twice while the first answer is not to be seen yet, nor of another pod in its stead.
+ * together make one look. A pod that ended as a whole is deleted and replaced, with backoff when that repeats, and so is one
+ * that somebody else deletes before it could serve: a second operator would otherwise make and delete pods with this one
+ * as fast as the API answers. Nothing is asked for twice while the first answer is not to be seen yet, nor of another pod in its stead.
  */
 import type { Command } from '../model/command.js';
 import { type ObjectKey, objectKey, type PodUid } from '../model/ids.js';
@@ -12,7 +13,7 @@ import type { News } from '../model/news.js';
 import type { Outcome } from '../model/outcome.js';
 import type { PodRecord } from '../model/pod.js';
 import type { RuntimeRecord } from '../model/runtime-record.js';
-import { type Micros, micros } from '../model/time.js';
+import { type Micros, micros, toMillis } from '../model/time.js';
 import type { World, WorldChange } from '../model/world.js';
 import { asked } from './asked.js';
 import { deadlines } from './deadlines.js';
@@ -24,6 +25,8 @@ import { earliest, type TimedMachine } from './timed-machine.js';
 type Backoff = Readonly<{ firstMs: number; longestMs: number }>;
 /** A pod that ended as a whole is replaced at once, then as a crashing container is restarted by the kubelet. */
 const REPLACE: Backoff = { firstMs: 10_000, longestMs: 300_000 };
+/** A pod that is deleted by somebody else so soon after its creation, not having been ready, was not let be. */
+const YOUNG_MS = 10_000;
 /** A creation that is refused (quota, a ServiceAccount that is not there yet) is cheap to ask for again. */
 const CREATE: Backoff = { firstMs: 500, longestMs: 30_000 };
 /** A cordon or deletion that is refused is asked for again after this, milliseconds. */
@@ -54,6 +57,8 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
   const runtimeOf = new Map<ObjectKey, ObjectKey>();
   const writes = asked();
   const replacing = new Map<ObjectKey, Replacing>();
+  /** Runtimes of which a pod was not let be, since the last look. */
+  const disturbed = new Set<ObjectKey>();
   /** Pods whose cordon is of a time to come, and when that was seen. */
   const cordonedAhead = new Map<PodUid, Micros>();
   /** `namespace/account` of ServiceAccounts that have runtimed's permissions. */
@@ -105,12 +110,29 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
     cordonedSince: cordonedSince(pod, micros(nowMs * 1000)),
   });
 
+  /** Somebody else has deleted a pod as it is wanted, before it could serve. */
+  const isTakenAway = (before: PodRecord, after: PodRecord | undefined, nowMs: number): boolean => {
+    if (after?.uid === before.uid && !after.terminating) return false;
+    if (before.terminating || before.finished || before.ready || before.cordonedSince !== undefined)
+      return false;
+    if (writes.of(before, 'DeletePod') !== undefined || writes.of(before, 'CordonPod') !== undefined)
+      return false;
+    const runtime = world.runtimes.get(before.runtime);
+    return (
+      runtime !== undefined &&
+      runtime.uid === before.ownerUid &&
+      before.revision === revisionOf(runtime) &&
+      nowMs - toMillis(before.createdAt) < YOUNG_MS
+    );
+  };
+
   const look = (key: ObjectKey, nowMs: number): ReadonlyArray<Command> => {
     const runtime = world.runtimes.get(key);
     if (!runtime || runtime.deleting) {
       again.remove(key);
       for (const pod of expected.get(key) ?? []) forgetExpected(pod);
       replacing.delete(key);
+      disturbed.delete(key);
       return [];
     }
     const owned = world
@@ -118,7 +140,8 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
       .filter((pod) => pod.ownerUid === runtime.uid)
       .map((pod) => foreseen(pod, nowMs));
     // Before the plan, so that its replacement waits already. Each is counted once: its deletion is foreseen from then on.
-    if (owned.some((pod) => pod.finished && !pod.terminating)) failed(key, REPLACE, nowMs);
+    if (disturbed.delete(key) || owned.some((pod) => pod.finished && !pod.terminating))
+      failed(key, REPLACE, nowMs);
     const revision = revisionOf(runtime);
     const plan = planPods(
       {
@@ -161,6 +184,8 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
       case 'Pod': {
         const pod = change.after ?? change.before;
         if (!pod) return [];
+        if (change.before && isTakenAway(change.before, change.after, nowMs))
+          disturbed.add(change.before.runtime);
         if (change.before && change.before.uid !== change.after?.uid) {
           writes.forget(change.before.uid);
           cordonedAhead.delete(change.before.uid);

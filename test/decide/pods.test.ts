@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { pods, REFUSED_MS, UNSEEN_MS } from '../../src/decide/pods.js';
 import type { Command } from '../../src/model/command.js';
 import type { News } from '../../src/model/news.js';
+import type { PodRecord } from '../../src/model/pod.js';
 import type { RuntimeRecord } from '../../src/model/runtime-record.js';
 import { aWorld } from '../support/a-world.js';
 import { aPod, aRun, aRuntime, at, runningOn } from '../support/builders.js';
@@ -121,6 +122,39 @@ describe('pods', () => {
     apply(changed(w.pod(aPod(c))), 10_020);
     apply(changed(w.opened(aPod(c))), 10_030);
     replaced(c, 10_040);
+  });
+
+  describe('that somebody else deletes', () => {
+    /** When the next is created after each of three that are taken away 200 ms after their creation. */
+    const pausesAfter = (taken: Partial<PodRecord>): ReadonlyArray<number> => {
+      const { w, seen, commands, due } = permitted();
+      let [creating] = seen();
+      let nowMs = 0;
+      return [1, 2, 3].map(() => {
+        const name = creating?.kind === 'CreatePod' ? creating.name : '?';
+        const pod = aPod(name, { ready: false, createdAt: at(nowMs), ...taken });
+        commands(changed(w.pod(pod)), nowMs);
+        nowMs += 200;
+        const gone = { ...pod, terminating: true, resourceVersion: '2' };
+        const fromMs = nowMs;
+        [creating] = commands(changed(w.pod(gone)), nowMs);
+        if (creating === undefined) {
+          nowMs = due() ?? Number.NaN;
+          [creating] = commands(changed(w.runtime(aRuntime())), nowMs);
+        }
+        commands(changed(w.podGone(gone)), nowMs);
+        return nowMs - fromMs;
+      });
+    };
+
+    it('before they could serve are replaced at once, then after pauses that grow: there may be a second operator', () => {
+      expect(pausesAfter({})).to.deep.equal([0, 10_000, 20_000]);
+    });
+
+    it('when they were ready, or had been there for long, are replaced at once', () => {
+      expect(pausesAfter({ ready: true })).to.deep.equal([0, 0, 0]);
+      expect(pausesAfter({ createdAt: at(-60_000) })).to.deep.equal([0, 0, 0]);
+    });
   });
 
   it('cordons once, and again when that was refused', () => {
