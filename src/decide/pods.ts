@@ -4,7 +4,7 @@
  * Looks at one Runtime (`plan-pods.ts`) when it changes, after its pods or their sessions have changed, and at the times
  * the plan names. A look is at all pods of the Runtime, so changes of pods only set its time, to now: those that come
  * together make one look. A pod that ended as a whole is deleted and replaced, with backoff when that repeats, and so is one
- * that somebody else deletes before it could serve: a second operator would otherwise make and delete pods with this one
+ * that somebody else deletes or cordons before it could serve: a second operator would otherwise make and delete pods with this one
  * as fast as the API answers. Nothing is asked for twice while the first answer is not to be seen yet, nor of another pod in its stead.
  */
 import type { Command } from '../model/command.js';
@@ -25,7 +25,7 @@ import { earliest, type TimedMachine } from './timed-machine.js';
 type Backoff = Readonly<{ firstMs: number; longestMs: number }>;
 /** A pod that ended as a whole is replaced at once, then as a crashing container is restarted by the kubelet. */
 const REPLACE: Backoff = { firstMs: 10_000, longestMs: 300_000 };
-/** A pod that is deleted by somebody else so soon after its creation, not having been ready, was not let be. */
+/** A pod that is deleted or cordoned by somebody else so soon after its creation, not having been ready, was not let be. */
 const YOUNG_MS = 10_000;
 /** A creation that is refused (quota, a ServiceAccount that is not there yet) is cheap to ask for again. */
 const CREATE: Backoff = { firstMs: 500, longestMs: 30_000 };
@@ -110,9 +110,9 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
     cordonedSince: cordonedSince(pod, micros(nowMs * 1000)),
   });
 
-  /** Somebody else has deleted a pod as it is wanted, before it could serve. */
+  /** Somebody else has deleted or cordoned a pod as it is wanted, before it could serve. */
   const isTakenAway = (before: PodRecord, after: PodRecord | undefined, nowMs: number): boolean => {
-    if (after?.uid === before.uid && !after.terminating) return false;
+    if (after?.uid === before.uid && !after.terminating && after.cordonedSince === undefined) return false;
     if (before.terminating || before.finished || before.ready || before.cordonedSince !== undefined)
       return false;
     if (writes.of(before, 'DeletePod') !== undefined || writes.of(before, 'CordonPod') !== undefined)
@@ -196,7 +196,9 @@ export const pods = (world: World, { revisionOf, random }: PodsOptions): TimedMa
       case 'Session': {
         const pod = world.podByUid(change.key);
         if (!pod) return [];
-        if (change.after?.healthy) replacing.delete(pod.runtime);
+        // One that is leaving does not show that the next will be let be.
+        if (change.after?.healthy && !pod.terminating && pod.cordonedSince === undefined)
+          replacing.delete(pod.runtime);
         return lookSoon(pod.runtime, nowMs);
       }
       case 'Run': {

@@ -124,9 +124,12 @@ describe('pods', () => {
     replaced(c, 10_040);
   });
 
-  describe('that somebody else deletes', () => {
+  describe('that somebody else deletes or cordons', () => {
     /** When the next is created after each of three that are taken away 200 ms after their creation. */
-    const pausesAfter = (taken: Partial<PodRecord>): ReadonlyArray<number> => {
+    const pausesAfter = (
+      taken: Partial<PodRecord>,
+      how: Partial<PodRecord> = { terminating: true },
+    ): ReadonlyArray<number> => {
       const { w, seen, commands, due } = permitted();
       let [creating] = seen();
       let nowMs = 0;
@@ -135,12 +138,15 @@ describe('pods', () => {
         const pod = aPod(name, { ready: false, createdAt: at(nowMs), ...taken });
         commands(changed(w.pod(pod)), nowMs);
         nowMs += 200;
-        const gone = { ...pod, terminating: true, resourceVersion: '2' };
+        const gone = { ...pod, cordonedSince: undefined, ...how, resourceVersion: '2' };
         const fromMs = nowMs;
-        [creating] = commands(changed(w.pod(gone)), nowMs);
-        if (creating === undefined) {
+        const isCreating = ({ kind }: Command): boolean => kind === 'CreatePod';
+        creating = commands(changed(w.pod(gone)), nowMs).find(isCreating);
+        // Its session may open all the same, while it is going.
+        creating ??= commands(changed(w.opened(gone)), nowMs).find(isCreating);
+        while (creating === undefined) {
           nowMs = due() ?? Number.NaN;
-          [creating] = commands(changed(w.runtime(aRuntime())), nowMs);
+          creating = commands(changed(w.runtime(aRuntime())), nowMs).find(isCreating);
         }
         commands(changed(w.podGone(gone)), nowMs);
         return nowMs - fromMs;
@@ -149,6 +155,7 @@ describe('pods', () => {
 
     it('before they could serve are replaced at once, then after pauses that grow: there may be a second operator', () => {
       expect(pausesAfter({})).to.deep.equal([0, 10_000, 20_000]);
+      expect(pausesAfter({}, { cordonedSince: at(0) })).to.deep.equal([0, 10_000, 20_000]);
     });
 
     it('when they were ready, or had been there for long, are replaced at once', () => {
