@@ -11,6 +11,7 @@ import {
   type ArtifactStoreSettings,
   credentialsSecret,
   MAX_PULL_SECRETS,
+  MAX_TOLERATIONS,
   type RecordedStore,
 } from '../model/artifact-store.js';
 import {
@@ -28,7 +29,7 @@ import {
   WORKSPACE_VOLUME,
 } from '../model/names.js';
 import type { Container, RuntimeSpec } from '../model/runtime.js';
-import { podCapacity, pullSecrets, serverPort } from '../model/runtime.js';
+import { podCapacity, pullSecrets, serverPort, tolerationsOf } from '../model/runtime.js';
 import type { RuntimeRecord } from '../model/runtime-record.js';
 import { sortedJson } from '../model/sorted-json.js';
 import { GIT_VOLUME, gitParts } from './git/pod-parts.js';
@@ -112,17 +113,19 @@ export const storeParts = (store: RecordedStore | undefined) => {
 
 /**
  * The store as Runs record it, with what a pod needs to come back to it when the Runtime is gone: the account whose
- * identity opens a bucket, where no Secret does, and the Secrets that images are pulled with.
+ * identity opens a bucket, where no Secret does, the Secrets that images are pulled with, and the taints of the nodes.
  */
 export const recordedStore = ({ spec }: RuntimeRecord, settings: PodSettings): RecordedStore | undefined => {
   const store = storeOf(spec, settings);
   if (store === undefined) return undefined;
   const needsIdentity = store.driver !== 'filesystem' && credentialsSecret(store) === undefined;
   const imagePullSecrets = pullSecrets(spec.template).slice(0, MAX_PULL_SECRETS);
+  const tolerations = tolerationsOf(spec.template).slice(0, MAX_TOLERATIONS);
   return {
     ...store,
     ...(needsIdentity ? { serviceAccountName: accountOf(spec.template) } : {}),
     ...(imagePullSecrets.length === 0 ? {} : { imagePullSecrets }),
+    ...(tolerations.length === 0 ? {} : { tolerations }),
   };
 };
 

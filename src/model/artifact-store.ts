@@ -35,6 +35,16 @@ const S3 = t.type({
 export const ArtifactStoreSettings = t.union([Filesystem, Gcs, S3]);
 export type ArtifactStoreSettings = t.TypeOf<typeof ArtifactStoreSettings>;
 
+/** A taint that a pod puts up with, as in a pod's spec. */
+export const Toleration = t.partial({
+  key: t.string,
+  operator: t.string,
+  value: t.string,
+  effect: t.string,
+  tolerationSeconds: t.number,
+});
+export type Toleration = t.TypeOf<typeof Toleration>;
+
 /** A store as a Run's status records it: with what a pod needs to come back to it when no Runtime uses it any more. */
 export const RecordedStore = t.intersection([
   ArtifactStoreSettings,
@@ -45,12 +55,20 @@ export const RecordedStore = t.intersection([
     runAsUser: t.number,
     /** Names of the Secrets that the pod's images were pulled with. */
     imagePullSecrets: t.array(t.type({ name: t.string })),
+    /**
+     * Taints that the pod put up with: where all nodes have one, no other pod finds a node. Its node selector is not
+     * there, because the nodes it meant may be gone as well as the Runtime.
+     */
+    tolerations: t.array(Toleration),
   }),
 ]);
 export type RecordedStore = t.TypeOf<typeof RecordedStore>;
 
 /** Pull secrets that are recorded; the CRD's schema has the same number. */
 export const MAX_PULL_SECRETS = 16;
+
+/** Tolerations that are recorded; the CRD's schema has the same number. */
+export const MAX_TOLERATIONS = 16;
 
 /** Stores one Run's attempts may have used; the CRD's schema has the same number. */
 export const MAX_STORES = 16;

@@ -1,7 +1,7 @@
 /** A Runtime as the API holds it, as far as the operator reads it. */
 import * as t from 'io-ts';
 
-import { ArtifactStoreSettings } from './artifact-store.js';
+import { ArtifactStoreSettings, Toleration } from './artifact-store.js';
 import { GitSpec } from './git.js';
 import { LogSettings } from './log-bounds.js';
 import { Condition, Metadata } from './metadata.js';
@@ -49,6 +49,12 @@ export type PodTemplate = t.TypeOf<typeof PodTemplate>;
 export const pullSecrets = ({ spec }: PodTemplate): ReadonlyArray<Readonly<{ name: string }>> => {
   const given = (spec as Readonly<Record<string, unknown>>).imagePullSecrets;
   return Array.isArray(given) ? given.flatMap((one) => (Named.is(one) ? [{ name: one.name }] : [])) : [];
+};
+
+/** Taints that the template puts up with; entries that are none are for the API server to refuse. */
+export const tolerationsOf = ({ spec }: PodTemplate): ReadonlyArray<Toleration> => {
+  const given = (spec as Readonly<Record<string, unknown>>).tolerations;
+  return Array.isArray(given) ? given.filter(Toleration.is) : [];
 };
 
 /** spec of a Runtime. */

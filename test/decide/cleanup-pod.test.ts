@@ -34,10 +34,17 @@ describe('cleanupPodOf', () => {
       { ...CLAIM, imagePullSecrets: [{ name: 'pull' }] },
       { imagePullSecrets: [{ name: 'pull' }] },
     ],
+    [
+      'the taints that the Runtime put up with',
+      { ...CLAIM, tolerations: [{ key: 'batch', operator: 'Exists' }] },
+      { tolerations: [{ key: 'batch', operator: 'Exists' }] },
+    ],
   ] as ReadonlyArray<readonly [string, RecordedStore, object]>)
     it(`has ${what}`, () => {
-      const { serviceAccountName, imagePullSecrets } = made(store).spec;
-      expect(JSON.parse(JSON.stringify({ serviceAccountName, imagePullSecrets }))).to.deep.equal(expected);
+      const { serviceAccountName, imagePullSecrets, tolerations } = made(store).spec;
+      expect(JSON.parse(JSON.stringify({ serviceAccountName, imagePullSecrets, tolerations }))).to.deep.equal(
+        expected,
+      );
     });
 
   it('works as the user whom the files belong to', () => {

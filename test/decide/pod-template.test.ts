@@ -258,6 +258,31 @@ describe('podOf', () => {
       },
     ],
     [
+      'a claim with the taints that its pods put up with',
+      {
+        tolerations: [
+          { key: 'batch', operator: 'Exists' },
+          'none',
+          { key: 7 },
+          { effect: 'NoExecute', tolerationSeconds: 60 },
+        ],
+      },
+      CLAIM,
+      {
+        ...CLAIM,
+        tolerations: [
+          { key: 'batch', operator: 'Exists' },
+          { effect: 'NoExecute', tolerationSeconds: 60 },
+        ],
+      },
+    ],
+    [
+      'sixteen of more taints, as the CRD takes no more',
+      { tolerations: Array.from({ length: 20 }, (_, i) => ({ key: `t${i}` })) },
+      CLAIM,
+      { ...CLAIM, tolerations: Array.from({ length: 16 }, (_, i) => ({ key: `t${i}` })) },
+    ],
+    [
       'sixteen of more Secrets, as the CRD takes no more',
       { imagePullSecrets: Array.from({ length: 20 }, (_, i) => ({ name: `s${i}` })) },
       CLAIM,

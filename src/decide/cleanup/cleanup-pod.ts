@@ -1,7 +1,7 @@
 /**
  * The pod that removes artifacts from a store which no Runtime Pod has at the moment. It mounts what the store needs, the
- * claim or the Secret, is pulled with the Secrets of the pods that stored there, and opens a session; it is no part of
- * any Runtime, has no token for the API and runs nothing of anybody's.
+ * claim or the Secret, is pulled with the Secrets of the pods that stored there and puts up with the same taints, and
+ * opens a session; it is no part of any Runtime, has no token for the API and runs nothing of anybody's.
  */
 import { type RecordedStore, storePlace } from '../../model/artifact-store.js';
 import { CLEANS_KEY, CLEANUP_MODE, RUNTIME_KEY, RUNTIMED_CONTAINER } from '../../model/names.js';
@@ -39,6 +39,7 @@ export const cleanupPodOf = (
       automountServiceAccountToken: false,
       ...(store.serviceAccountName === undefined ? {} : { serviceAccountName: store.serviceAccountName }),
       ...(store.imagePullSecrets === undefined ? {} : { imagePullSecrets: store.imagePullSecrets }),
+      ...(store.tolerations === undefined ? {} : { tolerations: store.tolerations }),
       restartPolicy: 'Always',
       terminationGracePeriodSeconds: 5,
       securityContext: {

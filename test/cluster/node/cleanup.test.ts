@@ -56,6 +56,7 @@ const runtime = {
       spec: {
         // That it is not there is no matter, as the image is.
         imagePullSecrets: [{ name: 'registry' }],
+        tolerations: [{ key: 'batch', operator: 'Exists', effect: 'NoSchedule' }],
         securityContext: {
           runAsNonRoot: true,
           runAsUser: 65532,
@@ -131,6 +132,7 @@ describe('artifacts on a claim of a whole node', function () {
         filesystem: { volumeClaimName: 'artifacts' },
         runAsUser: 65532,
         imagePullSecrets: [{ name: 'registry' }],
+        tolerations: [{ key: 'batch', operator: 'Exists', effect: 'NoSchedule' }],
       },
     ]);
     expect(kept().filter((path) => path.includes(metadata.uid))).to.not.deep.equal([]);
@@ -151,6 +153,7 @@ describe('artifacts on a claim of a whole node', function () {
     await on.kubectl([...here, 'delete', 'run', 'second', '--wait=false']);
     const pod = await making;
     expect(pod.spec.imagePullSecrets).to.deep.equal([{ name: 'registry' }]);
+    expect(pod.spec.tolerations).to.deep.include({ key: 'batch', operator: 'Exists', effect: 'NoSchedule' });
     await on.kubectl([...here, 'wait', '--for=delete', 'run/second', '--timeout=90s']);
     expect(kept().filter((path) => path.includes(metadata.uid))).to.deep.equal([]);
     await on.kubectl([...here, 'wait', '--for=delete', `pod/${pod.metadata.name}`, '--timeout=90s']);
