@@ -37,6 +37,13 @@ export const signal = (pid: number | undefined, name: 'SIGKILL' | 'SIGSTOP' | 'S
   }
 };
 
+/** Stops a process for so long, milliseconds. */
+export const stopFor = async (pid: number | undefined, ms: number): Promise<void> => {
+  signal(pid, 'SIGSTOP');
+  await sleep(ms);
+  signal(pid, 'SIGCONT');
+};
+
 const ANSWERS_MS = 120_000;
 
 /** The pause before the API server is started again doubles: a fault is over when it answers; rejects after two minutes. */
@@ -58,7 +65,7 @@ export const PARTS: Readonly<Record<string, string>> = {
 };
 
 /** The first of a program's processes, which has to be there: a fault of nobody says nothing. */
-const theProcess = (plane: FaultyPlane, program: string): number => {
+export const theProcess = (plane: Pick<FaultyPlane, 'pidsOf'>, program: string): number => {
   const [pid] = plane.pidsOf(program);
   if (pid === undefined) throw new Error(`no ${program} is there: the cell says nothing`);
   return pid;
@@ -71,12 +78,7 @@ const killed = (part: string, program: string): Fault => ({
 
 const paused = (part: string, program: string, seconds: number): Fault => ({
   name: `${part} paused ${seconds} s`,
-  apply: async (plane) => {
-    const pid = theProcess(plane, program);
-    signal(pid, 'SIGSTOP');
-    await sleep(seconds * 1000);
-    signal(pid, 'SIGCONT');
-  },
+  apply: (plane) => stopFor(theProcess(plane, program), seconds * 1000),
 });
 
 /** Runs for a tenth of the time: stopped and continued in turn. */
@@ -85,9 +87,7 @@ const slowed = (part: string, program: string): Fault => ({
   apply: async (plane) => {
     const pid = theProcess(plane, program);
     for (let i = 0; i < 30; i += 1) {
-      signal(pid, 'SIGSTOP');
-      await sleep(90);
-      signal(pid, 'SIGCONT');
+      await stopFor(pid, 90);
       await sleep(10);
     }
   },
@@ -136,10 +136,7 @@ export const ETCD_FAULTS: ReadonlyArray<Fault> = [
       name: `etcd paused ${seconds} s`,
       lacks: lacksEtcd,
       apply: async (plane) => {
-        const pid = plane.cluster?.etcdPid();
-        signal(pid, 'SIGSTOP');
-        await sleep(seconds * 1000);
-        signal(pid, 'SIGCONT');
+        await stopFor(plane.cluster?.etcdPid(), seconds * 1000);
         await answers(plane);
       },
     }),
@@ -316,12 +313,7 @@ export const STANDBY_FAULTS: ReadonlyArray<Fault> = [
   ...[1, 20].map(
     (seconds): Fault => ({
       name: `leader paused ${seconds} s`,
-      apply: async (plane) => {
-        const leader = await plane.leader();
-        signal(leader, 'SIGSTOP');
-        await sleep(seconds * 1000);
-        signal(leader, 'SIGCONT');
-      },
+      apply: async (plane) => stopFor(await plane.leader(), seconds * 1000),
     }),
   ),
 ];

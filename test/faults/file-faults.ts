@@ -12,7 +12,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { firstValueFrom } from 'rxjs';
 
 import { configMaps } from '../../src/model/resources.js';
-import { answers, type Fault, signal } from './faults.js';
+import { answers, type Fault, signal, theProcess } from './faults.js';
 import type { DiskName, FaultyPlane } from './plane.js';
 import { newestLog } from './store-faults.js';
 
@@ -55,7 +55,7 @@ const endedBy = async (
   how: string,
   act: (isOver: () => boolean) => Promise<void>,
 ): Promise<void> => {
-  const [pid = 0] = plane.pidsOf('apiserver.js');
+  const pid = theProcess(plane, 'apiserver.js');
   const tracer = await traced(pid, call, how);
   const acting = act(() => isDead(pid));
   for (const untilMs = Date.now() + 15_000; !isDead(pid) && Date.now() < untilMs; ) await sleep(20);
@@ -109,9 +109,9 @@ const readOnly = (
   what: string,
   name: DiskName,
   holders: ReadonlyArray<string>,
-  /** The same on kube-apiserver. */
-  onClusters = holders,
   more: Partial<Fault> = {},
+  /** Who holds it on kube-apiserver. */
+  onClusters = holders,
 ): Fault => ({
   name: `file system turns read-only 5 s: ${what}`,
   ...more,
@@ -132,11 +132,11 @@ const readOnly = (
 /** On disks that can fail. */
 export const READ_ONLY_FAULTS: ReadonlyArray<Fault> = [
   readOnly('API server', 'store', ['apiserver.js']),
-  readOnly('artifact store', 'volumes', [], [], { withArtifact: true }),
+  readOnly('artifact store', 'volumes', [], { withArtifact: true }),
   // Those of programs are not there on kube-apiserver.
-  readOnly('logs', 'logs', ['apiserver.js', 'controller.js', 'kubelet.js'], ['kubelet.js']),
+  readOnly('logs', 'logs', ['apiserver.js', 'controller.js', 'kubelet.js'], {}, ['kubelet.js']),
   // A script cannot leave its outputs any more.
-  readOnly('workspaces and the state of runtimed', 'pods', ['kubelet.js'], ['kubelet.js'], {
+  readOnly('workspaces and the state of runtimed', 'pods', ['kubelet.js'], {
     excuses: ['ended as Failed'],
   }),
 ];

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { type Fault, PARTS, signal } from './faults.js';
+import { type Fault, PARTS, signal, stopFor, theProcess } from './faults.js';
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -17,9 +17,8 @@ const withoutDescriptors = ([part, program]: readonly [string, string]): Fault =
     spawnSync('prlimit', ['--version']).status === 0
       ? undefined
       : 'prlimit is missing: apt-get install util-linux',
-  apply: async ({ pidsOf }) => {
-    const [pid] = pidsOf(program);
-    if (pid === undefined) throw new Error(`there is no ${part}`);
+  apply: async (plane) => {
+    const pid = theProcess(plane, program);
     const before = /Max open files +([0-9]+)/.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))?.[1];
     limitDescriptors(pid, readdirSync(`/proc/${pid}/fd`).length);
     await sleep(5000);
@@ -30,22 +29,19 @@ const withoutDescriptors = ([part, program]: readonly [string, string]): Fault =
 /** One after the other stopped, and let go on in the other order. */
 const bothPaused = (a: string, b: string): Fault => ({
   name: `${a}, ${b} paused, the second goes on first`,
-  apply: async ({ pidsOf }) => {
-    const [[first], [second]] = [a, b].map((part) => pidsOf(PARTS[part] ?? '')) as [number[], number[]];
+  apply: async (plane) => {
+    const first = theProcess(plane, PARTS[a] ?? a);
+    const second = theProcess(plane, PARTS[b] ?? b);
     signal(first, 'SIGSTOP');
     await sleep(300);
-    signal(second, 'SIGSTOP');
-    await sleep(7000);
-    signal(second, 'SIGCONT');
+    await stopFor(second, 7000);
     await sleep(1500);
     signal(first, 'SIGCONT');
   },
 });
 
-const childrenOf = (pid: number | undefined): ReadonlyArray<number> =>
-  pid === undefined
-    ? []
-    : readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+const childrenOf = (pid: number): ReadonlyArray<number> =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 
 /** Paths of all there is below a folder. */
 const below = (folder: string): ReadonlyArray<string> =>
@@ -65,17 +61,15 @@ export const MACHINE_FAULTS: ReadonlyArray<Fault> = [
     name: 'children of a Runtime Server killed',
     // What runs, the shells that wait, and the guardian. A killed script has failed.
     excuses: ['ended as Failed'],
-    apply: async ({ pidsOf }) => {
-      for (const pid of childrenOf(pidsOf('bash-runtime.js')[0])) signal(pid, 'SIGKILL');
+    apply: async (plane) => {
+      for (const pid of childrenOf(theProcess(plane, 'bash-runtime.js'))) signal(pid, 'SIGKILL');
     },
   },
   {
     name: 'children of a Runtime Server stopped 5 s',
-    apply: async ({ pidsOf }) => {
-      const pids = childrenOf(pidsOf('bash-runtime.js')[0]);
-      for (const pid of pids) signal(pid, 'SIGSTOP');
-      await sleep(5000);
-      for (const pid of pids) signal(pid, 'SIGCONT');
+    apply: async (plane) => {
+      const pids = childrenOf(theProcess(plane, 'bash-runtime.js'));
+      await Promise.all(pids.map((pid) => stopFor(pid, 5000)));
     },
   },
   {
@@ -90,8 +84,8 @@ export const MACHINE_FAULTS: ReadonlyArray<Fault> = [
   {
     name: 'a second runtimed beside the first 5 s',
     // With all that the first has: its address, its records, its token.
-    apply: async ({ pidsOf }) => {
-      const [pid] = pidsOf('runtimed.js');
+    apply: async (plane) => {
+      const pid = theProcess(plane, 'runtimed.js');
       const textOf = (what: string): ReadonlyArray<string> =>
         readFileSync(`/proc/${pid}/${what}`, 'utf8').split('\0').filter(Boolean);
       const [program = '', ...argv] = textOf('cmdline');

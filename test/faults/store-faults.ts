@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Fault } from './faults.js';
+import { type Fault, theProcess } from './faults.js';
 import type { FaultyPlane } from './plane.js';
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -20,11 +20,10 @@ const filesOf = (folder: string): ReadonlyArray<string> =>
   readdirSync(folder).filter((name) => /^(log|snapshot)-[0-9]+$/.test(name));
 
 /** While it is stopped its files are changed; then it is killed, and started again on what is there. */
-const changed = async ({ pidsOf, dataDir }: FaultyPlane, change: (folder: string) => void): Promise<void> => {
-  const [pid] = pidsOf('apiserver.js');
-  if (pid === undefined) throw new Error('there is no API server');
+const changed = async (plane: FaultyPlane, change: (folder: string) => void): Promise<void> => {
+  const pid = theProcess(plane, 'apiserver.js');
   process.kill(pid, 'SIGSTOP');
-  change(join(dataDir, 'store'));
+  change(join(plane.dataDir, 'store'));
   process.kill(pid, 'SIGKILL');
 };
 
