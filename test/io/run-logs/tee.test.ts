@@ -4,6 +4,7 @@ import { Subject } from 'rxjs';
 import type { ServerEvent, ServerNews } from '../../../src/decide/sidecar/server-event.js';
 import { LANE_BYTES, SLICE_BYTES, teeOutput } from '../../../src/io/run-logs/tee.js';
 import { micros } from '../../../src/model/time.js';
+import { standStill } from '../../support/stand-still.js';
 
 const at = micros(0);
 const HEAD_BYTES = 256 * 1024;
@@ -96,8 +97,7 @@ describe('teeOutput', () => {
     const began = performance.now();
     await new Promise<void>((resolve) => {
       const work = (_id: string, _stream: string, offset: number): void => {
-        const until = performance.now() + 1;
-        while (performance.now() < until);
+        standStill(1);
         if (offset >= 1024 * 1024) workedMs += 1;
       };
       source

@@ -16,6 +16,7 @@ import { createAuthority, issueCertificate } from '../../../src/io/session/certi
 import { dialOperator } from '../../../src/io/session/client.js';
 import { type FromOperator, type FromRuntimed, SessionsService } from '../../../src/proto/gen/session.js';
 import { keepSession } from '../../../streams/sidecar/session.js';
+import { healthy, quietSession } from '../../support/quiet-session.js';
 import { standStill } from '../../support/stand-still.js';
 
 type Stream = ServerDuplexStream<FromRuntimed, FromOperator>;
@@ -164,26 +165,13 @@ describe('dialOperator', () => {
 
   it('is no reason to take its own standing still for the silence of the operator', async () => {
     const beatMs = 200;
-    const healthy = { healthy: true, healthMessage: '', draining: false };
     const url = await serve((stream) => {
       stream.once('data', () =>
         stream.write({ message: { $case: 'welcome', value: { beatIntervalMillis: beatMs } } }),
       );
     });
     const session = keepSession(dialOperator({ url, ca: '', tokenFile: join(folder, 'token') }), {
-      hello: () => ({
-        podName: 'p',
-        podUid: 'u',
-        runtime: 'bash',
-        version: '1',
-        held: [],
-        artifactStore: '',
-        ...healthy,
-      }),
-      beats$: NEVER,
-      refusals$: NEVER,
-      removed$: NEVER,
-      keptLogs$: NEVER,
+      ...quietSession,
       clock: afterInput,
     });
     const events = session.pipe(

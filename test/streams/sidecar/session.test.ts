@@ -2,40 +2,16 @@ import { expect } from 'chai';
 import { map, NEVER, type Observable, Subject, throwError } from 'rxjs';
 
 import type { FromOperator, FromRuntimed } from '../../../src/proto/gen/session.js';
-import {
-  type Dial,
-  keepSession,
-  redialDelayMs,
-  type SessionOptions,
-} from '../../../streams/sidecar/session.js';
+import { type Dial, keepSession, redialDelayMs } from '../../../streams/sidecar/session.js';
 import { marbles } from '../../support/marbles.js';
+import { healthy, quietSession } from '../../support/quiet-session.js';
 
 const welcome: FromOperator = { message: { $case: 'welcome', value: { beatIntervalMillis: 100 } } };
 const beat: FromOperator = {
-  message: { $case: 'beat', value: { healthy: true, healthMessage: '', draining: false } },
+  message: { $case: 'beat', value: healthy },
 };
 const drain: FromOperator = { message: { $case: 'drain', value: {} } };
-const healthy = { healthy: true, healthMessage: '', draining: false };
 const sick = { healthy: false, healthMessage: 'no', draining: false };
-
-const options: Omit<SessionOptions, 'clock'> = {
-  hello: () => ({
-    podName: 'p',
-    podUid: 'u',
-    runtime: 'bash',
-    version: '1',
-    held: [],
-    healthy: true,
-    healthMessage: '',
-    draining: false,
-    artifactStore: '',
-  }),
-  beats$: NEVER,
-  refusals$: NEVER,
-  removed$: NEVER,
-  keptLogs$: NEVER,
-  chance: () => 0,
-};
 
 /** Which kinds of message go out, as `hello`, `beat`, ... */
 const kinds = (outgoing$: Observable<FromRuntimed>): Observable<string> =>
@@ -51,7 +27,7 @@ describe('keepSession', () => {
         return cold('   10ms w 89ms b 99ms b 99ms b', { w: welcome, b: beat });
       };
       const beats$ = hot('h 150ms s', { h: healthy, s: sick });
-      const session$ = keepSession(dial, { ...options, beats$: beats$.pipe(), clock });
+      const session$ = keepSession(dial, { ...quietSession, beats$: beats$.pipe(), clock });
       expectObservable(outgoing, '         ^ 299ms !').toBe('a 150ms b 99ms b', { a: 'hello', b: 'beat' });
       expectObservable(session$, '         ^ 299ms !').toBe('10ms o', { o: { kind: 'Opened' } });
     }));
@@ -60,7 +36,7 @@ describe('keepSession', () => {
     marbles(({ cold, expectObservable }, clock) => {
       const dial: Dial = () => cold('w 99ms b 400ms b', { w: welcome, b: beat });
       // The session did not last, so the pause before the next dial is that of a refusal.
-      expectObservable(keepSession(dial, { ...options, clock }), '^ 520ms !').toBe('o 399ms c 99ms o', {
+      expectObservable(keepSession(dial, { ...quietSession, clock }), '^ 520ms !').toBe('o 399ms c 99ms o', {
         o: { kind: 'Opened' },
         c: { kind: 'Closed', message: 'no beat from the operator, 3 in a row' },
       });
@@ -82,7 +58,7 @@ describe('keepSession', () => {
         return call;
       };
       const closed = (message: string) => ({ kind: 'Closed', message });
-      expectObservable(keepSession(dial, { ...options, clock }), '^ 3s !').toBe(
+      expectObservable(keepSession(dial, { ...quietSession, clock }), '^ 3s !').toBe(
         'r 99ms r 199ms o 1100ms (gr) 96ms r',
         {
           r: closed('not the leader'),
@@ -96,7 +72,7 @@ describe('keepSession', () => {
     marbles(({ cold, expectObservable }, clock) => {
       const calls = [cold('d', { d: drain }), cold('-', { d: drain })];
       const dial: Dial = () => calls.shift() ?? NEVER;
-      expectObservable(keepSession(dial, { ...options, clock }), '^ 5200ms !').toBe('a 5099ms b', {
+      expectObservable(keepSession(dial, { ...quietSession, clock }), '^ 5200ms !').toBe('a 5099ms b', {
         a: { kind: 'Closed', message: 'the operator did not answer hello with a welcome' },
         b: { kind: 'Closed', message: 'Timeout has occurred' },
       });
@@ -106,7 +82,7 @@ describe('keepSession', () => {
     marbles(({ cold, expectObservable }, clock) => {
       const dial: Dial = () => cold('30s |');
       const late = { kind: 'Closed', message: 'Timeout has occurred' };
-      expectObservable(keepSession(dial, { ...options, clock }), '^ 60s !').toBe(
+      expectObservable(keepSession(dial, { ...quietSession, clock }), '^ 60s !').toBe(
         '5s a 10099ms b 20199ms c 20399ms d',
         { a: late, b: late, c: late, d: late },
       );
@@ -115,7 +91,7 @@ describe('keepSession', () => {
   it('hands on what the operator asks, and ends its call when unsubscribed', () =>
     marbles(({ hot, expectObservable, expectSubscriptions }, clock) => {
       const incoming = hot('w 4ms d', { w: welcome, d: drain });
-      const session$ = keepSession(() => incoming, { ...options, clock });
+      const session$ = keepSession(() => incoming, { ...quietSession, clock });
       expectObservable(session$, '^ 20ms !').toBe('o 4ms d', { o: { kind: 'Opened' }, d: { kind: 'Drain' } });
       expectSubscriptions(incoming.subscriptions).toBe('^ 20ms !');
     }));
