@@ -45,17 +45,21 @@ export const PodTemplate = t.intersection([
 ]);
 export type PodTemplate = t.TypeOf<typeof PodTemplate>;
 
-/** Secrets that the template's images are pulled with; entries that are none are for the API server to refuse. */
-export const pullSecrets = ({ spec }: PodTemplate): ReadonlyArray<Readonly<{ name: string }>> => {
-  const given = (spec as Readonly<Record<string, unknown>>).imagePullSecrets;
-  return Array.isArray(given) ? given.flatMap((one) => (Named.is(one) ? [{ name: one.name }] : [])) : [];
+/** Entries of a list in the template's spec; those that are none are for the API server to refuse. */
+const entriesOf = ({ spec }: PodTemplate, field: string): ReadonlyArray<unknown> => {
+  const given = (spec as Readonly<Record<string, unknown>>)[field];
+  return Array.isArray(given) ? given : [];
 };
 
-/** Taints that the template puts up with; entries that are none are for the API server to refuse. */
-export const tolerationsOf = ({ spec }: PodTemplate): ReadonlyArray<Toleration> => {
-  const given = (spec as Readonly<Record<string, unknown>>).tolerations;
-  return Array.isArray(given) ? given.filter(Toleration.is) : [];
-};
+/** Secrets that the template's images are pulled with. */
+export const pullSecrets = (template: PodTemplate): ReadonlyArray<Readonly<{ name: string }>> =>
+  entriesOf(template, 'imagePullSecrets')
+    .filter(Named.is)
+    .map(({ name }) => ({ name }));
+
+/** Taints that the template puts up with. */
+export const tolerationsOf = (template: PodTemplate): ReadonlyArray<Toleration> =>
+  entriesOf(template, 'tolerations').filter(Toleration.is);
 
 /** spec of a Runtime. */
 export const RuntimeSpec = t.intersection([

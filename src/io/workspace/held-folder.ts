@@ -18,6 +18,10 @@ const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 /** Names of files are bytes: what lists a folder of a Run asks for them as such, since as text another file may come of it. */
 export type EntryName = string | Buffer;
 
+/** Path of an entry whose name is bytes. */
+export const entryPath = (folder: EntryName, name: Buffer): Buffer =>
+  Buffer.concat([Buffer.from(folder), Buffer.from('/'), name]);
+
 export class HeldFolder {
   readonly #fd: number;
   readonly #path: string;
@@ -59,9 +63,7 @@ export class HeldFolder {
     const text = name.toString();
     if (text === '' || text === '.' || text === '..' || text.includes('/') || text.includes('\0'))
       throw new Error('a name leads out of its folder');
-    return typeof name === 'string'
-      ? `${this.self}/${name}`
-      : Buffer.concat([Buffer.from(`${this.self}/`), name]);
+    return typeof name === 'string' ? `${this.self}/${name}` : entryPath(this.self, name);
   }
 
   /** Opens a folder in it; throws ELOOP or ENOTDIR for a link, also one to a folder. */

@@ -2,7 +2,7 @@
 import { constants, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, readlink, rename, symlink } from 'node:fs/promises';
 import { errorCode } from '../error-code.js';
-import type { EntryName, HeldFolder } from './held-folder.js';
+import { type EntryName, entryPath, type HeldFolder } from './held-folder.js';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 /** Entries of a folder at a time. */
@@ -10,9 +10,6 @@ const AT_ONCE = 8;
 /** Folders within folders: each is held open. */
 const MAX_DEPTH = 100;
 const CHUNK_BYTES = 256 * 1024;
-
-const entryOf = (folder: EntryName, name: Buffer): Buffer =>
-  Buffer.concat([Buffer.from(folder), Buffer.from('/'), name]);
 
 /** Between volumes a rename does not work; then it is copied. */
 const isRenamed = async (from: EntryName, to: EntryName): Promise<boolean> => {
@@ -63,13 +60,13 @@ const copyAll = async (
     signal.throwIfAborted();
     await Promise.all(
       leaves.splice(-AT_ONCE).map(async ({ name }) => {
-        const path = entryOf(from, name);
+        const path = entryPath(from, name);
         await copyLeaf(path, folder.at(name), await lstat(path));
       }),
     );
   }
   for (const entry of entries)
-    if (entry.isDirectory()) await copyFolder(entryOf(from, entry.name), folder, entry.name, signal, depth);
+    if (entry.isDirectory()) await copyFolder(entryPath(from, entry.name), folder, entry.name, signal, depth);
 };
 
 const copyFolder = async (
@@ -92,7 +89,7 @@ const copyFolder = async (
 /** Moves all; where it rejects, some of it may be there. */
 export const moveInto = async (from: string, folder: HeldFolder, signal: AbortSignal): Promise<void> => {
   for (const name of await readdir(from, 'buffer'))
-    if (!(await isRenamed(entryOf(from, name), folder.at(name)))) {
+    if (!(await isRenamed(entryPath(from, name), folder.at(name)))) {
       // Between volumes nothing can be renamed.
       await copyAll(from, folder, signal, 0);
       return;
